@@ -1,0 +1,1 @@
+//! Pages, the event stream and files over HTTP.
