@@ -34,6 +34,11 @@ impl ChapterPage<'_> {
     fn title_parts(&self) -> Option<(&str, &str)> {
         self.chapter.title.split_once([':', '：']).map(|(label, rest)| (label.trim(), rest.trim()))
     }
+
+    /// The leading question, cut after each comma: a headline breaks between its clauses first.
+    fn clauses(&self) -> impl Iterator<Item = &str> {
+        self.chapter.question.as_deref().unwrap_or_default().split_inclusive(['、', '，'])
+    }
 }
 
 #[derive(Template)]

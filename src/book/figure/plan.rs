@@ -96,9 +96,10 @@ static RENDERER: LazyLock<Renderer> = LazyLock::new(|| {
         "flowchart": {
             "htmlLabels": false,
             "minNodeWidth": 48,
-            "nodeSpacing": 26,
-            "rankSpacing": 46,
-            "padding": 12,
+            "nodeSpacing": 22,
+            "rankSpacing": 38,
+            "padding": 10,
+            "subGraphTitleMargin": { "top": 4, "bottom": 12 },
             "wrappingWidth": 400,
         },
     }));

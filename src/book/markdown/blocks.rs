@@ -33,14 +33,14 @@ impl Walk<'_, '_, '_, '_> {
             ("console", _) => self.html(highlight::console(&text)),
             ("yaml", _) => {
                 let lines = highlight::yaml(&text, self.context.terms).join("\n");
-                self.html(format!(r#"<pre class="code" tabindex="0"><code>{lines}</code></pre>"#));
+                self.html(format!(r#"<pre class="code"><code>{lines}</code></pre>"#));
             }
             ("sql", _) => {
                 let code = highlight::sql(text.trim_end());
-                self.html(format!(r#"<pre class="code" tabindex="0"><code>{code}</code></pre>"#));
+                self.html(format!(r#"<pre class="code"><code>{code}</code></pre>"#));
             }
             ("text", _) => {
-                self.html(format!(r#"<pre class="code" tabindex="0"><code>{}</code></pre>"#, escape(text.trim_end())));
+                self.html(format!(r#"<pre class="code"><code>{}</code></pre>"#, escape(text.trim_end())));
             }
             (other, _) => self.notes.add(
                 line,
@@ -58,9 +58,8 @@ impl Walk<'_, '_, '_, '_> {
         match figure::figure(id, source, node_terms(self.context.terms)) {
             Err(error) => self.notes.add(line + 1 + error.line, error.message),
             Ok(figure) => {
-                // A wide figure scrolls in its own frame; the tab stop lets a keyboard scroll it.
                 let html = format!(
-                    r#"<figure class="figure" id="{id}"><div class="frame" tabindex="0">{}</div><figcaption>{}</figcaption></figure>"#,
+                    r#"<figure class="figure" id="{id}"><div class="frame">{}</div><figcaption>{}</figcaption></figure>"#,
                     figure.svg,
                     escape(&figure.title)
                 );
@@ -122,7 +121,7 @@ impl Walk<'_, '_, '_, '_> {
             let _ = write!(out, r#" <a href="/manifests/{folder}.tar.gz" download="{folder}.tar.gz">{all}</a>"#);
             self.folders.push(folder.to_owned());
         }
-        out.push_str(r#"</figcaption><pre class="code" tabindex="0"><code>"#);
+        out.push_str(r#"</figcaption><pre class="code"><code>"#);
         for (row, html) in highlight::yaml(text, self.context.terms).into_iter().enumerate() {
             let number = explained.iter().position(|(known, _)| *known == row).map(|at| at + 1);
             // Writing to a String can't fail.
