@@ -1,1 +1,3 @@
 //! Pages, the event stream and files over HTTP.
+
+pub mod pages;

@@ -1,0 +1,320 @@
+//! The plan of a figure: what is in it and where it goes. Everything merman says is turned into these few types
+//! here; what the book can't draw is refused with the line to change.
+
+use std::sync::LazyLock;
+
+use merman::{
+    Engine, MermaidConfig, OperationControl, ParseOptions, RenderError, RenderOutput, RenderTarget,
+    Renderer, SvgRequest,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::measure;
+
+/// A flowchart with places in pixels at 1:1.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) title: String,
+    pub(super) description: String,
+    pub(super) nodes: Vec<Node>,
+    pub(super) edges: Vec<Edge>,
+    pub(super) groups: Vec<Group>,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) id: String,
+    pub(super) lines: Vec<String>,
+    pub(super) shape: Shape,
+    pub(super) at: Rect,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Shape {
+    Box,
+    Round,
+    Pill,
+    Disk,
+    Hexagon,
+}
+
+#[derive(Debug)]
+pub(super) struct Edge {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) label: Option<(Vec<String>, Point)>,
+    pub(super) stroke: Stroke,
+    pub(super) arrow_end: bool,
+    pub(super) arrow_start: bool,
+    pub(super) points: Vec<Point>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stroke {
+    Plain,
+    Dotted,
+    Thick,
+}
+
+/// A subgraph: a frame with a title.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) at: Rect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+}
+
+/// A box by its centre, as the layout gives it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rect {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) width: f64,
+    pub(super) height: f64,
+}
+
+/// What is wrong with a figure's source, and on which of its lines (from 0).
+#[derive(Debug, Eq, PartialEq)]
+pub(in super::super) struct FigureError {
+    pub(in super::super) line: usize,
+    pub(in super::super) message: String,
+}
+
+/// One renderer for all figures: building its engine costs more than a figure does.
+static RENDERER: LazyLock<Renderer> = LazyLock::new(|| {
+    let config = MermaidConfig::from_value(serde_json::json!({
+        "layout": "dagre",
+        "theme": "base",
+        "htmlLabels": false,
+        "flowchart": {
+            "htmlLabels": false,
+            "minNodeWidth": 48,
+            "nodeSpacing": 26,
+            "rankSpacing": 46,
+            "padding": 12,
+            "wrappingWidth": 400,
+        },
+    }));
+    Renderer::new().with_engine(Engine::new().with_site_config(config)).with_parse_options(ParseOptions::strict())
+});
+
+/// Reads and places a flowchart.
+pub(super) fn plan(source: &str) -> Result<Plan, FigureError> {
+    let first = source.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("%%")).unwrap_or("");
+    if !(first.starts_with("flowchart") || first.starts_with("graph")) {
+        return Err(at(0, format!("a figure must be a Mermaid flowchart, not `{first}`; begin with `flowchart LR`")));
+    }
+    let request = SvgRequest { environment: measure::environment(), ..SvgRequest::default() };
+    let artifact = RENDERER
+        .prepare_semantic(source, OperationControl::new())
+        .map_err(|error| broken(source, &error))?
+        .ok_or_else(|| at(0, "no Mermaid diagram found; begin with `flowchart LR`".to_owned()))?;
+    let chart = artifact.compatibility_json().map_err(|error| broken(source, &error))?;
+    let chart = Chart::deserialize(chart.as_value()).map_err(|error| at(0, format!("can't read this flowchart: {error}")))?;
+    let RenderOutput::LayoutJson(Some(layout)) =
+        artifact.render(RenderTarget::LayoutJson(request)).map_err(|error| broken(source, &error))?
+    else {
+        return Err(at(0, "merman gave no layout for this flowchart; write it more simply".to_owned()));
+    };
+    let layout = layout
+        .layout()
+        .as_value()
+        .pointer("/layout/FlowchartV2")
+        .ok_or_else(|| at(0, "merman gave no flowchart layout; write the figure more simply".to_owned()))?;
+    let layout = Layout::deserialize(layout).map_err(|error| at(0, format!("can't read this layout: {error}")))?;
+    build(source, chart, &layout)
+}
+
+fn build(source: &str, chart: Chart, layout: &Layout) -> Result<Plan, FigureError> {
+    let title = chart.title.filter(|title| !title.trim().is_empty()).ok_or_else(|| {
+        at(0, "`accTitle:` is missing; it is the caption of the figure".to_owned())
+    })?;
+    let description = chart.description.filter(|text| !text.trim().is_empty()).ok_or_else(|| {
+        at(0, "`accDescr:` is missing; say in a sentence or two what the figure shows to a reader who can't see it".to_owned())
+    })?;
+    let mut nodes = Vec::new();
+    for vertex in chart.nodes {
+        let line = line_naming(source, &vertex.id);
+        if !vertex.styles.is_empty() {
+            return Err(at(line, format!("`{}` has a style of its own; colours come from terms.toml", vertex.id)));
+        }
+        let place = layout.place(&vertex.id).ok_or_else(|| at(line, format!("`{}` was given no place", vertex.id)))?;
+        nodes.push(Node {
+            lines: lines(&vertex.label.unwrap_or_else(|| vertex.id.clone())),
+            shape: shape(vertex.shape.as_deref(), &vertex.id, line)?,
+            at: place,
+            id: vertex.id,
+        });
+    }
+    let mut edges = Vec::new();
+    for link in chart.edges {
+        let route = layout.edges.iter().find(|edge| edge.id == link.id);
+        let line = line_naming(source, &link.from);
+        let Some(route) = route.filter(|route| route.points.len() > 1) else {
+            return Err(at(line, format!("the arrow from `{}` to `{}` was given no way", link.from, link.to)));
+        };
+        let label = link.label.filter(|label| !label.trim().is_empty());
+        edges.push(Edge {
+            label: label.zip(route.label.as_ref()).map(|(label, spot)| (lines(&label), Point { x: spot.x, y: spot.y })),
+            stroke: match link.stroke.as_deref() {
+                Some("dotted") => Stroke::Dotted,
+                Some("thick") => Stroke::Thick,
+                _ => Stroke::Plain,
+            },
+            arrow_end: link.kind.as_deref().is_some_and(|kind| kind != "arrow_open"),
+            arrow_start: link.kind.as_deref().is_some_and(|kind| kind.starts_with("double_")),
+            points: route.points.iter().map(|point| Point { x: point.x, y: point.y }).collect(),
+            from: link.from,
+            to: link.to,
+        });
+    }
+    let mut groups = Vec::new();
+    for subgraph in chart.subgraphs {
+        let line = line_naming(source, &subgraph.id);
+        let place =
+            layout.place(&subgraph.id).ok_or_else(|| at(line, format!("`{}` was given no place", subgraph.id)))?;
+        groups.push(Group { title: subgraph.title.unwrap_or_default(), at: place, id: subgraph.id });
+    }
+    // A frame inside a frame is drawn after it, or it would be covered.
+    groups.sort_by(|a, b| (b.at.width * b.at.height).total_cmp(&(a.at.width * a.at.height)));
+    Ok(Plan { title, description, nodes, edges, groups })
+}
+
+fn shape(name: Option<&str>, id: &str, line: usize) -> Result<Shape, FigureError> {
+    match name.unwrap_or("square") {
+        "square" | "rect" | "squareRect" => Ok(Shape::Box),
+        "round" | "rounded" | "roundedRect" => Ok(Shape::Round),
+        "stadium" | "pill" => Ok(Shape::Pill),
+        "cylinder" | "cyl" => Ok(Shape::Disk),
+        "hexagon" | "hex" => Ok(Shape::Hexagon),
+        other => Err(at(
+            line,
+            format!("`{id}` has the shape {other}, which the book does not draw; use [box], (round), ([pill]), [(disk)] or {{{{hexagon}}}}"),
+        )),
+    }
+}
+
+/// A label's lines: `<br>` in any of its spellings breaks, entities of Mermaid are undone.
+fn lines(label: &str) -> Vec<String> {
+    label
+        .replace("<br/>", "<br>")
+        .replace("<br />", "<br>")
+        .replace("\\n", "<br>")
+        .replace('\n', "<br>")
+        .replace("#quot;", "\"")
+        .split("<br>")
+        .map(|line| line.trim().to_owned())
+        .collect()
+}
+
+/// The first line of the source that names a node or subgraph; 0 if none does.
+fn line_naming(source: &str, id: &str) -> usize {
+    source
+        .lines()
+        .position(|line| {
+            line.match_indices(id).any(|(start, _)| {
+                let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+                !letter(line[..start].chars().next_back()) && !letter(line[start + id.len()..].chars().next())
+            })
+        })
+        .unwrap_or(0)
+}
+
+/// merman's words for what is wrong, on the line where it stopped reading.
+fn broken(source: &str, error: &RenderError) -> FigureError {
+    let RenderError::Parse(diagnostic) = error else {
+        return at(0, format!("this Mermaid can't be drawn: {error}"));
+    };
+    let start = diagnostic.terminal_diagnostic_details().span.map_or(0, |span| span.start.min(source.len()));
+    // A span may begin with the line break before the culprit.
+    let start = start + source.as_bytes()[start..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let start = if start >= source.len() { source.trim_end().len() } else { start };
+    let line = source.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count();
+    at(line, format!("Mermaid: {}", diagnostic.terminal_safe_message().replace('\n', " ")))
+}
+
+fn at(line: usize, message: String) -> FigureError {
+    FigureError { line, message }
+}
+
+/// The part of merman's model of a flowchart that the book draws.
+#[derive(Deserialize)]
+struct Chart {
+    #[serde(rename = "accTitle")]
+    title: Option<String>,
+    #[serde(rename = "accDescr")]
+    description: Option<String>,
+    nodes: Vec<Vertex>,
+    edges: Vec<Link>,
+    #[serde(default)]
+    subgraphs: Vec<Subgraph>,
+}
+
+#[derive(Deserialize)]
+struct Vertex {
+    id: String,
+    label: Option<String>,
+    shape: Option<String>,
+    #[serde(default)]
+    styles: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    id: String,
+    from: String,
+    to: String,
+    label: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    stroke: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Subgraph {
+    id: String,
+    title: Option<String>,
+}
+
+/// The part of merman's layout that the book draws.
+#[derive(Deserialize)]
+struct Layout {
+    nodes: Vec<Place>,
+    edges: Vec<Route>,
+}
+
+impl Layout {
+    fn place(&self, id: &str) -> Option<Rect> {
+        let place = self.nodes.iter().find(|place| place.id == id)?;
+        Some(Rect { x: place.x, y: place.y, width: place.width, height: place.height })
+    }
+}
+
+#[derive(Deserialize)]
+struct Place {
+    id: String,
+    x: f64,
+    y: f64,
+    width: f64,
+    height: f64,
+}
+
+#[derive(Deserialize)]
+struct Route {
+    id: String,
+    points: Vec<Spot>,
+    label: Option<Spot>,
+}
+
+#[derive(Deserialize)]
+struct Spot {
+    x: f64,
+    y: f64,
+}
