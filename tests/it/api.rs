@@ -64,12 +64,17 @@ impl Api {
         api
     }
 
+    /// Where it answers.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// A kubeconfig that leads here, with the contexts `test` (current) and `other`.
     pub(crate) fn kubeconfig(&self) -> String {
         let path = self.folder.path().join("kubeconfig");
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "c", "cluster": {"server": format!("http://{}", self.address)}}],
+            "clusters": [{"name": "c", "cluster": {"server": self.url()}}],
             "users": [{"name": "u", "user": {}}],
             "contexts": [
                 {"name": "test", "context": {"cluster": "c", "user": "u", "namespace": "shop"}},

@@ -77,7 +77,7 @@ async fn what_the_cluster_says_arrives() {
             name == "added" && data["card"]["name"] == "a-1"
         })
         .await;
-    assert_eq!(frame["story"]["key"], "pod.created");
+    assert_eq!(frame["story"]["key"], "pod.created.bare");
     api.delete("pods", "a-1");
     page.until("its end", |name, data| {
         name == "deleted" && data["card"]["uid"] == "2"

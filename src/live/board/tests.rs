@@ -73,7 +73,7 @@ fn a_later_list_removes_what_vanished_and_tells_what_came() {
     play(&board, list(Kind::Pod, vec![pod("a", "1"), pod("b", "2")]));
     assert_eq!(
         play(&board, list(Kind::Pod, vec![pod("a", "1"), pod("c", "3")])),
-        ["deleted gap.gone", "added pod.created"]
+        ["deleted gap.gone", "added pod.created.bare"]
     );
 }
 
@@ -93,7 +93,7 @@ fn a_list_that_never_ends_takes_nothing_away() {
 fn an_equal_card_makes_no_frame() {
     let board = board();
     let changes = [What::Applied(pod("a", "1")), What::Applied(pod("a", "1"))];
-    assert_eq!(play(&board, changes), ["added pod.created"]);
+    assert_eq!(play(&board, changes), ["added pod.created.bare"]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_successor_that_is_seen_first_keeps_the_seat() {
             &board,
             [What::Applied(pod("a", "2")), What::Deleted(pod("a", "1"))]
         ),
-        ["added pod.created", "deleted pod.gone"]
+        ["added pod.created.bare", "deleted pod.gone"]
     );
     let state = board.state();
     let sitter = state.cards.find(Kind::Pod, "default", "a");

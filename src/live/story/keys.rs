@@ -2,7 +2,10 @@
 
 /// Key to placeholders. The words of each language must have just these keys.
 pub const KEYS: &[(&str, &[&str])] = &[
-    ("pod.created", &["pod", "owner", "ownerKind"]),
+    ("pod.created", &["pod", "owner"]),
+    ("pod.created.replica", &["pod", "owner"]),
+    ("pod.created.other", &["pod", "owner", "ownerKind"]),
+    ("pod.created.bare", &["pod"]),
     ("pod.recreated", &["pod", "owner", "uid", "oldUid"]),
     ("pod.replaced", &["pod", "owner", "old"]),
     ("pod.scheduled", &["pod", "node"]),
@@ -19,7 +22,9 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("pod.stopped", &["pod", "exit", "reason"]),
     ("pod.gone", &["pod"]),
     ("pod.gone.seat", &["pod", "owner", "claim"]),
+    ("pod.gone.seat.diskless", &["pod", "owner"]),
     ("pod.gone.scaled", &["pod", "owner", "claim"]),
+    ("pod.gone.scaled.diskless", &["pod", "owner"]),
     ("pod.gone.forced", &["pod"]),
     ("pod.crashed", &["pod", "exit", "reason"]),
     ("pod.restarted", &["pod", "restarts"]),

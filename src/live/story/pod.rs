@@ -81,10 +81,7 @@ pub(super) fn tell(
 fn tell_new(card: &Card, cards: &Cards, past: &Past) -> Story {
     let pod = card.name.as_str();
     let Some(owner) = &card.owner else {
-        return Story::new(
-            "pod.created",
-            [("pod", pod), ("owner", "kubectl"), ("ownerKind", "-")],
-        );
+        return Story::new("pod.created.bare", [("pod", pod)]);
     };
     if owner.kind == "StatefulSet"
         && let Some(before) = past.before(card)
@@ -110,14 +107,15 @@ fn tell_new(card: &Card, cards: &Cards, past: &Past) -> Story {
             [("pod", pod), ("owner", &owner.name), ("old", &old.name)],
         );
     }
-    Story::new(
-        "pod.created",
-        [
-            ("pod", pod),
-            ("owner", &owner.name),
-            ("ownerKind", &owner.kind),
-        ],
-    )
+    let who = [("pod", pod), ("owner", owner.name.as_str())];
+    match owner.kind.as_str() {
+        "StatefulSet" => Story::new("pod.created", who),
+        "ReplicaSet" => Story::new("pod.created.replica", who),
+        kind => {
+            let [pod, owner] = who;
+            Story::new("pod.created.other", [pod, owner, ("ownerKind", kind)])
+        }
+    }
 }
 
 /// The claim is plugged in; ReadWriteOnce counts nodes, so another Pod may hang on it as well.
@@ -222,10 +220,6 @@ fn tell_trouble(pod: &str, old: &PodCard, face: &PodCard) -> Option<Story> {
 
 pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards) -> Story {
     let pod = card.name.as_str();
-    let claim = face
-        .claims
-        .first()
-        .map_or("-", |mounted| mounted.claim.as_str());
     let set = card
         .owner
         .as_ref()
@@ -236,12 +230,20 @@ pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards) -> Story {
         && let Some(ordinal) = face.ordinal
     {
         let wanted = set.deleting.is_none() && ordinal < it.start + it.replicas;
-        let key = if wanted {
-            "pod.gone.seat"
-        } else {
-            "pod.gone.scaled"
+        let who = [("pod", pod), ("owner", set.name.as_str())];
+        return match (face.claims.first(), wanted) {
+            (None, true) => Story::new("pod.gone.seat.diskless", who),
+            (None, false) => Story::new("pod.gone.scaled.diskless", who),
+            (Some(mounted), wanted) => {
+                let key = if wanted {
+                    "pod.gone.seat"
+                } else {
+                    "pod.gone.scaled"
+                };
+                let [pod, owner] = who;
+                Story::new(key, [pod, owner, ("claim", &mounted.claim)])
+            }
         };
-        return Story::new(key, [("pod", pod), ("owner", &set.name), ("claim", claim)]);
     }
     // Gone without having ended: nobody waited for its containers.
     if !face.is_terminal() && face.node.is_some() {
