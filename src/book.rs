@@ -91,32 +91,55 @@ impl Book {
         let paths = match shelf.paths() {
             Ok(paths) => paths,
             Err(error) => {
-                errors.push(shelf.shown(""), 1, format!("the content can't be listed: {error}"));
+                errors.push(
+                    shelf.shown(""),
+                    1,
+                    format!("the content can't be listed: {error}"),
+                );
                 return Err(errors);
             }
         };
         let mut manifests = Manifests::default();
-        for path in paths.iter().filter(|path| path.starts_with("manifests/") && is_yaml(path)) {
+        for path in paths
+            .iter()
+            .filter(|path| path.starts_with("manifests/") && is_yaml(path))
+        {
             if let Some(text) = text(shelf, path, &mut errors) {
                 manifest::check(&text, &mut Notes::new(&shelf.shown(path), &mut errors));
-                manifests.push(Manifest { path: path["manifests/".len()..].to_owned(), text });
+                manifests.push(Manifest {
+                    path: path["manifests/".len()..].to_owned(),
+                    text,
+                });
             }
         }
-        let codes: BTreeSet<&str> =
-            paths.iter().filter_map(|path| path.split_once('/')).map(|(folder, _)| folder).filter(|f| is_language(f)).collect();
+        let codes: BTreeSet<&str> = paths
+            .iter()
+            .filter_map(|path| path.split_once('/'))
+            .map(|(folder, _)| folder)
+            .filter(|f| is_language(f))
+            .collect();
         if codes.is_empty() {
-            errors.push(shelf.shown("ja"), 1, "there is no language; the chapter lies in a folder such as `ja`");
+            errors.push(
+                shelf.shown("ja"),
+                1,
+                "there is no language; the chapter lies in a folder such as `ja`",
+            );
         }
         let languages = codes
             .into_iter()
             .filter_map(|code| chapter(shelf, code, &paths, &manifests, stories, &mut errors))
             .collect();
-        errors.or(Self { languages, manifests })
+        errors.or(Self {
+            languages,
+            manifests,
+        })
     }
 
     /// The chapter in the language of that code.
     pub fn chapter(&self, language: &str) -> Option<&Chapter> {
-        self.languages.iter().find(|chapter| chapter.language == language)
+        self.languages
+            .iter()
+            .find(|chapter| chapter.language == language)
     }
 }
 
@@ -141,7 +164,11 @@ fn text(shelf: &Shelf, path: &str, errors: &mut ContentErrors) -> Option<String>
     match std::str::from_utf8(&bytes) {
         Ok(text) => Some(text.trim_start_matches('\u{feff}').replace("\r\n", "\n")),
         Err(error) => {
-            let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let line = bytes[..error.valid_up_to()]
+                .iter()
+                .filter(|&&byte| byte == b'\n')
+                .count()
+                + 1;
             errors.push(shelf.shown(path), line, "is not UTF-8; save it as UTF-8");
             None
         }
@@ -158,7 +185,10 @@ fn chapter(
 ) -> Option<Chapter> {
     let file = |name: &str, errors: &mut ContentErrors| {
         let path = format!("{language}/{name}");
-        (text(shelf, &path, errors).unwrap_or_default(), shelf.shown(&path))
+        (
+            text(shelf, &path, errors).unwrap_or_default(),
+            shelf.shown(&path),
+        )
     };
     let (source, path) = file("words.toml", errors);
     let words = words::words(&source, &mut Notes::new(&path, errors));
@@ -167,25 +197,47 @@ fn chapter(
     let (terms_source, terms_path) = file("terms.toml", errors);
     let terms = words::terms(&terms_source, &mut Notes::new(&terms_path, errors));
 
-    let context = Context { manifests, terms: &terms, words: &words };
+    let context = Context {
+        manifests,
+        terms: &terms,
+        words: &words,
+    };
     let mut anchors = Anchors::default();
     let mut opening = None;
     let mut sections = Vec::new();
     let prefix = format!("{language}/");
-    for path in paths.iter().filter(|path| path.starts_with(&prefix) && path.ends_with(".md")) {
-        let Some(source) = text(shelf, path, errors) else { continue };
+    for path in paths
+        .iter()
+        .filter(|path| path.starts_with(&prefix) && path.ends_with(".md"))
+    {
+        let Some(source) = text(shelf, path, errors) else {
+            continue;
+        };
         let shown = shelf.shown(path);
         let is_opening = path[prefix.len()..] == *OPENING;
         let mut notes = Notes::new(&shown, errors);
-        let Some((front, body, before)) = front::split(&source, &mut notes) else { continue };
+        let Some((front, body, before)) = front::split(&source, &mut notes) else {
+            continue;
+        };
         if !is_opening && (!front.objectives.is_empty() || front.question.is_some()) {
-            notes.add(2, format!("`objectives` and `question` belong to {OPENING}"));
+            notes.add(
+                2,
+                format!("`objectives` and `question` belong to {OPENING}"),
+            );
         }
         let rendered = markdown::render(body, before, &front.id, &context, &mut notes);
         if !is_opening && rendered.after_scene.is_some() {
-            notes.add(1, format!("`::: scene` belongs to {OPENING}: the panel stands beside the opening"));
+            notes.add(
+                1,
+                format!("`::: scene` belongs to {OPENING}: the panel stands beside the opening"),
+            );
         }
-        anchors.add(&shown, std::iter::once((front.id.clone(), 1)).chain(rendered.ids), rendered.links, errors);
+        anchors.add(
+            &shown,
+            std::iter::once((front.id.clone(), 1)).chain(rendered.ids),
+            rendered.links,
+            errors,
+        );
         let section = Section {
             id: front.id,
             title: front.title,
@@ -206,7 +258,11 @@ fn chapter(
         let path = format!("{language}/{OPENING}");
         // If the file is there, what is wrong with it has been noted.
         if !paths.contains(&path) {
-            errors.push(shelf.shown(&path), 1, "is missing; the chapter opens with it");
+            errors.push(
+                shelf.shown(&path),
+                1,
+                "is missing; the chapter opens with it",
+            );
         }
         return None;
     };
@@ -218,12 +274,33 @@ fn chapter(
         .collect();
     // A figure that is broken has no nodes; its own error comes first.
     if errors.is_empty() {
-        for node in terms.nodes.keys().filter(|node| !drawn.contains(node.as_str())) {
-            let line = terms_source.lines().position(|line| line.starts_with(node.as_str())).map_or(1, |at| at + 1);
-            errors.push(&terms_path, line, format!("no figure has a node `{node}`; correct its id or take it out"));
+        for node in terms
+            .nodes
+            .keys()
+            .filter(|node| !drawn.contains(node.as_str()))
+        {
+            let line = terms_source
+                .lines()
+                .position(|line| line.starts_with(node.as_str()))
+                .map_or(1, |at| at + 1);
+            errors.push(
+                &terms_path,
+                line,
+                format!("no figure has a node `{node}`; correct its id or take it out"),
+            );
         }
     }
-    Some(Chapter { language: language.to_owned(), title: opening.title.clone(), question, objectives, opening, sections, words, stories, terms })
+    Some(Chapter {
+        language: language.to_owned(),
+        title: opening.title.clone(),
+        question,
+        objectives,
+        opening,
+        sections,
+        words,
+        stories,
+        terms,
+    })
 }
 
 /// The anchors of a language and the links to them, for what only the whole of it can tell.
@@ -243,12 +320,20 @@ impl Anchors {
     ) {
         for (id, line) in ids {
             if let Some((other, first)) = self.seen.get(&id) {
-                errors.push(path, line, format!("the id `{id}` is taken, by {other}:{first}; choose another"));
+                errors.push(
+                    path,
+                    line,
+                    format!("the id `{id}` is taken, by {other}:{first}; choose another"),
+                );
             } else {
                 self.seen.insert(id, (path.to_owned(), line));
             }
         }
-        self.links.extend(links.into_iter().map(|(target, line)| (target, path.to_owned(), line)));
+        self.links.extend(
+            links
+                .into_iter()
+                .map(|(target, line)| (target, path.to_owned(), line)),
+        );
     }
 
     fn check(&self, errors: &mut ContentErrors) {

@@ -29,7 +29,11 @@ pub struct Figure {
 ///
 /// # Errors
 /// What is wrong in the source, with the line in it (from 0).
-pub(super) fn figure(id: &str, source: &str, terms: &BTreeMap<String, String>) -> Result<Figure, FigureError> {
+pub(super) fn figure(
+    id: &str,
+    source: &str,
+    terms: &BTreeMap<String, String>,
+) -> Result<Figure, FigureError> {
     let plan = plan::plan(source)?;
     Ok(Figure {
         id: id.to_owned(),
@@ -45,5 +49,7 @@ pub(super) fn figure(id: &str, source: &str, terms: &BTreeMap<String, String>) -
 /// # Errors
 /// What is wrong in the source, as text.
 pub fn draw_once(source: &str) -> Result<String, String> {
-    figure("figure", source, &BTreeMap::new()).map(|figure| figure.svg).map_err(|error| error.message)
+    figure("figure", source, &BTreeMap::new())
+        .map(|figure| figure.svg)
+        .map_err(|error| error.message)
 }

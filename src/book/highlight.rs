@@ -66,7 +66,11 @@ fn split_comment(line: &str) -> (&str, &str) {
             Some(open) if letter == open => quote = None,
             Some(_) => {}
             None if letter == '#' && before == ' ' => return line.split_at(at),
-            None if (letter == '"' || letter == '\'') && matches!(before, ' ' | '[' | ',' | '{') => quote = Some(letter),
+            None if (letter == '"' || letter == '\'')
+                && matches!(before, ' ' | '[' | ',' | '{') =>
+            {
+                quote = Some(letter)
+            }
             None => {}
         }
         before = letter;
@@ -78,7 +82,10 @@ fn split_key(code: &str) -> Option<(&str, &str)> {
     if code.starts_with(['"', '\'', '[', '{']) {
         return None;
     }
-    let at = code.match_indices(':').map(|(at, _)| at).find(|at| matches!(code.as_bytes().get(at + 1), None | Some(b' ')))?;
+    let at = code
+        .match_indices(':')
+        .map(|(at, _)| at)
+        .find(|at| matches!(code.as_bytes().get(at + 1), None | Some(b' ')))?;
     Some((&code[..at], &code[at + 1..]))
 }
 
@@ -89,7 +96,9 @@ fn scalar(out: &mut String, text: &str, terms: &Terms) {
         let first = rest.as_bytes()[0];
         let end = match first {
             b'"' | b'\'' => {
-                let close = rest[1..].find(char::from(first)).map_or(rest.len(), |at| at + 2);
+                let close = rest[1..]
+                    .find(char::from(first))
+                    .map_or(rest.len(), |at| at + 2);
                 out.push_str(&span("s", &rest[..close]));
                 close
             }
@@ -103,11 +112,16 @@ fn scalar(out: &mut String, text: &str, terms: &Terms) {
             }
             _ => {
                 let flow = text.trim_start().starts_with(['[', '{']);
-                let end = if flow { rest.find([',', ']', '}', ':']).unwrap_or(rest.len()) } else { rest.len() };
+                let end = if flow {
+                    rest.find([',', ']', '}', ':']).unwrap_or(rest.len())
+                } else {
+                    rest.len()
+                };
                 let end = end.max(1);
                 let plain = &rest[..end];
                 let bare = plain.trim_end();
-                let constant = bare.parse::<f64>().is_ok() || matches!(bare, "true" | "false" | "null" | "~");
+                let constant =
+                    bare.parse::<f64>().is_ok() || matches!(bare, "true" | "false" | "null" | "~");
                 out.push_str(&word(if constant { "n" } else { "s" }, bare, terms));
                 out.push_str(&plain[bare.len()..]);
                 end
@@ -119,7 +133,11 @@ fn scalar(out: &mut String, text: &str, terms: &Terms) {
 
 fn word(class: &str, text: &str, terms: &Terms) -> String {
     match terms.of(text) {
-        Some(term) => format!(r#"<span class="{class}" data-term="{}">{}</span>"#, escape(term), escape(text)),
+        Some(term) => format!(
+            r#"<span class="{class}" data-term="{}">{}</span>"#,
+            escape(term),
+            escape(text)
+        ),
         None => span(class, text),
     }
 }
@@ -133,10 +151,11 @@ fn span(class: &str, text: &str) -> String {
 
 /// The words of SQL that the chapter's statements use, and their near neighbours.
 const SQL: [&str; 44] = [
-    "add", "alter", "and", "as", "asc", "begin", "by", "column", "commit", "count", "create", "default", "delete",
-    "desc", "distinct", "drop", "exists", "from", "group", "if", "in", "insert", "int", "integer", "into", "key",
-    "limit", "not", "now", "null", "on", "or", "order", "primary", "rollback", "select", "serial", "set", "table",
-    "text", "update", "values", "varchar", "where",
+    "add", "alter", "and", "as", "asc", "begin", "by", "column", "commit", "count", "create",
+    "default", "delete", "desc", "distinct", "drop", "exists", "from", "group", "if", "in",
+    "insert", "int", "integer", "into", "key", "limit", "not", "now", "null", "on", "or", "order",
+    "primary", "rollback", "select", "serial", "set", "table", "text", "update", "values",
+    "varchar", "where",
 ];
 
 /// SQL, whole or a line of it. Classes: `k` keyword, `s` string, `n` number, `c` comment.
@@ -152,7 +171,14 @@ pub(super) fn sql(text: &str) -> String {
             ("n", run(rest, |c| c.is_ascii_digit() || c == '.'))
         } else if first.is_alphabetic() || first == '_' {
             let end = run(rest, |c| c.is_alphanumeric() || c == '_');
-            (if SQL.contains(&rest[..end].to_lowercase().as_str()) { "k" } else { "" }, end)
+            (
+                if SQL.contains(&rest[..end].to_lowercase().as_str()) {
+                    "k"
+                } else {
+                    ""
+                },
+                end,
+            )
         } else {
             ("", first.len_utf8())
         };
@@ -186,13 +212,19 @@ pub(super) fn console(text: &str) -> String {
         };
         write_printed(&mut out, &mut printed);
         let shell = prompt == "$ ";
-        out.push_str(if shell { r#"<div class="cmd">"# } else { r#"<div class="cmd psql">"# });
+        out.push_str(if shell {
+            r#"<div class="cmd">"#
+        } else {
+            r#"<div class="cmd psql">"#
+        });
         write_typed(&mut out, prompt, &line[prompt.len()..], shell);
         let mut last = line;
         loop {
             let more = match lines.peek() {
                 Some(next) if shell && last.ends_with('\\') => Some(("", *next)),
-                Some(next) if !shell => self::prompt(next).filter(|p| is_continuation(p)).map(|p| (p, &next[p.len()..])),
+                Some(next) if !shell => self::prompt(next)
+                    .filter(|p| is_continuation(p))
+                    .map(|p| (p, &next[p.len()..])),
                 _ => None,
             };
             let Some((prompt, typed)) = more else { break };
@@ -211,14 +243,22 @@ fn write_typed(out: &mut String, prompt: &str, typed: &str, shell: bool) {
     if !prompt.is_empty() {
         let _ = write!(out, r#"<span class="prompt">{}</span>"#, escape(prompt));
     }
-    let typed = if shell { escape(typed).into_owned() } else { sql(typed) };
+    let typed = if shell {
+        escape(typed).into_owned()
+    } else {
+        sql(typed)
+    };
     let _ = write!(out, "<kbd>{typed}</kbd>");
 }
 
 fn write_printed(out: &mut String, printed: &mut Vec<&str>) {
     if printed.iter().any(|line| !line.trim().is_empty()) {
         let text = printed.join("\n");
-        let _ = write!(out, r#"<pre class="out">{}</pre>"#, escape(text.trim_matches('\n')));
+        let _ = write!(
+            out,
+            r#"<pre class="out">{}</pre>"#,
+            escape(text.trim_matches('\n'))
+        );
     }
     printed.clear();
 }
@@ -232,7 +272,8 @@ fn prompt(line: &str) -> Option<&str> {
     let state = run(&line[name..], |c| "=-(*!^'\"".contains(c));
     let end = name + state;
     let sign = matches!(line.as_bytes().get(end), Some(b'#' | b'>'));
-    (name > 0 && state > 0 && sign && line.as_bytes().get(end + 1) == Some(&b' ')).then(|| &line[..end + 2])
+    (name > 0 && state > 0 && sign && line.as_bytes().get(end + 1) == Some(&b' '))
+        .then(|| &line[..end + 2])
 }
 
 /// Whether psql is still in the middle of a statement. `=` stands at the beginning of one.
@@ -245,17 +286,35 @@ mod tests {
     use super::*;
 
     fn terms() -> Terms {
-        Terms { words: vec![("StatefulSet".to_owned(), "sts".to_owned())], ..Terms::default() }
+        Terms {
+            words: vec![("StatefulSet".to_owned(), "sts".to_owned())],
+            ..Terms::default()
+        }
     }
 
     #[test]
     fn yaml_lines_keep_their_text_and_get_classes() {
         let table = [
-            ("kind: StatefulSet", r#"<span class="k">kind</span><span class="p">:</span> <span class="s" data-term="sts">StatefulSet</span>"#),
-            ("  replicas: 1", r#"  <span class="k">replicas</span><span class="p">:</span> <span class="n">1</span>"#),
-            ("- name: a # b", r#"<span class="p">-</span> <span class="k">name</span><span class="p">:</span> <span class="s">a</span> <span class="c"># b</span>"#),
-            ("a: [\"x # y\", 2]", r#"<span class="k">a</span><span class="p">:</span> <span class="p">[</span><span class="s">&quot;x # y&quot;</span><span class="p">,</span> <span class="n">2</span><span class="p">]</span>"#),
-            ("image: postgres:18", r#"<span class="k">image</span><span class="p">:</span> <span class="s">postgres:18</span>"#),
+            (
+                "kind: StatefulSet",
+                r#"<span class="k">kind</span><span class="p">:</span> <span class="s" data-term="sts">StatefulSet</span>"#,
+            ),
+            (
+                "  replicas: 1",
+                r#"  <span class="k">replicas</span><span class="p">:</span> <span class="n">1</span>"#,
+            ),
+            (
+                "- name: a # b",
+                r#"<span class="p">-</span> <span class="k">name</span><span class="p">:</span> <span class="s">a</span> <span class="c"># b</span>"#,
+            ),
+            (
+                "a: [\"x # y\", 2]",
+                r#"<span class="k">a</span><span class="p">:</span> <span class="p">[</span><span class="s">&quot;x # y&quot;</span><span class="p">,</span> <span class="n">2</span><span class="p">]</span>"#,
+            ),
+            (
+                "image: postgres:18",
+                r#"<span class="k">image</span><span class="p">:</span> <span class="s">postgres:18</span>"#,
+            ),
             ("---", r#"<span class="p">---</span>"#),
             ("# 日本語", r#"<span class="c"># 日本語</span>"#),
         ];
@@ -273,7 +332,9 @@ mod tests {
 
     #[test]
     fn what_is_typed_is_apart_from_what_is_printed() {
-        let html = console("$ kubectl get pod \\\n    -w\nNAME <x>\napp_db=# SELECT 1\napp_db-# FROM t;\n 1\n$ ls\n");
+        let html = console(
+            "$ kubectl get pod \\\n    -w\nNAME <x>\napp_db=# SELECT 1\napp_db-# FROM t;\n 1\n$ ls\n",
+        );
         assert_eq!(
             html,
             "<div class=\"console\"><div class=\"cmd\"><span class=\"prompt\">$ </span><kbd>kubectl get pod \\</kbd>\n\

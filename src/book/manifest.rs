@@ -50,7 +50,11 @@ impl Manifests {
 
     /// The folders that hold manifests, sorted; each can be had as an archive.
     pub fn folders(&self) -> Vec<&str> {
-        let mut folders: Vec<_> = self.iter().map(Manifest::folder).filter(|folder| !folder.is_empty()).collect();
+        let mut folders: Vec<_> = self
+            .iter()
+            .map(Manifest::folder)
+            .filter(|folder| !folder.is_empty())
+            .collect();
         folders.dedup();
         folders
     }
@@ -58,7 +62,10 @@ impl Manifests {
     /// A `.tar.gz` of one folder, unpacking into a folder of that name; `None` if there is no such folder.
     /// The same content gives the same bytes, whenever and wherever it is packed.
     pub fn archive(&self, folder: &str) -> Option<Vec<u8>> {
-        let files: Vec<_> = self.iter().filter(|manifest| manifest.folder() == folder).collect();
+        let files: Vec<_> = self
+            .iter()
+            .filter(|manifest| manifest.folder() == folder)
+            .collect();
         if files.is_empty() || folder.is_empty() {
             return None;
         }
@@ -73,7 +80,9 @@ impl Manifests {
                 .expect("writing to memory with a short path does not fail");
         }
         let tar = tar.into_inner().expect("writing to memory does not fail");
-        let mut gz = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+        let mut gz = GzBuilder::new()
+            .mtime(0)
+            .write(Vec::new(), Compression::best());
         gz.write_all(&tar).and_then(|()| gz.finish()).ok()
     }
 }
@@ -82,17 +91,27 @@ impl Manifests {
 pub(super) fn check(text: &str, notes: &mut Notes<'_>) {
     match serde_saphyr::from_multiple::<Value>(text) {
         Err(error) => {
-            let line = error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));
+            let line = error
+                .location()
+                .map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));
             notes.add(line, format!("not valid YAML: {}", error.without_snippet()));
         }
-        Ok(documents) if documents.iter().all(Value::is_null) => notes.add(1, "the manifest is empty"),
+        Ok(documents) if documents.iter().all(Value::is_null) => {
+            notes.add(1, "the manifest is empty")
+        }
         Ok(documents) => {
             for document in documents.iter().filter(|document| !document.is_null()) {
                 for field in ["/apiVersion", "/kind", "/metadata/name"] {
                     if !document.pointer(field).is_some_and(Value::is_string) {
-                        let kind = document.pointer("/kind").and_then(Value::as_str).unwrap_or("object");
+                        let kind = document
+                            .pointer("/kind")
+                            .and_then(Value::as_str)
+                            .unwrap_or("object");
                         let field = field[1..].replace('/', ".");
-                        notes.add(1, format!("a {kind} has no `{field}`; kubectl would refuse it"));
+                        notes.add(
+                            1,
+                            format!("a {kind} has no `{field}`; kubectl would refuse it"),
+                        );
                     }
                 }
             }
@@ -112,7 +131,10 @@ mod tests {
     fn two() -> Manifests {
         let mut manifests = Manifests::default();
         for path in ["app/02.yaml", "app/01.yaml", "other/01.yaml"] {
-            manifests.push(Manifest { path: path.to_owned(), text: format!("# {path}\n") });
+            manifests.push(Manifest {
+                path: path.to_owned(),
+                text: format!("# {path}\n"),
+            });
         }
         manifests
     }
@@ -122,7 +144,9 @@ mod tests {
         let bytes = two().archive("app").unwrap();
         assert_eq!(bytes, two().archive("app").unwrap());
         let mut tar = Vec::new();
-        GzDecoder::new(bytes.as_slice()).read_to_end(&mut tar).unwrap();
+        GzDecoder::new(bytes.as_slice())
+            .read_to_end(&mut tar)
+            .unwrap();
         let mut archive = tar::Archive::new(tar.as_slice());
         let files: Vec<_> = archive
             .entries()
@@ -143,9 +167,15 @@ mod tests {
     #[test]
     fn a_manifest_must_be_yaml_that_names_objects() {
         let table = [
-            ("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: b}\n", ""),
+            (
+                "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: b}\n",
+                "",
+            ),
             ("apiVersion: v1\n  kind: Pod\n", "m.yaml:2: not valid YAML"),
-            ("apiVersion: v1\nkind: Pod\nmetadata: {}\n", "m.yaml:1: a Pod has no `metadata.name`"),
+            (
+                "apiVersion: v1\nkind: Pod\nmetadata: {}\n",
+                "m.yaml:1: a Pod has no `metadata.name`",
+            ),
             ("", "m.yaml:1: the manifest is empty"),
         ];
         for (text, wanted) in table {
@@ -153,7 +183,10 @@ mod tests {
             check(text, &mut Notes::new("m.yaml", &mut errors));
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
             assert_eq!(errors.is_empty(), wanted.is_empty(), "{text:?}: {errors:?}");
-            assert!(errors.iter().all(|error| error.starts_with(wanted)), "{text:?}: {errors:?}");
+            assert!(
+                errors.iter().all(|error| error.starts_with(wanted)),
+                "{text:?}: {errors:?}"
+            );
         }
     }
 }

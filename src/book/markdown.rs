@@ -8,7 +8,9 @@ mod prose;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeWithOffset, html as cmark};
+use pulldown_cmark::{
+    CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeWithOffset, html as cmark,
+};
 
 use super::figure::Figure;
 use super::front::is_id;
@@ -61,9 +63,11 @@ pub(super) fn render(
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TASKLISTS
         | Options::ENABLE_HEADING_ATTRIBUTES;
-    let events: Vec<_> = TextMergeWithOffset::new(Parser::new_ext(&text, options).into_offset_iter()).collect();
-    let starts: Vec<usize> =
-        std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let events: Vec<_> =
+        TextMergeWithOffset::new(Parser::new_ext(&text, options).into_offset_iter()).collect();
+    let starts: Vec<usize> = std::iter::once(0)
+        .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+        .collect();
     let mut walk = Walk {
         events,
         at: 0,
@@ -158,7 +162,11 @@ impl<'e> Walk<'_, 'e, '_, '_> {
             Event::Text(text) => self.text(&text, line),
             Event::Code(code) => {
                 let html = match self.context.terms.of(&code).filter(|_| self.plain == 0) {
-                    Some(term) => format!(r#"<code data-term="{}">{}</code>"#, escape(term), escape(&code)),
+                    Some(term) => format!(
+                        r#"<code data-term="{}">{}</code>"#,
+                        escape(term),
+                        escape(&code)
+                    ),
                     None => format!("<code>{}</code>", escape(&code)),
                 };
                 self.inline(html);
@@ -168,18 +176,29 @@ impl<'e> Walk<'_, 'e, '_, '_> {
                     self.out.push(Event::SoftBreak);
                 }
             }
-            Event::Html(html) => match containers::fence_number(&html).and_then(|number| self.fences.get(number).cloned()) {
+            Event::Html(html) => match containers::fence_number(&html)
+                .and_then(|number| self.fences.get(number).cloned())
+            {
                 Some(fence) => self.fence(&fence),
                 None if html.trim_start().starts_with("<!--") => {}
-                None => self.notes.add(line, "HTML is not carried over; write Markdown"),
+                None => self
+                    .notes
+                    .add(line, "HTML is not carried over; write Markdown"),
             },
             Event::InlineHtml(html) => {
-                const ALLOWED: [&str; 12] =
-                    ["<br>", "<wbr>", "<kbd>", "</kbd>", "<ruby>", "</ruby>", "<rt>", "</rt>", "<rp>", "</rp>", "<sub>", "</sub>"];
+                const ALLOWED: [&str; 12] = [
+                    "<br>", "<wbr>", "<kbd>", "</kbd>", "<ruby>", "</ruby>", "<rt>", "</rt>",
+                    "<rp>", "</rp>", "<sub>", "</sub>",
+                ];
                 if ALLOWED.contains(&html.as_ref()) {
                     self.out.push(Event::InlineHtml(html));
                 } else if !html.starts_with("<!--") {
-                    self.notes.add(line, format!("`{html}` is not carried over; write Markdown, or put it in backticks"));
+                    self.notes.add(
+                        line,
+                        format!(
+                            "`{html}` is not carried over; write Markdown, or put it in backticks"
+                        ),
+                    );
                 }
             }
             Event::FootnoteReference(name) => {
@@ -194,7 +213,12 @@ impl<'e> Walk<'_, 'e, '_, '_> {
     fn start(&mut self, tag: Tag<'e>, line: usize) {
         match tag {
             Tag::CodeBlock(kind) => self.code_block(&kind, line),
-            Tag::Heading { level, id, classes, attrs } => {
+            Tag::Heading {
+                level,
+                id,
+                classes,
+                attrs,
+            } => {
                 if level < HeadingLevel::H3 {
                     self.notes.add(line, "a heading inside a section begins with `###`; the section's title is in its front matter");
                 }
@@ -202,15 +226,33 @@ impl<'e> Walk<'_, 'e, '_, '_> {
                     self.add_id(id, line);
                 }
                 self.plain += 1;
-                self.out.push(Event::Start(Tag::Heading { level, id, classes, attrs }));
+                self.out.push(Event::Start(Tag::Heading {
+                    level,
+                    id,
+                    classes,
+                    attrs,
+                }));
             }
-            Tag::Link { link_type, dest_url, title, id } => {
+            Tag::Link {
+                link_type,
+                dest_url,
+                title,
+                id,
+            } => {
                 self.check_link(&dest_url, line);
                 self.plain += 1;
-                self.out.push(Event::Start(Tag::Link { link_type, dest_url, title, id }));
+                self.out.push(Event::Start(Tag::Link {
+                    link_type,
+                    dest_url,
+                    title,
+                    id,
+                }));
             }
             Tag::Image { .. } => {
-                self.notes.add(line, "a picture is a `mermaid` block; image files are not carried over");
+                self.notes.add(
+                    line,
+                    "a picture is a `mermaid` block; image files are not carried over",
+                );
                 self.out.push(Event::Start(tag));
             }
             Tag::Table(_) => {
@@ -256,7 +298,9 @@ impl<'e> Walk<'_, 'e, '_, '_> {
                     self.out.push(Event::End(tag));
                 }
             }
-            TagEnd::Item if self.choice.as_ref().is_some_and(|choice| choice.depth == 1) => self.end_option(line),
+            TagEnd::Item if self.choice.as_ref().is_some_and(|choice| choice.depth == 1) => {
+                self.end_option(line)
+            }
             TagEnd::Paragraph if self.option.is_some() => {}
             other => self.out.push(Event::End(other)),
         }
@@ -270,16 +314,23 @@ impl<'e> Walk<'_, 'e, '_, '_> {
             );
         }
         if text.contains("[^") {
-            self.notes.add(line, "this footnote has no text; write it as `[^name]: …`");
+            self.notes
+                .add(line, "this footnote has no text; write it as `[^name]: …`");
         }
         match self.option {
             Some((right, false)) if text.contains(REASON) => {
                 let (option, why) = text.split_once(REASON).expect("the separator was found");
                 self.prose(option);
                 self.option = Some((right, true));
-                let (class, verdict) = if right { ("right", "page.right") } else { ("wrong", "page.wrong") };
+                let (class, verdict) = if right {
+                    ("right", "page.right")
+                } else {
+                    ("wrong", "page.wrong")
+                };
                 let verdict = escape(self.context.word(verdict)).into_owned();
-                self.inline(format!(r#"</span></label><p class="why"><b class="{class}">{verdict}</b> "#));
+                self.inline(format!(
+                    r#"</span></label><p class="why"><b class="{class}">{verdict}</b> "#
+                ));
                 self.prose(why);
             }
             _ => self.prose(text),
@@ -298,17 +349,33 @@ impl<'e> Walk<'_, 'e, '_, '_> {
     /// Whether the line break just met stands between Japanese letters, where it is no space.
     fn break_vanishes(&self) -> bool {
         let letter = |event: &Event<'_>, last: bool| match event {
-            Event::Text(text) | Event::Code(text) => if last { text.chars().next_back() } else { text.chars().next() },
+            Event::Text(text) | Event::Code(text) => {
+                if last {
+                    text.chars().next_back()
+                } else {
+                    text.chars().next()
+                }
+            }
             _ => None,
         };
-        let before = self.events[..self.at - 1].iter().rev().find_map(|(event, _)| letter(event, true));
-        let after = self.events[self.at..].iter().find_map(|(event, _)| letter(event, false));
-        before.zip(after).is_some_and(|(before, after)| prose::is_wide(before) && prose::is_wide(after))
+        let before = self.events[..self.at - 1]
+            .iter()
+            .rev()
+            .find_map(|(event, _)| letter(event, true));
+        let after = self.events[self.at..]
+            .iter()
+            .find_map(|(event, _)| letter(event, false));
+        before
+            .zip(after)
+            .is_some_and(|(before, after)| prose::is_wide(before) && prose::is_wide(after))
     }
 
     fn add_id(&mut self, id: &str, line: usize) {
         if !is_id(id) {
-            self.notes.add(line, format!("`#{id}` must be ASCII: a-z, 0-9 and `-`, beginning with a letter"));
+            self.notes.add(
+                line,
+                format!("`#{id}` must be ASCII: a-z, 0-9 and `-`, beginning with a letter"),
+            );
         }
         self.done.ids.push((id.to_owned(), line));
     }
@@ -321,7 +388,10 @@ impl<'e> Walk<'_, 'e, '_, '_> {
             let known = self.context.manifests.get(path).is_some()
                 || folder.is_some_and(|folder| self.context.manifests.folders().contains(&folder));
             if !known {
-                self.notes.add(line, format!("there is no manifest `{path}` in content/manifests"));
+                self.notes.add(
+                    line,
+                    format!("there is no manifest `{path}` in content/manifests"),
+                );
             }
         } else if !(target.starts_with("https://") || target.starts_with("http://")) {
             self.notes.add(line, format!("the link `{target}` leads nowhere; use `#id`, `/manifests/…` or a whole address"));
@@ -345,9 +415,18 @@ const REASON: &str = " — ";
 
 /// Attributes in an info string: `mermaid {#figure-8-1}` gives `mermaid` and the id.
 fn info_parts(info: &str) -> (&str, Option<&str>) {
-    let (name, rest) = info.trim().split_once(char::is_whitespace).unwrap_or((info.trim(), ""));
-    let id = rest.trim().strip_prefix("{#").and_then(|rest| rest.strip_suffix('}'));
-    (name, id.or(Some(rest.trim())).filter(|rest| !rest.is_empty()))
+    let (name, rest) = info
+        .trim()
+        .split_once(char::is_whitespace)
+        .unwrap_or((info.trim(), ""));
+    let id = rest
+        .trim()
+        .strip_prefix("{#")
+        .and_then(|rest| rest.strip_suffix('}'));
+    (
+        name,
+        id.or(Some(rest.trim())).filter(|rest| !rest.is_empty()),
+    )
 }
 
 /// Terms by Mermaid id, as the figure wants them.

@@ -24,10 +24,20 @@ pub enum QuestionKind {
 
 impl Question {
     pub(super) fn free(id: String, write: String) -> Self {
-        Self { id, kind: QuestionKind::Free, answered: false, write }
+        Self {
+            id,
+            kind: QuestionKind::Free,
+            answered: false,
+            write,
+        }
     }
 
     pub(super) fn choice(id: String, right: usize) -> Self {
-        Self { id, kind: QuestionKind::Choice(right), answered: true, write: String::new() }
+        Self {
+            id,
+            kind: QuestionKind::Choice(right),
+            answered: true,
+            write: String::new(),
+        }
     }
 }

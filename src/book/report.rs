@@ -27,7 +27,11 @@ pub struct ContentErrors(Vec<ContentError>);
 impl ContentErrors {
     /// Notes one error.
     pub fn push(&mut self, path: impl Into<String>, line: usize, message: impl Into<String>) {
-        self.0.push(ContentError { path: path.into(), line: line.max(1), message: message.into() });
+        self.0.push(ContentError {
+            path: path.into(),
+            line: line.max(1),
+            message: message.into(),
+        });
     }
 
     /// The errors noted so far.

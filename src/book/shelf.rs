@@ -76,15 +76,19 @@ impl Shelf {
 /// Lists the files below `root/under`. Names that begin with a dot are an editor's or a file system's, not content.
 fn walk(root: &Path, under: &str, found: &mut Vec<String>) -> io::Result<()> {
     let folder = root.join(under);
-    let entries =
-        fs::read_dir(&folder).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))?;
+    let entries = fs::read_dir(&folder)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))?;
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with('.') || name.ends_with('~') {
             continue;
         }
-        let path = if under.is_empty() { name } else { format!("{under}/{name}") };
+        let path = if under.is_empty() {
+            name
+        } else {
+            format!("{under}/{name}")
+        };
         // Followed, so that a linked folder is content, too.
         if entry.path().is_dir() {
             walk(root, &path, found)?;

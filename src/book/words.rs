@@ -28,10 +28,16 @@ pub struct Story {
 
 impl Story {
     fn texts(&self) -> impl Iterator<Item = &str> {
-        [Some(&self.who), Some(&self.what), Some(&self.why), self.field.as_ref(), self.kubectl.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
+        [
+            Some(&self.who),
+            Some(&self.what),
+            Some(&self.why),
+            self.field.as_ref(),
+            self.kubectl.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
     }
 }
 
@@ -90,19 +96,32 @@ pub(super) fn stories(text: &str, legal: &[(&str, &[&str])], notes: &mut Notes<'
         return stories;
     }
     for (key, _) in legal.iter().filter(|(key, _)| !stories.contains_key(*key)) {
-        notes.add(1, format!("`[\"{key}\"]` is missing; the panel tells it with `who`, `what` and `why`"));
+        notes.add(
+            1,
+            format!("`[\"{key}\"]` is missing; the panel tells it with `who`, `what` and `why`"),
+        );
     }
     for (key, story) in &stories {
         let line = line_of_table(text, key);
         let Some((_, params)) = legal.iter().find(|(name, _)| name == key) else {
-            notes.add(line, format!("nothing tells `{key}`; take it out or correct its name"));
+            notes.add(
+                line,
+                format!("nothing tells `{key}`; take it out or correct its name"),
+            );
             continue;
         };
         for name in story.texts().flat_map(placeholders) {
             if !params.contains(&name) {
-                let known = if params.is_empty() { "none".to_owned() } else { params.join(", ") };
+                let known = if params.is_empty() {
+                    "none".to_owned()
+                } else {
+                    params.join(", ")
+                };
                 let line = line_within(text, line, &format!("{{{name}}}"));
-                notes.add(line, format!("`{key}` has no `{{{name}}}`; it has: {known}"));
+                notes.add(
+                    line,
+                    format!("`{key}` has no `{{{name}}}`; it has: {known}"),
+                );
             }
         }
     }
@@ -121,7 +140,10 @@ pub struct Terms {
 impl Terms {
     /// The term that `word` means, if it is exactly one of the words.
     pub fn of(&self, word: &str) -> Option<&str> {
-        self.words.iter().find(|(known, _)| known == word).map(|(_, term)| term.as_str())
+        self.words
+            .iter()
+            .find(|(known, _)| known == word)
+            .map(|(_, term)| term.as_str())
     }
 }
 
@@ -138,25 +160,39 @@ pub(super) fn terms(text: &str, notes: &mut Notes<'_>) -> Terms {
     for (term, meant) in &file.terms {
         for word in meant {
             if words.iter().any(|(known, _)| known == word) {
-                notes.add(line_within(text, 1, word), format!("`{word}` stands for two terms; keep one"));
+                notes.add(
+                    line_within(text, 1, word),
+                    format!("`{word}` stands for two terms; keep one"),
+                );
             }
             words.push((word.clone(), term.clone()));
         }
     }
     for (node, term) in &file.nodes {
         if !file.terms.contains_key(term) {
-            notes.add(line_within(text, 1, node), format!("node `{node}` means `{term}`, which is no term above"));
+            notes.add(
+                line_within(text, 1, node),
+                format!("node `{node}` means `{term}`, which is no term above"),
+            );
         }
     }
     words.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    Terms { words, nodes: file.nodes }
+    Terms {
+        words,
+        nodes: file.nodes,
+    }
 }
 
 /// Reads TOML, or notes the error with its line and hands on nothing.
 fn parse<T: Default + DeserializeOwned>(text: &str, notes: &mut Notes<'_>) -> T {
     toml::from_str(text).unwrap_or_else(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        notes.add(line, format!("TOML: {}", error.message().replace('\n', " ")));
+        let line = error.span().map_or(1, |span| {
+            text[..span.start.min(text.len())].matches('\n').count() + 1
+        });
+        notes.add(
+            line,
+            format!("TOML: {}", error.message().replace('\n', " ")),
+        );
         T::default()
     })
 }
@@ -167,19 +203,25 @@ pub(super) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices('{').filter_map(|(start, _)| {
         let rest = &text[start + 1..];
         let name = &rest[..rest.find('}')?];
-        let good = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_alphabetic());
+        let good = name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_alphabetic());
         good.then_some(name)
     })
 }
 
 fn line_of_table(text: &str, key: &str) -> usize {
     let (quoted, bare) = (format!("[\"{key}\"]"), format!("[{key}]"));
-    text.lines().position(|line| line.starts_with(&quoted) || line.starts_with(&bare)).map_or(1, |at| at + 1)
+    text.lines()
+        .position(|line| line.starts_with(&quoted) || line.starts_with(&bare))
+        .map_or(1, |at| at + 1)
 }
 
 /// The first line from `from` on that holds `needle`, or `from`.
 fn line_within(text: &str, from: usize, needle: &str) -> usize {
-    text.lines().skip(from - 1).position(|line| line.contains(needle)).map_or(from, |at| from + at)
+    text.lines()
+        .skip(from - 1)
+        .position(|line| line.contains(needle))
+        .map_or(from, |at| from + at)
 }
 
 #[cfg(test)]
@@ -187,7 +229,8 @@ mod tests {
     use super::super::report::ContentErrors;
     use super::*;
 
-    const LEGAL: &[(&str, &[&str])] = &[("pod.ready", &["pod"]), ("pod.killing", &["pod", "grace"])];
+    const LEGAL: &[(&str, &[&str])] =
+        &[("pod.ready", &["pod"]), ("pod.killing", &["pod", "grace"])];
     const GOOD: &str = "[\"pod.ready\"]\nwho='k'\nwhat='{pod}'\nwhy='w'\n[\"pod.killing\"]\nwho='k'\nwhat='{pod}'\n\
         why='{grace}'\nkubectl=\"kubectl get pod {pod} -o jsonpath='{.status.phase}'\"\n";
 
@@ -201,10 +244,22 @@ mod tests {
     fn stories_hold_every_key_and_only_what_a_frame_can_fill() {
         let table = [
             (GOOD.to_owned(), None),
-            (GOOD.replace("[\"pod.ready\"]", "[\"pod.steady\"]"), Some("f:1: `[\"pod.ready\"]` is missing")),
-            (GOOD.replace("[\"pod.ready\"]", "[\"pod.steady\"]"), Some("f:1: nothing tells `pod.steady`")),
-            (GOOD.replace("{grace}", "{seconds}"), Some("f:8: `pod.killing` has no `{seconds}`; it has: pod, grace")),
-            (GOOD.replace("why='w'\n", ""), Some("f:1: TOML: missing field `why`")),
+            (
+                GOOD.replace("[\"pod.ready\"]", "[\"pod.steady\"]"),
+                Some("f:1: `[\"pod.ready\"]` is missing"),
+            ),
+            (
+                GOOD.replace("[\"pod.ready\"]", "[\"pod.steady\"]"),
+                Some("f:1: nothing tells `pod.steady`"),
+            ),
+            (
+                GOOD.replace("{grace}", "{seconds}"),
+                Some("f:8: `pod.killing` has no `{seconds}`; it has: pod, grace"),
+            ),
+            (
+                GOOD.replace("why='w'\n", ""),
+                Some("f:1: TOML: missing field `why`"),
+            ),
             (GOOD.replace("why='w'", "why="), Some("f:4: TOML: ")),
         ];
         for (text, wanted) in table {
@@ -213,14 +268,18 @@ mod tests {
             });
             match wanted {
                 None => assert_eq!(errors, Vec::<String>::new()),
-                Some(wanted) => assert!(errors.iter().any(|e| e.starts_with(wanted)), "{wanted}: {errors:?}"),
+                Some(wanted) => assert!(
+                    errors.iter().any(|e| e.starts_with(wanted)),
+                    "{wanted}: {errors:?}"
+                ),
             }
         }
     }
 
     #[test]
     fn a_path_in_braces_is_no_placeholder() {
-        let found: Vec<_> = placeholders("{pod} {.status.phase} {oldUid} {} {Pod} {a-b} {").collect();
+        let found: Vec<_> =
+            placeholders("{pod} {.status.phase} {oldUid} {} {Pod} {a-b} {").collect();
         assert_eq!(found, ["pod", "oldUid"]);
     }
 
@@ -232,8 +291,16 @@ mod tests {
         assert_eq!(read.words[0].0, "PersistentVolume");
         assert_eq!(read.of("PVC"), Some("pvc"));
         assert_eq!(errors.len(), 2, "{errors:?}");
-        assert!(errors.iter().any(|error| error == "f:5: node `X` means `xx`, which is no term above"));
-        assert!(errors.iter().any(|error| error.contains("`PV` stands for two terms")));
+        assert!(
+            errors
+                .iter()
+                .any(|error| error == "f:5: node `X` means `xx`, which is no term above")
+        );
+        assert!(
+            errors
+                .iter()
+                .any(|error| error.contains("`PV` stands for two terms"))
+        );
     }
 
     #[test]

@@ -32,12 +32,19 @@ impl ChapterPage<'_> {
 
     /// The title as label and rest: `第8章: 永続化` is set in two sizes.
     fn title_parts(&self) -> Option<(&str, &str)> {
-        self.chapter.title.split_once([':', '：']).map(|(label, rest)| (label.trim(), rest.trim()))
+        self.chapter
+            .title
+            .split_once([':', '：'])
+            .map(|(label, rest)| (label.trim(), rest.trim()))
     }
 
     /// The leading question, cut after each comma: a headline breaks between its clauses first.
     fn clauses(&self) -> impl Iterator<Item = &str> {
-        self.chapter.question.as_deref().unwrap_or_default().split_inclusive(['、', '，'])
+        self.chapter
+            .question
+            .as_deref()
+            .unwrap_or_default()
+            .split_inclusive(['、', '，'])
     }
 }
 
@@ -69,7 +76,11 @@ struct Told<'a> {
 /// The chapter in one language as a whole page; `None` if the book does not have that language.
 pub fn chapter_html(book: &Book, language: &str, assets: &PageAssets) -> Option<String> {
     let chapter = book.chapter(language)?;
-    let told = Told { language, words: &chapter.words, stories: &chapter.stories };
+    let told = Told {
+        language,
+        words: &chapter.words,
+        stories: &chapter.stories,
+    };
     let page = ChapterPage {
         language,
         chapter,
@@ -87,8 +98,18 @@ pub fn chapter_html(book: &Book, language: &str, assets: &PageAssets) -> Option<
 
 /// A page that says what went wrong, for instance 404, in the words of one language (the first, if it is unknown).
 /// `title` and `text` are keys of words, such as `page.notfound.title`.
-pub fn error_html(book: &Book, language: &str, status: u16, title: &str, text: &str, assets: &PageAssets) -> String {
-    let chapter = book.chapter(language).or(book.languages.first()).expect("a book has a language");
+pub fn error_html(
+    book: &Book,
+    language: &str,
+    status: u16,
+    title: &str,
+    text: &str,
+    assets: &PageAssets,
+) -> String {
+    let chapter = book
+        .chapter(language)
+        .or(book.languages.first())
+        .expect("a book has a language");
     let page = ErrorPage {
         language: &chapter.language,
         words: &chapter.words,
@@ -116,5 +137,7 @@ fn own_name(language: &str) -> &str {
 
 /// JSON that can stand in a `<script>`: nothing in it can end the element or begin a comment.
 fn script_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("words are strings").replace('<', "\\u003c")
+    serde_json::to_string(value)
+        .expect("words are strings")
+        .replace('<', "\\u003c")
 }

@@ -21,16 +21,34 @@ pub(super) fn svg(id: &str, plan: &Plan, terms: &BTreeMap<String, String>) -> St
     out
 }
 
-fn write_svg(out: &mut String, id: &str, plan: &Plan, terms: &BTreeMap<String, String>) -> fmt::Result {
+fn write_svg(
+    out: &mut String,
+    id: &str,
+    plan: &Plan,
+    terms: &BTreeMap<String, String>,
+) -> fmt::Result {
     let (min, max) = extent(plan);
     let (width, height) = (max.x - min.x, max.y - min.y);
     write!(
         out,
         r#"<svg role="img" aria-labelledby="{id}-title" aria-describedby="{id}-desc" width="{}" height="{}" viewBox="{} {} {} {}">"#,
-        num(width), num(height), num(min.x), num(min.y), num(width), num(height),
+        num(width),
+        num(height),
+        num(min.x),
+        num(min.y),
+        num(width),
+        num(height),
     )?;
-    write!(out, r#"<title id="{id}-title">{}</title>"#, escape(&plan.title))?;
-    write!(out, r#"<desc id="{id}-desc">{}</desc>"#, escape(&plan.description))?;
+    write!(
+        out,
+        r#"<title id="{id}-title">{}</title>"#,
+        escape(&plan.title)
+    )?;
+    write!(
+        out,
+        r#"<desc id="{id}-desc">{}</desc>"#,
+        escape(&plan.description)
+    )?;
     write!(
         out,
         r#"<defs><marker id="{id}-arrow" class="arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path d="M0 .8 10 5 0 9.2z"/></marker></defs>"#
@@ -51,7 +69,10 @@ fn write_svg(out: &mut String, id: &str, plan: &Plan, terms: &BTreeMap<String, S
             write!(
                 out,
                 r#"<g class="label"><rect x="{}" y="{}" width="{}" height="{}"/>"#,
-                num(spot.x - width / 2.0), num(spot.y - height / 2.0), num(width), num(height)
+                num(spot.x - width / 2.0),
+                num(spot.y - height / 2.0),
+                num(width),
+                num(height)
             )?;
             write_lines(out, lines, *spot)?;
             out.push_str("</g>");
@@ -62,27 +83,62 @@ fn write_svg(out: &mut String, id: &str, plan: &Plan, terms: &BTreeMap<String, S
 }
 
 fn write_group(out: &mut String, id: &str, group: &Group) -> fmt::Result {
-    let Rect { x, y, width, height } = group.at;
+    let Rect {
+        x,
+        y,
+        width,
+        height,
+    } = group.at;
     let (left, top) = (x - width / 2.0, y - height / 2.0);
     write!(out, r#"<g class="group" id="{id}-{}">"#, escape(&group.id))?;
-    write!(out, r#"<rect x="{}" y="{}" width="{}" height="{}" rx="8"/>"#, num(left), num(top), num(width), num(height))?;
-    write!(out, r#"<text x="{}" y="{}">{}</text></g>"#, num(left + 12.0), num(top + 19.0), escape(&group.title))
+    write!(
+        out,
+        r#"<rect x="{}" y="{}" width="{}" height="{}" rx="8"/>"#,
+        num(left),
+        num(top),
+        num(width),
+        num(height)
+    )?;
+    write!(
+        out,
+        r#"<text x="{}" y="{}">{}</text></g>"#,
+        num(left + 12.0),
+        num(top + 19.0),
+        escape(&group.title)
+    )
 }
 
 fn write_node(out: &mut String, id: &str, node: &Node, term: Option<&str>) -> fmt::Result {
     let name = escape(&node.id);
-    write!(out, r#"<g class="node" id="{id}-{name}" data-node="{name}""#)?;
+    write!(
+        out,
+        r#"<g class="node" id="{id}-{name}" data-node="{name}""#
+    )?;
     if let Some(term) = term {
         write!(out, r#" data-term="{}""#, escape(term))?;
     }
     out.push('>');
-    let Rect { x, y, width, height } = node.at;
-    let (left, top, right, bottom) = (x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0);
+    let Rect {
+        x,
+        y,
+        width,
+        height,
+    } = node.at;
+    let (left, top, right, bottom) = (
+        x - width / 2.0,
+        y - height / 2.0,
+        x + width / 2.0,
+        y + height / 2.0,
+    );
     let rect = |out: &mut String, radius: f64| {
         write!(
             out,
             r#"<rect x="{}" y="{}" width="{}" height="{}" rx="{}"/>"#,
-            num(left), num(top), num(width), num(height), num(radius)
+            num(left),
+            num(top),
+            num(width),
+            num(height),
+            num(radius)
         )
     };
     let mut middle = Point { x, y };
@@ -95,8 +151,16 @@ fn write_node(out: &mut String, id: &str, node: &Node, term: Option<&str>) -> fm
             write!(
                 out,
                 r#"<path d="M{} {}H{}L{} {}L{} {}H{}L{} {}z"/>"#,
-                num(left + nose), num(top), num(right - nose), num(right), num(y),
-                num(right - nose), num(bottom), num(left + nose), num(left), num(y),
+                num(left + nose),
+                num(top),
+                num(right - nose),
+                num(right),
+                num(y),
+                num(right - nose),
+                num(bottom),
+                num(left + nose),
+                num(left),
+                num(y),
             )?;
         }
         Shape::Disk => {
@@ -105,7 +169,12 @@ fn write_node(out: &mut String, id: &str, node: &Node, term: Option<&str>) -> fm
             write!(
                 out,
                 r#"<path d="M{l} {t}a{rx} {ry} 0 0 1 {w} 0V{b}a{rx} {ry} 0 0 1 -{w} 0z"/><path class="rim" d="M{l} {t}a{rx} {ry} 0 0 0 {w} 0"/>"#,
-                l = num(left), t = num(top + ry), b = num(bottom - ry), w = num(width), rx = num(rx), ry = num(ry),
+                l = num(left),
+                t = num(top + ry),
+                b = num(bottom - ry),
+                w = num(width),
+                rx = num(rx),
+                ry = num(ry),
             )?;
         }
     }
@@ -119,7 +188,13 @@ fn write_lines(out: &mut String, lines: &[String], middle: Point) -> fmt::Result
     // 5 px below the middle of a line is where 14 px type stands.
     let first = middle.y - LEADING * (lines.len() as f64 - 1.0) / 2.0 + 5.0;
     for (number, line) in lines.iter().enumerate() {
-        write!(out, r#"<text x="{}" y="{}">{}</text>"#, num(middle.x), num(first + LEADING * number as f64), escape(line))?;
+        write!(
+            out,
+            r#"<text x="{}" y="{}">{}</text>"#,
+            num(middle.x),
+            num(first + LEADING * number as f64),
+            escape(line)
+        )?;
     }
     Ok(())
 }
@@ -133,7 +208,9 @@ fn write_edge(out: &mut String, id: &str, edge: &Edge) -> fmt::Result {
     write!(
         out,
         r#"<path class="edge{stroke}" data-edge="{} {}" d="{}""#,
-        escape(&edge.from), escape(&edge.to), curve(&edge.points)
+        escape(&edge.from),
+        escape(&edge.to),
+        curve(&edge.points)
     )?;
     if edge.arrow_end {
         write!(out, r##" marker-end="url(#{id}-arrow)""##)?;
@@ -153,7 +230,10 @@ fn curve(points: &[Point]) -> String {
 }
 
 fn write_curve(out: &mut String, points: &[Point]) -> fmt::Result {
-    let mix = |a: Point, b: Point, t: f64| Point { x: a.x + (b.x - a.x) * t, y: a.y + (b.y - a.y) * t };
+    let mix = |a: Point, b: Point, t: f64| Point {
+        x: a.x + (b.x - a.x) * t,
+        y: a.y + (b.y - a.y) * t,
+    };
     let (first, last) = (points[0], points[points.len() - 1]);
     write!(out, "M{} {}", num(first.x), num(first.y))?;
     if points.len() < 3 || straight(points) {
@@ -162,15 +242,36 @@ fn write_curve(out: &mut String, points: &[Point]) -> fmt::Result {
     let begin = mix(first, points[1], 1.0 / 6.0);
     write!(out, "L{} {}", num(begin.x), num(begin.y))?;
     for trio in points.windows(3) {
-        let (a, b) = (mix(trio[0], trio[1], 1.0 / 3.0), mix(trio[0], trio[1], 2.0 / 3.0));
+        let (a, b) = (
+            mix(trio[0], trio[1], 1.0 / 3.0),
+            mix(trio[0], trio[1], 2.0 / 3.0),
+        );
         // On the last span the spline ends in the corner, from where a straight piece leads to the arrow.
         let end = mix(b, mix(trio[1], trio[2], 1.0 / 3.0), 0.5);
-        write!(out, "C{} {} {} {} {} {}", num(a.x), num(a.y), num(b.x), num(b.y), num(end.x), num(end.y))?;
+        write!(
+            out,
+            "C{} {} {} {} {} {}",
+            num(a.x),
+            num(a.y),
+            num(b.x),
+            num(b.y),
+            num(end.x),
+            num(end.y)
+        )?;
     }
     let (before, tail) = (points[points.len() - 2], last);
     let (a, b) = (mix(before, tail, 1.0 / 3.0), mix(before, tail, 2.0 / 3.0));
     let end = mix(before, tail, 5.0 / 6.0);
-    write!(out, "C{} {} {} {} {} {}", num(a.x), num(a.y), num(b.x), num(b.y), num(end.x), num(end.y))?;
+    write!(
+        out,
+        "C{} {} {} {} {} {}",
+        num(a.x),
+        num(a.y),
+        num(b.x),
+        num(b.y),
+        num(end.x),
+        num(end.y)
+    )?;
     write!(out, "L{} {}", num(tail.x), num(tail.y))
 }
 
@@ -189,13 +290,24 @@ fn straight(points: &[Point]) -> bool {
 
 /// The corners of all that is drawn, with air.
 fn extent(plan: &Plan) -> (Point, Point) {
-    let mut min = Point { x: f64::MAX, y: f64::MAX };
-    let mut max = Point { x: f64::MIN, y: f64::MIN };
+    let mut min = Point {
+        x: f64::MAX,
+        y: f64::MAX,
+    };
+    let mut max = Point {
+        x: f64::MIN,
+        y: f64::MIN,
+    };
     let mut hold = |x: f64, y: f64| {
         (min.x, min.y) = (min.x.min(x), min.y.min(y));
         (max.x, max.y) = (max.x.max(x), max.y.max(y));
     };
-    for at in plan.nodes.iter().map(|node| node.at).chain(plan.groups.iter().map(|group| group.at)) {
+    for at in plan
+        .nodes
+        .iter()
+        .map(|node| node.at)
+        .chain(plan.groups.iter().map(|group| group.at))
+    {
         hold(at.x - at.width / 2.0, at.y - at.height / 2.0);
         hold(at.x + at.width / 2.0, at.y + at.height / 2.0);
     }
@@ -208,8 +320,14 @@ fn extent(plan: &Plan) -> (Point, Point) {
         hold(spot.x + half, spot.y + 9.0);
     }
     (
-        Point { x: (min.x - MARGIN).floor(), y: (min.y - MARGIN).floor() },
-        Point { x: (max.x + MARGIN).ceil(), y: (max.y + MARGIN).ceil() },
+        Point {
+            x: (min.x - MARGIN).floor(),
+            y: (min.y - MARGIN).floor(),
+        },
+        Point {
+            x: (max.x + MARGIN).ceil(),
+            y: (max.y + MARGIN).ceil(),
+        },
     )
 }
 

@@ -28,11 +28,13 @@ fn em(letter: char) -> f64 {
 /// The environment in which merman lays out a figure: our widths, everything else fixed.
 pub(super) fn environment() -> SvgEnvironment {
     let id = MeasurementProfileId::new("eizoku").expect("the name is a valid profile name");
-    let identity = TextMeasurementProfileIdentity::new(id, "1".to_owned()).expect("the version is not empty");
-    let measurer =
-        DeterministicTextMeasurer::default().with_width_callback(|text, style| ems(text) * style.font_size);
-    SvgEnvironment::deterministic()
-        .with_text_measurement_policy(TextMeasurementPolicy::uniform(TextMeasurementProfile::new(identity, measurer)))
+    let identity =
+        TextMeasurementProfileIdentity::new(id, "1".to_owned()).expect("the version is not empty");
+    let measurer = DeterministicTextMeasurer::default()
+        .with_width_callback(|text, style| ems(text) * style.font_size);
+    SvgEnvironment::deterministic().with_text_measurement_policy(TextMeasurementPolicy::uniform(
+        TextMeasurementProfile::new(identity, measurer),
+    ))
 }
 
 #[cfg(test)]

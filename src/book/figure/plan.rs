@@ -103,40 +103,78 @@ static RENDERER: LazyLock<Renderer> = LazyLock::new(|| {
             "wrappingWidth": 400,
         },
     }));
-    Renderer::new().with_engine(Engine::new().with_site_config(config)).with_parse_options(ParseOptions::strict())
+    Renderer::new()
+        .with_engine(Engine::new().with_site_config(config))
+        .with_parse_options(ParseOptions::strict())
 });
 
 /// Reads and places a flowchart.
 pub(super) fn plan(source: &str) -> Result<Plan, FigureError> {
-    let first = source.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("%%")).unwrap_or("");
+    let first = source
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with("%%"))
+        .unwrap_or("");
     if !(first.starts_with("flowchart") || first.starts_with("graph")) {
-        return Err(at(0, format!("a figure must be a Mermaid flowchart, not `{first}`; begin with `flowchart LR`")));
+        return Err(at(
+            0,
+            format!(
+                "a figure must be a Mermaid flowchart, not `{first}`; begin with `flowchart LR`"
+            ),
+        ));
     }
-    let request = SvgRequest { environment: measure::environment(), ..SvgRequest::default() };
+    let request = SvgRequest {
+        environment: measure::environment(),
+        ..SvgRequest::default()
+    };
     let artifact = RENDERER
         .prepare_semantic(source, OperationControl::new())
         .map_err(|error| broken(source, &error))?
-        .ok_or_else(|| at(0, "no Mermaid diagram found; begin with `flowchart LR`".to_owned()))?;
-    let chart = artifact.compatibility_json().map_err(|error| broken(source, &error))?;
-    let chart = Chart::deserialize(chart.as_value()).map_err(|error| at(0, format!("can't read this flowchart: {error}")))?;
-    let RenderOutput::LayoutJson(Some(layout)) =
-        artifact.render(RenderTarget::LayoutJson(request)).map_err(|error| broken(source, &error))?
+        .ok_or_else(|| {
+            at(
+                0,
+                "no Mermaid diagram found; begin with `flowchart LR`".to_owned(),
+            )
+        })?;
+    let chart = artifact
+        .compatibility_json()
+        .map_err(|error| broken(source, &error))?;
+    let chart = Chart::deserialize(chart.as_value())
+        .map_err(|error| at(0, format!("can't read this flowchart: {error}")))?;
+    let RenderOutput::LayoutJson(Some(layout)) = artifact
+        .render(RenderTarget::LayoutJson(request))
+        .map_err(|error| broken(source, &error))?
     else {
-        return Err(at(0, "merman gave no layout for this flowchart; write it more simply".to_owned()));
+        return Err(at(
+            0,
+            "merman gave no layout for this flowchart; write it more simply".to_owned(),
+        ));
     };
     let layout = layout
         .layout()
         .as_value()
         .pointer("/layout/FlowchartV2")
-        .ok_or_else(|| at(0, "merman gave no flowchart layout; write the figure more simply".to_owned()))?;
-    let layout = Layout::deserialize(layout).map_err(|error| at(0, format!("can't read this layout: {error}")))?;
+        .ok_or_else(|| {
+            at(
+                0,
+                "merman gave no flowchart layout; write the figure more simply".to_owned(),
+            )
+        })?;
+    let layout = Layout::deserialize(layout)
+        .map_err(|error| at(0, format!("can't read this layout: {error}")))?;
     build(source, chart, &layout)
 }
 
 fn build(source: &str, chart: Chart, layout: &Layout) -> Result<Plan, FigureError> {
-    let title = chart.title.filter(|title| !title.trim().is_empty()).ok_or_else(|| {
-        at(0, "`accTitle:` is missing; it is the caption of the figure".to_owned())
-    })?;
+    let title = chart
+        .title
+        .filter(|title| !title.trim().is_empty())
+        .ok_or_else(|| {
+            at(
+                0,
+                "`accTitle:` is missing; it is the caption of the figure".to_owned(),
+            )
+        })?;
     let description = chart.description.filter(|text| !text.trim().is_empty()).ok_or_else(|| {
         at(0, "`accDescr:` is missing; say in a sentence or two what the figure shows to a reader who can't see it".to_owned())
     })?;
@@ -144,9 +182,17 @@ fn build(source: &str, chart: Chart, layout: &Layout) -> Result<Plan, FigureErro
     for vertex in chart.nodes {
         let line = line_naming(source, &vertex.id);
         if !vertex.styles.is_empty() {
-            return Err(at(line, format!("`{}` has a style of its own; colours come from terms.toml", vertex.id)));
+            return Err(at(
+                line,
+                format!(
+                    "`{}` has a style of its own; colours come from terms.toml",
+                    vertex.id
+                ),
+            ));
         }
-        let place = layout.place(&vertex.id).ok_or_else(|| at(line, format!("`{}` was given no place", vertex.id)))?;
+        let place = layout
+            .place(&vertex.id)
+            .ok_or_else(|| at(line, format!("`{}` was given no place", vertex.id)))?;
         nodes.push(Node {
             lines: lines(&vertex.label.unwrap_or_else(|| vertex.id.clone())),
             shape: shape(vertex.shape.as_deref(), &vertex.id, line)?,
@@ -159,19 +205,46 @@ fn build(source: &str, chart: Chart, layout: &Layout) -> Result<Plan, FigureErro
         let route = layout.edges.iter().find(|edge| edge.id == link.id);
         let line = line_naming(source, &link.from);
         let Some(route) = route.filter(|route| route.points.len() > 1) else {
-            return Err(at(line, format!("the arrow from `{}` to `{}` was given no way", link.from, link.to)));
+            return Err(at(
+                line,
+                format!(
+                    "the arrow from `{}` to `{}` was given no way",
+                    link.from, link.to
+                ),
+            ));
         };
         let label = link.label.filter(|label| !label.trim().is_empty());
         edges.push(Edge {
-            label: label.zip(route.label.as_ref()).map(|(label, spot)| (lines(&label), Point { x: spot.x, y: spot.y })),
+            label: label.zip(route.label.as_ref()).map(|(label, spot)| {
+                (
+                    lines(&label),
+                    Point {
+                        x: spot.x,
+                        y: spot.y,
+                    },
+                )
+            }),
             stroke: match link.stroke.as_deref() {
                 Some("dotted") => Stroke::Dotted,
                 Some("thick") => Stroke::Thick,
                 _ => Stroke::Plain,
             },
-            arrow_end: link.kind.as_deref().is_some_and(|kind| kind != "arrow_open"),
-            arrow_start: link.kind.as_deref().is_some_and(|kind| kind.starts_with("double_")),
-            points: route.points.iter().map(|point| Point { x: point.x, y: point.y }).collect(),
+            arrow_end: link
+                .kind
+                .as_deref()
+                .is_some_and(|kind| kind != "arrow_open"),
+            arrow_start: link
+                .kind
+                .as_deref()
+                .is_some_and(|kind| kind.starts_with("double_")),
+            points: route
+                .points
+                .iter()
+                .map(|point| Point {
+                    x: point.x,
+                    y: point.y,
+                })
+                .collect(),
             from: link.from,
             to: link.to,
         });
@@ -179,16 +252,33 @@ fn build(source: &str, chart: Chart, layout: &Layout) -> Result<Plan, FigureErro
     let mut groups = Vec::new();
     for subgraph in chart.subgraphs {
         let line = line_naming(source, &subgraph.id);
-        let place =
-            layout.place(&subgraph.id).ok_or_else(|| at(line, format!("`{}` was given no place", subgraph.id)))?;
-        let met = edges.iter().any(|edge| edge.from == subgraph.id || edge.to == subgraph.id);
+        let place = layout
+            .place(&subgraph.id)
+            .ok_or_else(|| at(line, format!("`{}` was given no place", subgraph.id)))?;
+        let met = edges
+            .iter()
+            .any(|edge| edge.from == subgraph.id || edge.to == subgraph.id);
         // An arrow that meets the frame itself was drawn up to where the layout put it.
-        let place = if met { place } else { hug(place, &subgraph, layout) };
-        groups.push(Group { title: subgraph.title.unwrap_or_default(), at: place, id: subgraph.id });
+        let place = if met {
+            place
+        } else {
+            hug(place, &subgraph, layout)
+        };
+        groups.push(Group {
+            title: subgraph.title.unwrap_or_default(),
+            at: place,
+            id: subgraph.id,
+        });
     }
     // A frame inside a frame is drawn after it, or it would be covered.
     groups.sort_by(|a, b| (b.at.width * b.at.height).total_cmp(&(a.at.width * a.at.height)));
-    Ok(Plan { title, description, nodes, edges, groups })
+    Ok(Plan {
+        title,
+        description,
+        nodes,
+        edges,
+        groups,
+    })
 }
 
 /// The frame drawn close around its members: the layout leaves room for arrows that are not there, and a figure
@@ -196,7 +286,11 @@ fn build(source: &str, chart: Chart, layout: &Layout) -> Result<Plan, FigureErro
 fn hug(place: Rect, subgraph: &Subgraph, layout: &Layout) -> Rect {
     const SIDE: f64 = 16.0;
     const TOP: f64 = 32.0;
-    let inside: Vec<Rect> = subgraph.nodes.iter().filter_map(|id| layout.place(id)).collect();
+    let inside: Vec<Rect> = subgraph
+        .nodes
+        .iter()
+        .filter_map(|id| layout.place(id))
+        .collect();
     let least = |edge: fn(&Rect) -> f64| inside.iter().map(edge).fold(f64::MAX, f64::min);
     let most = |edge: fn(&Rect) -> f64| inside.iter().map(edge).fold(f64::MIN, f64::max);
     if inside.is_empty() {
@@ -209,7 +303,12 @@ fn hug(place: Rect, subgraph: &Subgraph, layout: &Layout) -> Rect {
     // A title longer than the members are wide keeps its room.
     let title = measure::ems(subgraph.title.as_deref().unwrap_or_default()) * 14.0 + 2.0 * SIDE;
     let width = (right - left).max(title.min(place.width));
-    Rect { x: (left + right) / 2.0, y: (top + bottom) / 2.0, width, height: bottom - top }
+    Rect {
+        x: (left + right) / 2.0,
+        y: (top + bottom) / 2.0,
+        width,
+        height: bottom - top,
+    }
 }
 
 fn shape(name: Option<&str>, id: &str, line: usize) -> Result<Shape, FigureError> {
@@ -221,7 +320,9 @@ fn shape(name: Option<&str>, id: &str, line: usize) -> Result<Shape, FigureError
         "hexagon" | "hex" => Ok(Shape::Hexagon),
         other => Err(at(
             line,
-            format!("`{id}` has the shape {other}, which the book does not draw; use [box], (round), ([pill]), [(disk)] or {{{{hexagon}}}}"),
+            format!(
+                "`{id}` has the shape {other}, which the book does not draw; use [box], (round), ([pill]), [(disk)] or {{{{hexagon}}}}"
+            ),
         )),
     }
 }
@@ -246,7 +347,8 @@ fn line_naming(source: &str, id: &str) -> usize {
         .position(|line| {
             line.match_indices(id).any(|(start, _)| {
                 let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-                !letter(line[..start].chars().next_back()) && !letter(line[start + id.len()..].chars().next())
+                !letter(line[..start].chars().next_back())
+                    && !letter(line[start + id.len()..].chars().next())
             })
         })
         .unwrap_or(0)
@@ -257,12 +359,32 @@ fn broken(source: &str, error: &RenderError) -> FigureError {
     let RenderError::Parse(diagnostic) = error else {
         return at(0, format!("this Mermaid can't be drawn: {error}"));
     };
-    let start = diagnostic.terminal_diagnostic_details().span.map_or(0, |span| span.start.min(source.len()));
+    let start = diagnostic
+        .terminal_diagnostic_details()
+        .span
+        .map_or(0, |span| span.start.min(source.len()));
     // A span may begin with the line break before the culprit.
-    let start = start + source.as_bytes()[start..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    let start = if start >= source.len() { source.trim_end().len() } else { start };
-    let line = source.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count();
-    at(line, format!("Mermaid: {}", diagnostic.terminal_safe_message().replace('\n', " ")))
+    let start = start
+        + source.as_bytes()[start..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
+    let start = if start >= source.len() {
+        source.trim_end().len()
+    } else {
+        start
+    };
+    let line = source.as_bytes()[..start]
+        .iter()
+        .filter(|&&byte| byte == b'\n')
+        .count();
+    at(
+        line,
+        format!(
+            "Mermaid: {}",
+            diagnostic.terminal_safe_message().replace('\n', " ")
+        ),
+    )
 }
 
 fn at(line: usize, message: String) -> FigureError {
@@ -320,7 +442,12 @@ struct Layout {
 impl Layout {
     fn place(&self, id: &str) -> Option<Rect> {
         let place = self.nodes.iter().find(|place| place.id == id)?;
-        Some(Rect { x: place.x, y: place.y, width: place.width, height: place.height })
+        Some(Rect {
+            x: place.x,
+            y: place.y,
+            width: place.width,
+            height: place.height,
+        })
     }
 }
 

@@ -24,7 +24,8 @@ impl Walk<'_, '_, '_, '_> {
             }
         }
         let CodeBlockKind::Fenced(info) = kind else {
-            self.notes.add(line, "indented code has no language; fence it: ```text");
+            self.notes
+                .add(line, "indented code has no language; fence it: ```text");
             return;
         };
         match info_parts(info) {
@@ -51,7 +52,8 @@ impl Walk<'_, '_, '_, '_> {
 
     fn figure(&mut self, id: Option<&str>, source: &str, line: usize) {
         let Some(id) = id else {
-            self.notes.add(line, "a figure needs an id: ```mermaid {#figure-8-1}");
+            self.notes
+                .add(line, "a figure needs an id: ```mermaid {#figure-8-1}");
             return;
         };
         self.add_id(id, line);
@@ -71,31 +73,69 @@ impl Walk<'_, '_, '_, '_> {
 
     fn manifest(&mut self, path: &str, notes: &str, line: usize) {
         let Some(manifest) = self.context.manifests.get(path) else {
-            let known: Vec<_> = self.context.manifests.iter().map(|manifest| manifest.path.as_str()).collect();
-            self.notes.add(line, format!("there is no manifest `{path}`; there are: {}", known.join(", ")));
+            let known: Vec<_> = self
+                .context
+                .manifests
+                .iter()
+                .map(|manifest| manifest.path.as_str())
+                .collect();
+            self.notes.add(
+                line,
+                format!(
+                    "there is no manifest `{path}`; there are: {}",
+                    known.join(", ")
+                ),
+            );
             return;
         };
         let file: Vec<&str> = manifest.text.lines().collect();
         let mut explained: Vec<(usize, &str)> = Vec::new();
-        for (number, note) in notes.lines().enumerate().filter(|(_, note)| !note.trim().is_empty()) {
+        for (number, note) in notes
+            .lines()
+            .enumerate()
+            .filter(|(_, note)| !note.trim().is_empty())
+        {
             let at = line + 1 + number;
-            let Some((part, why)) = note.split_once("=>").map(|(part, why)| (part.trim(), why.trim())) else {
-                self.notes.add(at, "write an explanation as `part of a line => explanation`");
+            let Some((part, why)) = note
+                .split_once("=>")
+                .map(|(part, why)| (part.trim(), why.trim()))
+            else {
+                self.notes.add(
+                    at,
+                    "write an explanation as `part of a line => explanation`",
+                );
                 continue;
             };
-            let found: Vec<usize> = (0..file.len()).filter(|&row| file[row].contains(part)).collect();
+            let found: Vec<usize> = (0..file.len())
+                .filter(|&row| file[row].contains(part))
+                .collect();
             match found.as_slice() {
                 _ if part.is_empty() || why.is_empty() => {
-                    self.notes.add(at, "write an explanation as `part of a line => explanation`");
+                    self.notes.add(
+                        at,
+                        "write an explanation as `part of a line => explanation`",
+                    );
                 }
-                [] => self.notes.add(at, format!("`{part}` is in no line of {path}; copy a part of a line exactly")),
+                [] => self.notes.add(
+                    at,
+                    format!("`{part}` is in no line of {path}; copy a part of a line exactly"),
+                ),
                 [row] if explained.iter().any(|(known, _)| known == row) => {
-                    self.notes.add(at, format!("line {} of {path} is explained twice; keep one", row + 1));
+                    self.notes.add(
+                        at,
+                        format!("line {} of {path} is explained twice; keep one", row + 1),
+                    );
                 }
                 [row] => explained.push((*row, why)),
                 more => {
                     let rows: Vec<_> = more.iter().map(|row| (row + 1).to_string()).collect();
-                    self.notes.add(at, format!("`{part}` is in lines {} of {path}; write more of the line", rows.join(", ")));
+                    self.notes.add(
+                        at,
+                        format!(
+                            "`{part}` is in lines {} of {path}; write more of the line",
+                            rows.join(", ")
+                        ),
+                    );
                 }
             }
         }
@@ -109,21 +149,36 @@ impl Walk<'_, '_, '_, '_> {
         // The name of a file may begin with a digit, an id may not.
         let id = format!("manifest-{}", path.replace(['/', '.'], "-"));
         self.done.ids.push((id.clone(), 0));
-        let (download, label) = (self.context.word("page.download"), self.context.word("page.explained"));
+        let (download, label) = (
+            self.context.word("page.download"),
+            self.context.word("page.explained"),
+        );
         let mut out = format!(
             r#"<figure class="manifest" id="{id}"><figcaption><span class="file">{}</span> <a href="/manifests/{}" download="{}">{}</a>"#,
-            escape(path), escape(path), escape(name), escape(download),
+            escape(path),
+            escape(path),
+            escape(name),
+            escape(download),
         );
         // The whole folder is offered once, beside the first of its files.
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         if !folder.is_empty() && !self.folders.iter().any(|known| known == folder) {
             let all = escape(self.context.word("page.download-all"));
-            let _ = write!(out, r#" <a href="/manifests/{folder}.tar.gz" download="{folder}.tar.gz">{all}</a>"#);
+            let _ = write!(
+                out,
+                r#" <a href="/manifests/{folder}.tar.gz" download="{folder}.tar.gz">{all}</a>"#
+            );
             self.folders.push(folder.to_owned());
         }
         out.push_str(r#"</figcaption><pre class="code"><code>"#);
-        for (row, html) in highlight::yaml(text, self.context.terms).into_iter().enumerate() {
-            let number = explained.iter().position(|(known, _)| *known == row).map(|at| at + 1);
+        for (row, html) in highlight::yaml(text, self.context.terms)
+            .into_iter()
+            .enumerate()
+        {
+            let number = explained
+                .iter()
+                .position(|(known, _)| *known == row)
+                .map(|at| at + 1);
             // Writing to a String can't fail.
             let _ = match number {
                 Some(number) => write!(
@@ -160,14 +215,22 @@ impl Walk<'_, '_, '_, '_> {
                     Kind::Warning => ("warning", "page.warning"),
                     _ => ("summary", "page.summary"),
                 };
-                let label = if args.is_empty() { word(key) } else { escape(args).into_owned() };
-                self.html(format!(r#"<div class="box {class}" role="note"><p class="box-label">{label}</p>"#));
+                let label = if args.is_empty() {
+                    word(key)
+                } else {
+                    escape(args).into_owned()
+                };
+                self.html(format!(
+                    r#"<div class="box {class}" role="note"><p class="box-label">{label}</p>"#
+                ));
             }
             Kind::Scene => self.html(r#"<div class="scene">"#),
             Kind::Question => {
                 let id = self.question_id(args, line);
                 let (question, write) = (word("page.question"), word("page.write"));
-                self.html(format!(r#"<section class="question" id="{id}"><p class="box-label">{question}</p>"#));
+                self.html(format!(
+                    r#"<section class="question" id="{id}"><p class="box-label">{question}</p>"#
+                ));
                 // The reader writes after the question and before the answer; the field waits for `answer`.
                 self.done.questions.push(Question::free(id, write));
             }
@@ -185,11 +248,19 @@ impl Walk<'_, '_, '_, '_> {
                 let id = self.question_id(args, line);
                 let rights = self.count_right();
                 if rights == 0 {
-                    self.notes.add(line, format!("`{id}` has no right answer; mark it `- [x]`"));
+                    self.notes
+                        .add(line, format!("`{id}` has no right answer; mark it `- [x]`"));
                 }
                 let label = word("page.choice");
-                self.html(format!(r#"<section class="question choice" id="{id}"><p class="box-label">{label}</p>"#));
-                self.choice = Some(Choice { id: id.clone(), single: rights <= 1, depth: 0, options: 0 });
+                self.html(format!(
+                    r#"<section class="question choice" id="{id}"><p class="box-label">{label}</p>"#
+                ));
+                self.choice = Some(Choice {
+                    id: id.clone(),
+                    single: rights <= 1,
+                    depth: 0,
+                    options: 0,
+                });
                 self.done.questions.push(Question::choice(id, rights));
             }
         }
@@ -201,19 +272,30 @@ impl Walk<'_, '_, '_, '_> {
             Kind::Scene => {
                 self.html("</div>");
                 if self.split.replace(self.out.len()).is_some() {
-                    self.notes.add(line, "there is one `scene` in the chapter; take this one out");
+                    self.notes.add(
+                        line,
+                        "there is one `scene` in the chapter; take this one out",
+                    );
                 }
             }
             Kind::Answer => self.html("</details>"),
             Kind::Question => {
-                if self.done.questions.last().is_some_and(|question| !question.answered) {
+                if self
+                    .done
+                    .questions
+                    .last()
+                    .is_some_and(|question| !question.answered)
+                {
                     self.notes.add(line, "this question has no `::: answer`");
                 }
                 self.html("</section>");
             }
             Kind::Choice => {
                 if self.choice.take().is_some_and(|choice| choice.options < 2) {
-                    self.notes.add(line, "a choice needs at least two lines `- [ ] option — why`");
+                    self.notes.add(
+                        line,
+                        "a choice needs at least two lines `- [ ] option — why`",
+                    );
                 }
                 self.html("</section>");
             }
@@ -222,7 +304,8 @@ impl Walk<'_, '_, '_, '_> {
 
     fn question_id(&mut self, args: &str, line: usize) -> String {
         if args.is_empty() {
-            self.notes.add(line, "give the question an id, as in `::: question q1`");
+            self.notes
+                .add(line, "give the question an id, as in `::: question q1`");
         } else {
             self.add_id(args, line);
         }
@@ -239,9 +322,15 @@ impl Walk<'_, '_, '_, '_> {
     }
 
     pub(super) fn begin_option(&mut self, right: bool, _line: usize) {
-        let Some(choice) = self.choice.as_mut() else { return };
+        let Some(choice) = self.choice.as_mut() else {
+            return;
+        };
         choice.options += 1;
-        let (kind, name, number) = (if choice.single { "radio" } else { "checkbox" }, choice.id.clone(), choice.options);
+        let (kind, name, number) = (
+            if choice.single { "radio" } else { "checkbox" },
+            choice.id.clone(),
+            choice.options,
+        );
         self.option = Some((right, false));
         self.html(format!(
             r#"<li class="option"><label><input type="{kind}" name="{name}" value="{number}"> <span>"#
@@ -252,10 +341,13 @@ impl Walk<'_, '_, '_, '_> {
         match self.option.take() {
             Some((_, true)) => self.html("</p></li>"),
             Some((_, false)) => {
-                self.notes.add(line, "this option says no reason; write it after ` — `");
+                self.notes
+                    .add(line, "this option says no reason; write it after ` — `");
                 self.html("</span></label></li>");
             }
-            None => self.notes.add(line, "an option of a choice begins with `- [ ]` or `- [x]`"),
+            None => self
+                .notes
+                .add(line, "an option of a choice begins with `- [ ]` or `- [x]`"),
         }
     }
 }

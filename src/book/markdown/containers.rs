@@ -7,7 +7,11 @@ use super::super::report::Notes;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Fence {
     /// Opens a container; `line` is where it stands in the file.
-    Open { kind: Kind, args: String, line: usize },
+    Open {
+        kind: Kind,
+        args: String,
+        line: usize,
+    },
     /// Closes the container opened by the fence of that number.
     Close { open: usize },
 }
@@ -37,7 +41,11 @@ const MARK: &str = "<!--:::";
 
 /// The number of the fence that a comment stands for.
 pub(super) fn fence_number(html: &str) -> Option<usize> {
-    html.trim().strip_prefix(MARK)?.strip_suffix("-->")?.parse().ok()
+    html.trim()
+        .strip_prefix(MARK)?
+        .strip_suffix("-->")?
+        .parse()
+        .ok()
 }
 
 /// Swaps the `:::` lines of a body for marks; `before` lines of the file come before it.
@@ -66,7 +74,10 @@ pub(super) fn mark(body: &str, before: usize, notes: &mut Notes<'_>) -> (String,
             let rest = rest.trim();
             if rest.is_empty() {
                 match open.pop() {
-                    None => notes.add(at, "this `:::` closes nothing; take it out, or open a container above it"),
+                    None => notes.add(
+                        at,
+                        "this `:::` closes nothing; take it out, or open a container above it",
+                    ),
                     Some((None, _)) => {}
                     Some((Some(opened), _)) => {
                         mark = Some(fences.len());
@@ -79,10 +90,20 @@ pub(super) fn mark(body: &str, before: usize, notes: &mut Notes<'_>) -> (String,
                     check_nesting(*kind, &open, &fences, at, notes);
                     open.push((Some(fences.len()), at));
                     mark = Some(fences.len());
-                    fences.push(Fence::Open { kind: *kind, args: args.trim().to_owned(), line: at });
+                    fences.push(Fence::Open {
+                        kind: *kind,
+                        args: args.trim().to_owned(),
+                        line: at,
+                    });
                 } else {
                     let known: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
-                    notes.add(at, format!("there is no container `{name}`; use one of: {}", known.join(", ")));
+                    notes.add(
+                        at,
+                        format!(
+                            "there is no container `{name}`; use one of: {}",
+                            known.join(", ")
+                        ),
+                    );
                     open.push((None, at));
                 }
             }
@@ -95,10 +116,16 @@ pub(super) fn mark(body: &str, before: usize, notes: &mut Notes<'_>) -> (String,
         text.push('\n');
     }
     if let Some(fence) = code {
-        notes.add(before + body.lines().count(), format!("a code block is not closed; write `{fence}` on a line of its own"));
+        notes.add(
+            before + body.lines().count(),
+            format!("a code block is not closed; write `{fence}` on a line of its own"),
+        );
     }
     for (opened, at) in open {
-        notes.add(at, "this container is not closed; write `:::` on a line of its own after it");
+        notes.add(
+            at,
+            "this container is not closed; write `:::` on a line of its own after it",
+        );
         // Closed all the same, so that the rest of the file is still checked.
         if let Some(opened) = opened {
             text.push_str(&format!("\n{MARK}{}-->\n", fences.len()));
@@ -108,17 +135,29 @@ pub(super) fn mark(body: &str, before: usize, notes: &mut Notes<'_>) -> (String,
     (text, fences)
 }
 
-fn check_nesting(kind: Kind, open: &[(Option<usize>, usize)], fences: &[Fence], at: usize, notes: &mut Notes<'_>) {
-    let parent = open.last().and_then(|(number, _)| *number).and_then(|number| match &fences[number] {
-        Fence::Open { kind, .. } => Some(*kind),
-        Fence::Close { .. } => None,
-    });
+fn check_nesting(
+    kind: Kind,
+    open: &[(Option<usize>, usize)],
+    fences: &[Fence],
+    at: usize,
+    notes: &mut Notes<'_>,
+) {
+    let parent = open
+        .last()
+        .and_then(|(number, _)| *number)
+        .and_then(|number| match &fences[number] {
+            Fence::Open { kind, .. } => Some(*kind),
+            Fence::Close { .. } => None,
+        });
     match kind {
         Kind::Answer if parent != Some(Kind::Question) => {
             notes.add(at, "`answer` belongs inside `question`");
         }
         Kind::Scene | Kind::Question | Kind::Choice if !open.is_empty() => {
-            notes.add(at, "this container can't stand inside another; close the one above it first");
+            notes.add(
+                at,
+                "this container can't stand inside another; close the one above it first",
+            );
         }
         _ => {}
     }

@@ -19,10 +19,16 @@ pub(super) fn with_terms(text: &str, terms: &Terms) -> String {
     let mut from = 0;
     let mut at = 0;
     while let Some(letter) = text[at..].chars().next() {
-        let found = terms.words.iter().find(|(word, _)| text[at..].starts_with(word.as_str()) && stands_alone(text, at, word));
+        let found = terms.words.iter().find(|(word, _)| {
+            text[at..].starts_with(word.as_str()) && stands_alone(text, at, word)
+        });
         if let Some((word, term)) = found {
             out.push_str(&escape(&text[from..at]));
-            out.push_str(&format!(r#"<span data-term="{}">{}</span>"#, escape(term), escape(word)));
+            out.push_str(&format!(
+                r#"<span data-term="{}">{}</span>"#,
+                escape(term),
+                escape(word)
+            ));
             at += word.len();
             from = at;
         } else {
@@ -52,7 +58,8 @@ fn stands_alone(text: &str, at: usize, word: &str) -> bool {
     let last_joins = word.ends_with(joins);
     let before = text[..at].chars().next_back();
     let after = text[at + word.len()..].chars().next();
-    !(first_joins && before.is_some_and(|c| joins(c) || c == '.')) && !(last_joins && after.is_some_and(joins))
+    !(first_joins && before.is_some_and(|c| joins(c) || c == '.'))
+        && !(last_joins && after.is_some_and(joins))
 }
 
 #[cfg(test)]
@@ -61,13 +68,31 @@ mod tests {
 
     #[test]
     fn the_longest_word_is_marked_and_parts_of_names_are_not() {
-        let words = [("PersistentVolumeClaim", "pvc"), ("PersistentVolume", "pv"), ("PVC", "pvc"), ("PV", "pv"), ("永続ボリューム要求", "pvc")];
-        let terms = Terms { words: words.map(|(w, t)| (w.to_owned(), t.to_owned())).to_vec(), ..Terms::default() };
+        let words = [
+            ("PersistentVolumeClaim", "pvc"),
+            ("PersistentVolume", "pv"),
+            ("PVC", "pvc"),
+            ("PV", "pv"),
+            ("永続ボリューム要求", "pvc"),
+        ];
+        let terms = Terms {
+            words: words.map(|(w, t)| (w.to_owned(), t.to_owned())).to_vec(),
+            ..Terms::default()
+        };
         let table = [
-            ("PVCとPV。", r#"<span data-term="pvc">PVC</span>と<span data-term="pv">PV</span>。"#),
-            ("PersistentVolumeClaim", r#"<span data-term="pvc">PersistentVolumeClaim</span>"#),
+            (
+                "PVCとPV。",
+                r#"<span data-term="pvc">PVC</span>と<span data-term="pv">PV</span>。"#,
+            ),
+            (
+                "PersistentVolumeClaim",
+                r#"<span data-term="pvc">PersistentVolumeClaim</span>"#,
+            ),
             ("PVCs と my-PVC と x.PVC", "PVCs と my-PVC と x.PVC"),
-            ("永続ボリューム要求（PVC）", r#"<span data-term="pvc">永続ボリューム要求</span>（<span data-term="pvc">PVC</span>）"#),
+            (
+                "永続ボリューム要求（PVC）",
+                r#"<span data-term="pvc">永続ボリューム要求</span>（<span data-term="pvc">PVC</span>）"#,
+            ),
             ("a < b", "a &lt; b"),
         ];
         for (text, wanted) in table {
