@@ -168,7 +168,8 @@ function explain(next) {
   line.closest("pre")?.after(now);
 }
 
-document.addEventListener("pointerover", (event) => light(event.target));
+// Not pointerover: that also fires when the page scrolls under a pointer at rest, as a keyboard makes it do.
+document.addEventListener("pointermove", (event) => light(event.target), { passive: true });
 document.addEventListener("focusin", (event) => light(event.target));
 document.addEventListener("focusout", () => light(null));
 
