@@ -256,8 +256,8 @@ impl<'e> Walk<'_, 'e, '_, '_> {
                 self.out.push(Event::Start(tag));
             }
             Tag::Table(_) => {
-                // A wide table scrolls in its own frame; the tab stop lets a keyboard scroll it.
-                self.html(r#"<div class="table" tabindex="0">"#);
+                // A wide table scrolls in its own frame.
+                self.html(r#"<div class="table">"#);
                 self.out.push(Event::Start(tag));
             }
             Tag::FootnoteDefinition(name) => {

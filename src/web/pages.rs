@@ -37,6 +37,15 @@ impl ChapterPage<'_> {
             .split_once([':', '：'])
             .map(|(label, rest)| (label.trim(), rest.trim()))
     }
+
+    /// The leading question, cut after each comma: a headline breaks between its clauses first.
+    fn clauses(&self) -> impl Iterator<Item = &str> {
+        self.chapter
+            .question
+            .as_deref()
+            .unwrap_or_default()
+            .split_inclusive(['、', '，'])
+    }
 }
 
 #[derive(Template)]

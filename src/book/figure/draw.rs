@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::super::html::escape;
+use super::measure::ems;
 use super::plan::{Edge, Group, Node, Plan, Point, Rect, Shape, Stroke};
 
 /// Air around the drawing, in pixels, so that no stroke is cut.
@@ -64,7 +65,15 @@ fn write_svg(
     // Labels last: they sit on the lines, and a line drawn later would strike them through.
     for edge in &plan.edges {
         if let Some((lines, spot)) = &edge.label {
-            out.push_str(r#"<g class="label">"#);
+            let (width, height) = (label_width(lines), LEADING * lines.len() as f64);
+            write!(
+                out,
+                r#"<g class="label"><rect x="{}" y="{}" width="{}" height="{}"/>"#,
+                num(spot.x - width / 2.0),
+                num(spot.y - height / 2.0),
+                num(width),
+                num(height)
+            )?;
             write_lines(out, lines, *spot)?;
             out.push_str("</g>");
         }
@@ -266,6 +275,11 @@ fn write_curve(out: &mut String, points: &[Point]) -> fmt::Result {
     write!(out, "L{} {}", num(tail.x), num(tail.y))
 }
 
+/// Width of the label of an edge with a little air, in pixels.
+fn label_width(lines: &[String]) -> f64 {
+    lines.iter().map(|line| ems(line)).fold(0.0, f64::max) * 13.0 + 10.0
+}
+
 fn straight(points: &[Point]) -> bool {
     let (first, last) = (points[0], points[points.len() - 1]);
     points.iter().all(|p| {
@@ -301,11 +315,7 @@ fn extent(plan: &Plan) -> (Point, Point) {
         hold(point.x, point.y);
     }
     for (lines, spot) in plan.edges.iter().filter_map(|edge| edge.label.as_ref()) {
-        let half = lines
-            .iter()
-            .map(|line| super::measure::ems(line))
-            .fold(0.0, f64::max)
-            * 7.0;
+        let half = label_width(lines) / 2.0;
         hold(spot.x - half, spot.y - 9.0);
         hold(spot.x + half, spot.y + 9.0);
     }

@@ -96,9 +96,10 @@ static RENDERER: LazyLock<Renderer> = LazyLock::new(|| {
         "flowchart": {
             "htmlLabels": false,
             "minNodeWidth": 48,
-            "nodeSpacing": 26,
-            "rankSpacing": 46,
-            "padding": 12,
+            "nodeSpacing": 22,
+            "rankSpacing": 38,
+            "padding": 10,
+            "subGraphTitleMargin": { "top": 4, "bottom": 12 },
             "wrappingWidth": 400,
         },
     }));
@@ -254,6 +255,15 @@ fn build(source: &str, chart: Chart, layout: &Layout) -> Result<Plan, FigureErro
         let place = layout
             .place(&subgraph.id)
             .ok_or_else(|| at(line, format!("`{}` was given no place", subgraph.id)))?;
+        let met = edges
+            .iter()
+            .any(|edge| edge.from == subgraph.id || edge.to == subgraph.id);
+        // An arrow that meets the frame itself was drawn up to where the layout put it.
+        let place = if met {
+            place
+        } else {
+            hug(place, &subgraph, layout)
+        };
         groups.push(Group {
             title: subgraph.title.unwrap_or_default(),
             at: place,
@@ -269,6 +279,36 @@ fn build(source: &str, chart: Chart, layout: &Layout) -> Result<Plan, FigureErro
         edges,
         groups,
     })
+}
+
+/// The frame drawn close around its members: the layout leaves room for arrows that are not there, and a figure
+/// has to fit a phone.
+fn hug(place: Rect, subgraph: &Subgraph, layout: &Layout) -> Rect {
+    const SIDE: f64 = 16.0;
+    const TOP: f64 = 32.0;
+    let inside: Vec<Rect> = subgraph
+        .nodes
+        .iter()
+        .filter_map(|id| layout.place(id))
+        .collect();
+    let least = |edge: fn(&Rect) -> f64| inside.iter().map(edge).fold(f64::MAX, f64::min);
+    let most = |edge: fn(&Rect) -> f64| inside.iter().map(edge).fold(f64::MIN, f64::max);
+    if inside.is_empty() {
+        return place;
+    }
+    let left = (least(|r| r.x - r.width / 2.0) - SIDE).max(place.x - place.width / 2.0);
+    let right = (most(|r| r.x + r.width / 2.0) + SIDE).min(place.x + place.width / 2.0);
+    let top = (least(|r| r.y - r.height / 2.0) - TOP).max(place.y - place.height / 2.0);
+    let bottom = (most(|r| r.y + r.height / 2.0) + SIDE).min(place.y + place.height / 2.0);
+    // A title longer than the members are wide keeps its room.
+    let title = measure::ems(subgraph.title.as_deref().unwrap_or_default()) * 14.0 + 2.0 * SIDE;
+    let width = (right - left).max(title.min(place.width));
+    Rect {
+        x: (left + right) / 2.0,
+        y: (top + bottom) / 2.0,
+        width,
+        height: bottom - top,
+    }
 }
 
 fn shape(name: Option<&str>, id: &str, line: usize) -> Result<Shape, FigureError> {
@@ -388,6 +428,8 @@ struct Link {
 struct Subgraph {
     id: String,
     title: Option<String>,
+    #[serde(default)]
+    nodes: Vec<String>,
 }
 
 /// The part of merman's layout that the book draws.

@@ -34,14 +34,14 @@ impl Walk<'_, '_, '_, '_> {
             ("console", _) => self.html(highlight::console(&text)),
             ("yaml", _) => {
                 let lines = highlight::yaml(&text, self.context.terms).join("\n");
-                self.html(format!(r#"<pre class="code" tabindex="0"><code>{lines}</code></pre>"#));
+                self.html(format!(r#"<pre class="code"><code>{lines}</code></pre>"#));
             }
             ("sql", _) => {
                 let code = highlight::sql(text.trim_end());
-                self.html(format!(r#"<pre class="code" tabindex="0"><code>{code}</code></pre>"#));
+                self.html(format!(r#"<pre class="code"><code>{code}</code></pre>"#));
             }
             ("text", _) => {
-                self.html(format!(r#"<pre class="code" tabindex="0"><code>{}</code></pre>"#, escape(text.trim_end())));
+                self.html(format!(r#"<pre class="code"><code>{}</code></pre>"#, escape(text.trim_end())));
             }
             (other, _) => self.notes.add(
                 line,
@@ -60,9 +60,8 @@ impl Walk<'_, '_, '_, '_> {
         match figure::figure(id, source, node_terms(self.context.terms)) {
             Err(error) => self.notes.add(line + 1 + error.line, error.message),
             Ok(figure) => {
-                // A wide figure scrolls in its own frame; the tab stop lets a keyboard scroll it.
                 let html = format!(
-                    r#"<figure class="figure" id="{id}"><div class="frame" tabindex="0">{}</div><figcaption>{}</figcaption></figure>"#,
+                    r#"<figure class="figure" id="{id}"><div class="frame">{}</div><figcaption>{}</figcaption></figure>"#,
                     figure.svg,
                     escape(&figure.title)
                 );
@@ -171,7 +170,7 @@ impl Walk<'_, '_, '_, '_> {
             );
             self.folders.push(folder.to_owned());
         }
-        out.push_str(r#"</figcaption><pre class="code" tabindex="0"><code>"#);
+        out.push_str(r#"</figcaption><pre class="code"><code>"#);
         for (row, html) in highlight::yaml(text, self.context.terms)
             .into_iter()
             .enumerate()
