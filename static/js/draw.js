@@ -153,19 +153,18 @@ const PAINT = {
   seat(g, i) {
     const { s, w, h } = i;
     g.append(el('rect', { width: w, height: h, rx: 0.9 * s, class: `seat-box${i.taken ? '' : ' is-empty'}` }));
-    if (!i.taken) {
-      g.append(
-        el('path', { d: shoulders(w, i.headY + i.r * 0.35, h - i.plate - 1, 0.9 * s), class: 'seat-shade' }),
-        el('circle', { cx: w / 2, cy: i.headY, r: i.r, class: 'seat-shade' }),
-        text({ t: i.empty, x: w / 2, y: i.headY + i.r + 2.1 * s, size: s, look: 'quiet', at: 'middle' }),
-      );
-    }
     if (i.plate) {
       g.append(
         el('path', { d: `M0 ${h - i.plate} H${w} V${h - 0.9 * s} A${0.9 * s} ${0.9 * s} 0 0 1 ${w - 0.9 * s} ${h} H${0.9 * s} A${0.9 * s} ${0.9 * s} 0 0 1 0 ${h - 0.9 * s} Z`, class: 'seat-plate' }),
         el('path', { d: `M0 ${h - i.plate} H${w}`, class: 'seat-desk' }),
       );
     }
+  },
+  vacant(g, i) {
+    g.append(
+      el('path', { d: shoulders(i.w, i.headY + i.r * 0.35, i.foot - 1, 0.9 * i.s), class: 'seat-shade' }),
+      el('circle', { cx: i.w / 2, cy: i.headY, r: i.r, class: 'seat-shade' }),
+    );
   },
   body(g, i) {
     const { s, w, r, headY } = i;
@@ -259,7 +258,7 @@ const PAINT = {
     if (i.badge) {
       const bs = i.badgeSize;
       const bh = bs * 1.7;
-      g.append(el('g', { class: 'badge tone-ok', transform: `translate(${round(w / 2 - i.badgeW / 2)} ${round(h - bh * 0.42)})` }, [
+      g.append(el('g', { class: 'badge tone-ok', transform: `translate(${round(w / 2 - i.badgeW / 2)} ${round(h - bh * 0.3)})` }, [
         el('rect', { width: round(i.badgeW), height: round(bh), rx: round(bh / 2), class: 'badge-box' }),
         markOf('check', 'ok', bs * 1.05, bh / 2, bs * 0.52),
         text({ t: i.badge, x: bs * 1.9, y: bh * 0.69, size: bs, look: 'strong badge-text', at: 'start' }),
@@ -271,7 +270,7 @@ const PAINT = {
     const c = i.flat ? h / 2 : 0.9 * s;
     g.append(el('path', { d: `M${c} 0 H${w - c} L${w} ${c} V${h - c} L${w - c} ${h} H${c} L0 ${h - c} V${c} Z`, class: 'class-shape' }));
     if (i.flat) g.append(el('path', { d: cog(1.4 * s, h / 2, 0.62 * s), class: 'class-cog' }));
-    else g.append(el('path', { d: cog(w - 1.7 * s, 1.5 * s, 0.78 * s), class: 'class-cog' }));
+    else g.append(el('path', { d: cog(w - 1.5 * s, 1.2 * s, 0.66 * s), class: 'class-cog' }));
   },
   more(g, i) {
     g.append(el('rect', { x: 3, y: 3, width: i.w - 6, height: i.h - 6, rx: i.h * 0.3, class: 'more-box' }));
@@ -353,6 +352,7 @@ function cog(x, y, r) {
 
 const easeOut = (/** @type {number} */ t) => 1 - (1 - t) ** 3;
 const easeInOut = (/** @type {number} */ t) => (t < 0.5 ? 4 * t ** 3 : 1 - (-2 * t + 2) ** 3 / 2);
+const easeFade = (/** @type {number} */ t) => t * (2 - t);
 const settle = (/** @type {number} */ t) => 1 + 1.9 * (t - 1) ** 3 + 0.9 * (t - 1) ** 2;
 
 const REACH = /** @type {Record<string, number>} */ ({ names: 0.3, reaching: 0.8, plugged: 1, pulled: 0.22 });
@@ -400,7 +400,7 @@ export function openStage(host) {
   let spotlit = '';
 
   const LAYER = /** @type {Record<string, SVGElement>} */ ({
-    ground: layers.under, group: layers.under, seat: layers.back, reins: layers.wires, binding: layers.wires, maker: layers.wires,
+    ground: layers.under, group: layers.under, seat: layers.back, vacant: layers.back, reins: layers.wires, binding: layers.wires, maker: layers.wires,
     cable: layers.over, body: layers.bodies, mini: layers.bodies,
   });
 
@@ -597,7 +597,7 @@ export function openStage(host) {
           sprite.el.dataset.ghost = item.uid;
           sprite.el.classList.add('is-ghost');
           layers.over.append(sprite.el);
-          tween(sprite, { y: sprite.pose.y - 3.4 * next.s, o: 0 }, 1200, took() + 160, easeInOut, () => remove(sprite));
+          tween(sprite, { y: sprite.pose.y - 4 * next.s, o: 0 }, 1150, took() + 200, easeFade, () => remove(sprite));
         } else if (item.type === 'cable') {
           tween(sprite, { ext: 0.05, o: 0 }, 380, 0, easeOut, () => remove(sprite));
         } else if (item.type === 'volume') {
@@ -761,6 +761,11 @@ export function openStage(host) {
         sprite.pose.o = 0;
         sprite.pose.k = 0.6;
         tween(sprite, { o: 1, k: 1 }, 420, took(), easeOut);
+        break;
+      case 'vacant':
+        // The empty place is seen once the one who left is out of the way.
+        sprite.pose.o = 0;
+        tween(sprite, { o: 1 }, 400, 650, easeOut);
         break;
       default:
         sprite.pose.o = 0;

@@ -57,10 +57,10 @@ const ROWS_MAX = 3;
  * @param {Pick<Room, 'width' | 'height' | 'projector'>} room
  */
 export function typeSize({ width, height, projector }) {
-  const fit = Math.floor(Math.min(width / 62, height / 46));
+  const fit = Math.floor(Math.min(width / 60, height / 45));
   return projector
-    ? Math.min(26, Math.max(SMALLEST_PROJECTED, fit))
-    : Math.min(16, Math.max(SMALLEST, fit));
+    ? Math.min(30, Math.max(SMALLEST_PROJECTED, fit))
+    : Math.min(18, Math.max(SMALLEST, fit));
 }
 
 /**
@@ -146,7 +146,7 @@ export function layout(arrangement, model, room) {
 /**
  * @typedef {{column: Column, x: number, w: number, lanes: number}} PlacedColumn
  * @typedef {{group: Group, x: number, w: number, compact: boolean, cells: number, columns: PlacedColumn[]}} PlacedGroup
- * @typedef {{groups: PlacedGroup[], lane: number, width: number, side: number, below: boolean}} Plan
+ * @typedef {{groups: PlacedGroup[], lane: number, width: number, side: number, sideX: number, below: boolean}} Plan
  */
 
 /** @param {Column} column */
@@ -163,7 +163,7 @@ function lanesOf(column) {
 function planColumns(arrangement, room, s) {
   const hasClass = arrangement.classes.length > 0;
   const below = hasClass && room.width < 52 * s;
-  const side = hasClass && !below ? 14.5 * s : 0;
+  const side = hasClass && !below ? 16.4 * s : 0;
   const margin = s;
   const pad = 0.8 * s;
   const gap = 0.9 * s;
@@ -190,11 +190,9 @@ function planColumns(arrangement, room, s) {
   const cell = 2.9 * s;
   const crowded = drafts.filter((d) => d.compact);
   const freeForCrowds = Math.max(most - need(), 14 * s);
-  let bodies = BODIES_MAX;
   for (const d of crowded) {
     const perRow = Math.max(4, Math.floor(freeForCrowds / crowded.length / cell));
     d.cells = Math.max(perRow, 4);
-    bodies -= 0;
   }
   const lanes = drafts.reduce((sum, d) => sum + (d.compact ? 0 : d.lanes), 0);
   const crowdsWidth = crowded.reduce((sum, d) => sum + Math.min(d.cells, Math.max(6, d.lanes)) * cell, 0);
@@ -203,7 +201,9 @@ function planColumns(arrangement, room, s) {
   const total =
     lanes * lane + crowdsWidth + drafts.length * 2 * pad + Math.max(0, drafts.length - 1) * gap;
 
+  // The class stands beside what it makes, and both together in the middle.
   let x = margin + Math.max(0, (avail - total) / 2);
+  const sideX = Math.max(x + total + s, 0);
   /** @type {PlacedGroup[]} */
   const groups = drafts.map((d) => {
     const inner = d.compact ? Math.min(d.cells, Math.max(6, d.lanes)) * cell : d.lanes * lane;
@@ -219,7 +219,7 @@ function planColumns(arrangement, room, s) {
     x += placed.w + gap;
     return placed;
   });
-  return { groups, lane, width: Math.max(room.width, total + 2 * margin + side), side, below };
+  return { groups, lane, width: Math.max(room.width, total + 2 * margin + side), side, sideX, below };
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ function planBands(plan, arrangement, model, room, s, density) {
   const bodyLines = density >= 1 ? 2 : 3;
   const scratch = seats.some((c) => c.pod && scratchOf(c.pod).length) ? lh + 0.7 * s : 0;
   const hasClaims = shelves.length > 0 || plan.groups.some((g) => g.compact && g.group.columns.some((c) => c.shelves.length));
-  const cable = hasClaims ? (density >= 2 ? 2.6 : 3.6) * s : 0.8 * s;
+  const cable = hasClaims ? (density >= 2 ? 3.4 : 4.2) * s : 0.8 * s;
   const claimMerged = density >= 1;
   const claim = hasClaims ? claimLines * lh + (claimMerged ? 1 : 2) * lh + 1.1 * s : 0;
   const bind = hasClaims ? (density >= 2 ? 1.8 : 2.8) * s : 0;
@@ -288,9 +288,9 @@ function planBands(plan, arrangement, model, room, s, density) {
   const volume = hasClaims
     ? 1.2 * s + (beside ? Math.max(volumeText, tableLines) : volumeText + tableLines) * lh + (tableLines && !beside ? 0.5 * s : 0) + 0.9 * s
     : 0;
-  const ground = 2 * lh;
+  const ground = (density >= 2 ? 1.5 : 2) * lh;
   const below = plan.below ? lh + 1.5 * s : 0;
-  const foot = hasClaims ? 1.5 * s : 0.6 * s;
+  const foot = hasClaims ? (density >= 2 ? 1.1 : 1.6) * s : 0.6 * s;
   const seatOf = (/** @type {number} */ radius) =>
     1.3 * s + 2 * radius + 0.7 * lh + bodyLines * lh + 0.15 * lh + scratch + 0.5 * s + plate;
   const fixed = 0.6 * s + controllers + reins + cable + claim + bind + volume + foot + ground + below;
@@ -367,7 +367,7 @@ function place(plan, b, arrangement, model, room, s) {
     id: 'ground', type: 'ground', x: 0, y: yGround, w: plan.width, h: b.ground,
     ready: nodes.every((node) => node.status === 'Ready'), term: 'node',
     label: nodes.map((node) => say('aria.node', { name: node.name, status: node.status })).join(' '),
-    lines: groundLines(nodes, plan, room, s, lh),
+    lines: groundLines(nodes, b.ground, s),
   });
 
   /** @type {{x: number, y: number, h: number, volume: Card}[]} */
@@ -401,13 +401,16 @@ function place(plan, b, arrangement, model, room, s) {
           id: column.seat ? `seat:${ns}/${column.seat}` : `place:${group.key}/${index}`,
           type: 'seat', x: seatX, y: ySeats, w: seatW, h: b.seat, r: b.r, plate: column.seat ? b.plate : 0,
           headY: 0.95 * s + b.r, taken: Boolean(column.pod), named: Boolean(column.seat), term: column.seat ? 'statefulset' : undefined,
-          empty: column.pod ? '' : say('scene.seat.empty'), s,
+          s,
           hooks: column.seat ? { seat: `${ns}/${column.seat}` } : {},
           label: column.seat
             ? say(column.pod ? 'aria.seat.taken' : 'aria.seat.empty', { name: column.seat })
             : '',
           lines: plate.map((t, i) => ({ t, x: seatW / 2, y: b.seat - b.plate + 0.25 * s + (i + 0.5 * (b.plateLines - plate.length)) * lh + lh * 0.74, size: s, look: 'mono strong on-plate', at: 'middle' })),
         });
+        if (!column.pod) {
+          back.push({ id: `vacant:${group.key}/${index}`, type: 'vacant', x: seatX, y: ySeats, w: seatW, h: b.seat, r: b.r, headY: 0.95 * s + b.r, foot: b.seat - (column.seat ? b.plate : 0.5 * s), s, label: '', lines: [{ t: say('scene.seat.empty'), x: seatW / 2, y: 0.95 * s + 2 * b.r + 2.1 * s, size: s * 1.1, look: 'quiet', at: 'middle' }] });
+        }
       }
       if (column.pod) {
         bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, model, room, s, nodes.length > 1, head.id));
@@ -430,12 +433,12 @@ function place(plan, b, arrangement, model, room, s) {
   return { width: Math.ceil(plan.width), height, s, items: [...back, ...wires, ...things, ...bodies] };
 }
 
-/** @param {Card[]} nodes @param {Plan} plan @param {Room} room @param {number} s @param {number} lh @returns {Line[]} */
-function groundLines(nodes, plan, room, s, lh) {
+/** @param {Card[]} nodes @param {number} h @param {number} s @returns {Line[]} */
+function groundLines(nodes, h, s) {
   const names = nodes.length > 3 ? `${nodes.slice(0, 3).map((n) => n.name).join('  ')}  +${nodes.length - 3}` : nodes.map((n) => n.name).join('   ');
   return [
-    { t: 'Node', x: 1.2 * s, y: lh * 1.42, size: s, look: 'kind', at: 'start' },
-    { t: names, x: 1.2 * s + 3.2 * s, y: lh * 1.42, size: s, look: 'mono', at: 'start' },
+    { t: 'Node', x: 1.2 * s, y: h / 2 + 0.36 * s, size: s, look: 'kind', at: 'start' },
+    { t: names, x: 1.2 * s + 3.2 * s, y: h / 2 + 0.36 * s, size: s, look: 'mono', at: 'start' },
   ];
 }
 
@@ -621,10 +624,10 @@ function volumeItem(volume, shelf, x, y, w, same, { b, model, room, s }) {
   const row = top + lh * (merged ? 1 : 2);
   if (merged) {
     const extra = widthOf(volume.capacity ?? '', s, room.mono);
-    const start = mid - (statusW + extra + 0.5 * s) / 2;
+    const start = mid - (statusW + extra + 0.9 * s) / 2;
     glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
     lines.push({ t: volume.status, x: start + 1.35 * s, y: row + lh * 0.82, size: s * 1.08, look: `strong tone-${health.tone}`, at: 'start' });
-    lines.push({ t: volume.capacity ?? '', x: start + statusW + 0.5 * s, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
+    lines.push({ t: volume.capacity ?? '', x: start + statusW + 0.9 * s, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
   } else {
     lines.push({ t: middle(what, chars), x: mid, y: top + lh * 1.78, size: s, look: 'mono quiet', at: 'middle' });
     const start = mid - statusW / 2;
@@ -739,7 +742,7 @@ function classItems(classes, disks, plan, b, yVolumes, yGround, height, room, s,
       if (made.length) wires.push({ id: `maker:${card.uid}`, type: 'maker', x: item.x + 1.2 * s, y: item.y, w: 0, h: 0, s, rail: yGround + 0.3 * lh, ends: made.map((d) => ({ x: d.left + d.w * 0.86, y: d.y + d.h - 0.4 * s })), below: true });
       return;
     }
-    const w = plan.side - 1.2 * s;
+    const w = plan.side - 2 * s;
     const inner = Math.floor((w - 1.5 * s) / (room.mono * s));
     const few = b.density >= 2 || shown.length > 1;
     /** @type {Line[]} */
@@ -748,7 +751,7 @@ function classItems(classes, disks, plan, b, yVolumes, yGround, height, room, s,
     texts.forEach((t, n) => lines.push({ t: middle(t, inner), x: 0.9 * s, y: 0.5 * s + lh * (1.82 + n), size: s, look: n === 0 ? 'mono strong' : 'mono quiet', at: 'start' }));
     const h = lh * (texts.length + 1) + 1.3 * s;
     const y = Math.min(yVolumes + (b.volume || 3 * s) - h - 0.2 * s, yGround - h - s) - i * (h + 0.8 * s);
-    const item = { ...common, id: `class:${card.uid}`, x: plan.width - w - s, y, w, h, flat: false, lines };
+    const item = { ...common, id: `class:${card.uid}`, x: plan.sideX + s, y, w, h, flat: false, lines };
     things.push(item);
     if (made.length) wires.push({ id: `maker:${card.uid}`, type: 'maker', x: item.x, y: item.y + h / 2, w: 0, h: 0, s, rail: yVolumes - 0.75 * s, ends: made.map((d) => ({ x: d.left + d.w - 1.2 * s, y: d.y + 0.35 * s })), below: false });
   });

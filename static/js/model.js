@@ -216,7 +216,8 @@ export function grip(pod) {
 export function graceLeft(pod, at) {
   if (!pod.deleting || isOver(pod) || !pod.deleting.grace) return null;
   const left = Math.max(0, pod.deleting.deadline - at);
-  return { seconds: Math.ceil(left / 1000), share: Math.min(1, left / (pod.deleting.grace * 1000)) };
+    // The API rounds the deadline up to a second, which must not make more of the grace than was given.
+  return { seconds: Math.min(pod.deleting.grace, Math.ceil(left / 1000)), share: Math.min(1, left / (pod.deleting.grace * 1000)) };
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const bigButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
   const bar = h('header', { class: 'panel-bar' }, [
     h('span', { class: 'panel-who' }, [source, namespace, state, kinds]),
-    h('span', { class: 'panel-tools' }, [jumpButton, pauseButton, speeds, bigButton]),
+    h('span', { class: 'panel-tools' }, [pauseButton, speeds, bigButton]),
   ]);
   const drawer = h('div', { class: 'panel-drawer', hidden: true });
   const terminal = h('p', { class: 'panel-terminal', hidden: true });
@@ -133,7 +133,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const storyBox = h('section', { class: 'panel-story', 'aria-label': say('panel.story') }, [h('p', { class: 'story-empty' }, [say('panel.story.empty')]), list, latest]);
   aside.replaceChildren(h('div', { class: 'panel-frame' }, [
     bar, drawer,
-    h('div', { class: 'panel-body' }, [h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice])]), storyBox]),
+    h('div', { class: 'panel-body' }, [h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice, jumpButton])]), storyBox]),
     live,
   ]));
   aside.classList.add('panel');
