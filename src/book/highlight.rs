@@ -69,7 +69,7 @@ fn split_comment(line: &str) -> (&str, &str) {
             None if (letter == '"' || letter == '\'')
                 && matches!(before, ' ' | '[' | ',' | '{') =>
             {
-                quote = Some(letter)
+                quote = Some(letter);
             }
             None => {}
         }
