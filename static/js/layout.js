@@ -325,7 +325,7 @@ function planBands(plan, arrangement, model, room, s, density) {
 
 /** @param {Plan} plan @param {Room} room @param {number} s */
 function controllerWraps(plan, room, s) {
-  return plan.groups.some((g) => g.group.name.length > Math.floor((controllerWidth(g, room, s) - 1.8 * s) / (room.mono * s)));
+  return plan.groups.some((g) => g.group.name.length > Math.floor((controllerWidth(g, room, s) - 1.8 * s) / (room.mono * s * 1.08)));
 }
 
 /** @param {PlacedGroup} g @param {Room} room @param {number} s */
