@@ -5,10 +5,11 @@
 mod draw;
 mod measure;
 mod plan;
+mod read;
 
 use std::collections::BTreeMap;
 
-pub(super) use plan::FigureError;
+pub(super) use read::FigureError;
 
 /// A figure as the page holds it.
 #[derive(Clone, Debug, Eq, PartialEq)]
