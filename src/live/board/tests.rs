@@ -142,7 +142,7 @@ fn an_interruption_and_its_end_are_told_once() {
 const CHAPTER: &str = include_str!("../../../content/recordings/chapter.jsonl");
 
 fn parse(name: &str, text: &str) -> Recording {
-    Recording::parse(format!("{name}.jsonl").into(), text).expect("what ships is whole")
+    Recording::parse(format!("{name}.jsonl"), text).expect("what ships is whole")
 }
 
 /// Plays the chapter's recording once over a board and gives back every frame.
