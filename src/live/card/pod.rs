@@ -386,7 +386,7 @@ mod tests {
         let deleted = json!({"deletionTimestamp": "2026-11-23T00:00:00Z"});
         let running = one(&json!({"running": {}}), true);
         let completed = one(
-            json!({"terminated": {"exitCode": 0, "reason": "Completed"}}),
+            &json!({"terminated": {"exitCode": 0, "reason": "Completed"}}),
             false,
         );
         for (metadata, status, want) in [
