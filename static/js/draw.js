@@ -35,7 +35,7 @@ const round = (/** @type {number} */ n) => Math.round(n * 10) / 10;
 
 /** @param {Line} line */
 function text(line) {
-  const made = el('text', { x: round(line.x), y: round(line.y), 'font-size': round(line.size), 'text-anchor': line.at, class: line.look });
+  const made = el('text', { x: round(line.x), y: round(line.y), 'font-size': round(line.size), 'text-anchor': line.at, class: line.look, textLength: line.fit ? round(line.fit) : undefined, lengthAdjust: line.fit ? 'spacingAndGlyphs' : undefined });
   made.textContent = line.t;
   return made;
 }
@@ -44,7 +44,7 @@ function text(line) {
 // The pattern of a body
 
 /** Hues that no health colour has, far enough apart to be told from the back row. */
-const HUES = [200, 228, 255, 282, 308, 335];
+const HUES = [192, 224, 256, 288, 318, 346];
 
 /**
  * The pattern of a uid: five rows of five cells, the right half mirroring the left, and a hue. Equal uids
@@ -169,7 +169,7 @@ const PAINT = {
   body(g, i) {
     const { s, w, r, headY } = i;
     const mid = w / 2;
-    g.append(el('path', { d: shoulders(w, headY + r * 0.35, i.foot + (i.tagH ? 2 : 0), 0.9 * s), class: 'body-shape' }));
+    g.append(el('path', { d: shoulders(w, headY + r * 0.35, i.foot + (i.tagH ? 2 : 0), i.inset), class: 'body-shape' }));
     if (i.tagH) g.append(el('rect', { x: 0.3 * s, y: i.foot, width: w - 0.6 * s, height: i.tagH, rx: 0.5 * s, class: 'body-tag' }));
     g.append(el('circle', { cx: mid, cy: headY, r: r + 0.42 * s, class: 'head-gap' }), face(i.uid, mid, headY, r));
     const ringR = r + 0.22 * s;
@@ -292,7 +292,7 @@ const PAINT = {
   maker(g, i) {
     for (const end of i.ends) {
       const d = i.below
-        ? `M0 0 V${round(i.rail - i.y)} H${round(end.x - i.x)} V${round(end.y - i.y)}`
+        ? `M${round(Math.min(i.right, Math.max(i.left, end.x)) - i.x)} 0 V${round(i.rail - i.y)} H${round(end.x - i.x)} V${round(end.y - i.y)}`
         : `M0 0 H${round(-0.7 * i.s)} V${round(i.rail - i.y)} H${round(end.x - i.x)} V${round(end.y - i.y)}`;
       g.append(el('path', { d, class: 'maker' }));
     }

@@ -25,6 +25,7 @@ import { claimHealth, grip, isOver, podHealth, volumeHealth } from './model.js';
  * @property {number} size
  * @property {string} look Class names.
  * @property {'start' | 'middle' | 'end'} at
+ * @property {number} [fit] The width it is squeezed to, where it would stand out by a little.
  *
  * @typedef {Record<string, any> & {id: string, type: string, x: number, y: number, w: number, h: number}} Item
  *   What to draw. `from` is the id of the item it comes out of when it is new; `label` is its name for ears;
@@ -264,16 +265,17 @@ function planBands(plan, arrangement, model, room, s, density) {
     names.reduce((n, name) => Math.max(n, wrapName(name, chars, most).length), 1);
 
   const seats = detailed.flatMap((g) => g.columns.map((c) => c.column));
-  const plateLines = nameLines(seats.map((c) => c.seat ?? c.pod?.name ?? ''), density >= 2 ? 1 : 3);
+  const plateLines = nameLines(seats.map((c) => c.seat ?? c.pod?.name ?? ''), density >= 3 ? 1 : density === 2 ? 2 : 3);
   const shelves = seats.flatMap((c) => c.shelves);
-  const claimLines = nameLines(shelves.map((c) => c.name), density >= 3 ? 1 : density >= 2 ? 2 : 4);
+  const claimLines = nameLines(shelves.map((c) => c.name), density >= 3 ? 2 : 4);
 
   const sets = arrangement.groups.some((g) => g.sets.length > 0);
   const controllers = lh * 2 + 0.9 * s + (sets ? lh + 0.7 * s : 0) + (controllerWraps(plan, room, s) ? lh : 0);
   const reins = density >= 2 ? 0.9 * s : 1.3 * s;
   const plate = plateLines * lh + 0.5 * s;
   const r = (density >= 2 ? 1.9 : 2.3) * s;
-  const bodyLines = density >= 1 ? 2 : 3;
+  // In a narrow lane the address needs a line of its own, or it could not be read.
+  const bodyLines = density === 0 || (density < 3 && chars < 20) ? 3 : 2;
   const scratch = seats.some((c) => c.pod && scratchOf(c.pod).length) ? lh + 0.7 * s : 0;
   const hasClaims = shelves.length > 0 || plan.groups.some((g) => g.compact && g.group.columns.some((c) => c.shelves.length));
   const cable = hasClaims ? (density >= 2 ? 3.4 : 4.2) * s : 0.8 * s;
@@ -323,7 +325,7 @@ function planBands(plan, arrangement, model, room, s, density) {
 
 /** @param {Plan} plan @param {Room} room @param {number} s */
 function controllerWraps(plan, room, s) {
-  return plan.groups.some((g) => g.group.name.length > Math.floor((controllerWidth(g, room, s) - 1.8 * s) / (room.mono * s)));
+  return plan.groups.some((g) => g.group.name.length > Math.floor((controllerWidth(g, room, s) - 1.8 * s) / (room.mono * s * 1.08)));
 }
 
 /** @param {PlacedGroup} g @param {Room} room @param {number} s */
@@ -363,7 +365,7 @@ function place(plan, b, arrangement, model, room, s) {
   /** @type {Item[]} */ const things = [];
   /** @type {Item[]} */ const bodies = [];
 
-  back.push({
+  if (model.cards.size > 0) back.push({
     id: 'ground', type: 'ground', x: 0, y: yGround, w: plan.width, h: b.ground,
     ready: nodes.every((node) => node.status === 'Ready'), term: 'node',
     label: nodes.map((node) => say('aria.node', { name: node.name, status: node.status })).join(' '),
@@ -435,6 +437,7 @@ function place(plan, b, arrangement, model, room, s) {
 
 /** @param {Card[]} nodes @param {number} h @param {number} s @returns {Line[]} */
 function groundLines(nodes, h, s) {
+  if (nodes.length === 0) return [];
   const names = nodes.length > 3 ? `${nodes.slice(0, 3).map((n) => n.name).join('  ')}  +${nodes.length - 3}` : nodes.map((n) => n.name).join('   ');
   return [
     { t: 'Node', x: 1.2 * s, y: h / 2 + 0.36 * s, size: s, look: 'kind', at: 'start' },
@@ -466,8 +469,9 @@ function controllerItem(placed, w, y, b, room, s) {
   const sets = group.sets.slice(-2).map((set, i, all) => {
     const bw = (cw - 1.2 * s - (all.length - 1) * 0.4 * s) / all.length;
     const tail = set.name.startsWith(`${group.name}-`) ? `…${set.name.slice(group.name.length)}` : set.name;
-    const left = all.length > 1 ? '' : 'ReplicaSet ';
-    return { uid: set.uid, x: 0.6 * s + i * (bw + 0.4 * s), y: base, w: bw, h: lh + 0.3 * s, text: middle(left + tail, Math.floor((bw - 4.4 * s) / (room.mono * s))), count: `${set.ready}/${set.replicas}` };
+    const fits = Math.floor((bw - 4.4 * s) / (room.mono * s));
+    const left = all.length > 1 || tail.length + 11 > fits ? '' : 'ReplicaSet ';
+    return { uid: set.uid, x: 0.6 * s + i * (bw + 0.4 * s), y: base, w: bw, h: lh + 0.3 * s, text: middle(left + tail, fits), count: `${set.ready}/${set.replicas}` };
   });
   const h = plain ? lh + 0.8 * s : base + (sets.length ? lh + 0.75 * s : 0);
   return {
@@ -495,15 +499,18 @@ function bodyItem(pod, column, x, y, w, b, model, room, s, tellNode, from) {
   const ready = `${pod.ready?.[0] ?? 0}/${pod.ready?.[1] ?? 0}`;
   const again = pod.restarts > 0 ? ` ↻${pod.restarts}` : '';
   const mid = w / 2;
-  const statusSize = Math.min(s * 1.22, (w - 1.2 * s) / Math.max(1, widthOf(pod.status, 1, 0.58)));
+  const inset = w < 12.5 * s ? 0.3 * s : 0.9 * s;
+  const fit = w - 2 * inset - 0.6 * s;
+  const statusSize = Math.min(s * 1.22, fit / Math.max(1, widthOf(pod.status, 1, 0.6)));
   /** @type {Line[]} */
-  const lines = [{ t: pod.status, x: mid, y: chest + lh * 0.72, size: Math.max(s, statusSize), look: `strong tone-${health.tone}`, at: 'middle' }];
+  const lines = [{ t: pod.status, x: mid, y: chest + lh * 0.72, size: Math.max(s, statusSize), look: `strong tone-${health.tone}`, at: 'middle', fit: widthOf(pod.status, s, 0.6) > fit ? fit : undefined }];
   const where = [pod.ip, tellNode ? pod.node : ''].filter(Boolean).join(' ');
   if (b.bodyLines >= 3) {
     lines.push({ t: `READY ${ready}${again}`, x: mid, y: chest + lh * 1.76, size: s, look: 'mono quiet', at: 'middle' });
     if (where) lines.push({ t: middle(where, chars), x: mid, y: chest + lh * 2.72, size: s, look: 'mono quiet', at: 'middle' });
   } else {
-    lines.push({ t: middle(`${ready}${again}${where ? ` ${where}` : ''}`, chars), x: mid, y: chest + lh * 1.76, size: s, look: 'mono quiet', at: 'middle' });
+    const both = `${ready}${again}${where ? ` ${where}` : ''}`;
+    lines.push({ t: both.length <= chars ? both : `READY ${ready}${again}`, x: mid, y: chest + lh * 1.76, size: s, look: 'mono quiet', at: 'middle' });
   }
   const scratch = scratchOf(pod).map((/** @type {any} */ v) => ({ type: v.type, text: middle(v.mount && chars > v.type.length + v.mount.length + 1 ? `${v.type} ${v.mount}` : v.type, chars) })).slice(0, 1);
   const named = Boolean(column.seat);
@@ -511,7 +518,7 @@ function bodyItem(pod, column, x, y, w, b, model, room, s, tellNode, from) {
   tag.forEach((t, i) => lines.push({ t, x: mid, y: b.seat - b.plate + 0.25 * s + (i + 0.5 * (b.plateLines - tag.length)) * lh + lh * 0.74, size: s, look: 'mono strong on-tag', at: 'middle' }));
   const afloat = !pod.node && !isOver(pod);
   return {
-    id: `body:${pod.uid}`, type: 'body', x, y: y - (afloat ? 0.55 * s : 0), w, h: b.seat, s, lh, r: b.r, headY, chest,
+    id: `body:${pod.uid}`, type: 'body', x, y: y - (afloat ? 0.55 * s : 0), w, h: b.seat, s, lh, r: b.r, headY, chest, inset,
     foot: b.seat - b.plate, tagH: named ? 0 : b.plate, uid: pod.uid, short: shortUid(pod.uid), tone: health.tone, mark: health.mark,
     phase: afloat ? 'afloat' : isOver(pod) ? 'over' : pod.deleting ? 'leaving' : 'seated', ready: pod.isReady, from, seatY: y,
     deadline: pod.deleting && !isOver(pod) ? pod.deleting : null,
@@ -552,13 +559,15 @@ function shelfItems(shelf, x, lanes, to) {
     const lines = name.map((t, i) => ({ t, x: w / 2, y: top + lh * (i + 0.78), size: s, look: 'mono strong', at: 'middle' }));
     const row = top + name.length * lh;
     const statusW = widthOf(claim.status, s * 1.08, 0.56) + 1.5 * s;
-    const detailW = widthOf(detail, s, room.mono);
+    const spare = w - statusW - 1.8 * s;
+    const short = !b.claimMerged || held || widthOf(detail, s, room.mono) <= spare ? detail : widthOf(size, s, room.mono) <= spare ? size : '';
+    const detailW = widthOf(short, s, room.mono);
     let glyph;
     if (b.claimMerged && !(held && statusW + detailW + s > w)) {
-      const start = (w - statusW - (detail ? detailW + 0.7 * s : 0)) / 2;
+      const start = (w - statusW - (short ? detailW + 0.7 * s : 0)) / 2;
       glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
       lines.push({ ...status, x: start + 1.35 * s, y: row + lh * 0.82 });
-      if (detail) lines.push({ t: detail, x: start + statusW + 0.6 * s, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
+      if (short) lines.push({ t: short, x: start + statusW + 0.6 * s, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
     } else {
       const start = (w - statusW) / 2;
       const first = b.claimMerged ? row : row + lh;
@@ -739,7 +748,7 @@ function classItems(classes, disks, plan, b, yVolumes, yGround, height, room, s,
       const text = middle(`${card.name}${card.isDefault ? ' (default)' : ''} · ${card.binding}`, Math.floor((w - 3.4 * s) / (room.mono * s)));
       const item = { ...common, id: `class:${card.uid}`, x: s + i * (w + 0.5 * s), y: height - b.below + 0.4 * s, w, h: lh + 0.6 * s, flat: true, lines: [{ t: text, x: 2.4 * s, y: 0.3 * s + lh * 0.77, size: s, look: 'mono', at: 'start' }] };
       things.push(item);
-      if (made.length) wires.push({ id: `maker:${card.uid}`, type: 'maker', x: item.x + 1.2 * s, y: item.y, w: 0, h: 0, s, rail: yGround + 0.3 * lh, ends: made.map((d) => ({ x: d.left + d.w * 0.86, y: d.y + d.h - 0.4 * s })), below: true });
+      if (made.length) wires.push({ id: `maker:${card.uid}`, type: 'maker', x: item.x + 1.2 * s, y: item.y, w: 0, h: 0, s, rail: yGround + 0.3 * lh, ends: made.map((d) => ({ x: d.left + d.w * 0.86, y: d.y + d.h - 0.3 * s })), left: item.x + s, right: item.x + w - s, below: true });
       return;
     }
     const w = plan.side - 2 * s;

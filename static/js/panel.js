@@ -120,8 +120,9 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const jumpButton = h('button', { type: 'button', class: 'tool tool-jump', hidden: true, onclick: jump });
   const bigButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
   const bar = h('header', { class: 'panel-bar' }, [
-    h('span', { class: 'panel-who' }, [source, namespace, state, kinds]),
+    h('span', { class: 'panel-who' }, [source, namespace, state]),
     h('span', { class: 'panel-tools' }, [pauseButton, speeds, bigButton]),
+    kinds,
   ]);
   const drawer = h('div', { class: 'panel-drawer', hidden: true });
   const terminal = h('p', { class: 'panel-terminal', hidden: true });
@@ -132,8 +133,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const live = h('div', { class: 'unseen', 'aria-live': 'polite' });
   const storyBox = h('section', { class: 'panel-story', 'aria-label': say('panel.story') }, [h('p', { class: 'story-empty' }, [say('panel.story.empty')]), list, latest]);
   aside.replaceChildren(h('div', { class: 'panel-frame' }, [
-    bar, drawer,
-    h('div', { class: 'panel-body' }, [h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice, jumpButton])]), storyBox]),
+    bar,
+    h('div', { class: 'panel-body' }, [h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice, jumpButton, drawer])]), storyBox]),
     live,
   ]));
   aside.classList.add('panel');
@@ -387,6 +388,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       chips.push(h('button', { type: 'button', class: 'chip chip-fallback', 'aria-expanded': String(openKind === 'fallback'), onclick: () => { openKind = openKind === 'fallback' ? null : 'fallback'; showKinds(); } }, [say(`fault.${causeOf(fault)}.title`, faultParams(fault))]));
     }
     kinds.replaceChildren(...chips);
+    kinds.hidden = chips.length === 0;
+    if (!chips.some((chip) => chip.getAttribute('aria-expanded') === 'true')) openKind = null;
     if (openKind === 'fallback' && fault) drawer.replaceChildren(...fallbackText(fault));
     else if (openKind && openKind !== 'fallback') {
       const resource = RESOURCES[openKind] ?? openKind.toLowerCase();

@@ -109,7 +109,7 @@ impl Api {
         } else {
             "ADDED"
         };
-        let event = state.log(resource, kind, object);
+        let event = state.log(resource, kind, &object);
         self.tell(resource, event);
     }
 
@@ -238,7 +238,7 @@ fn follow(
 }
 
 impl Objects {
-    fn log(&mut self, resource: &str, kind: &str, object: Value) -> Value {
+    fn log(&mut self, resource: &str, kind: &str, object: &Value) -> Value {
         let event = json!({"type": kind, "object": object});
         self.log
             .push((self.version, resource.into(), event.clone()));
@@ -249,7 +249,7 @@ impl Objects {
         let mut object = self.by_resource.get_mut(resource)?.remove(name)?;
         self.version += 1;
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
-        Some(self.log(resource, "DELETED", object))
+        Some(self.log(resource, "DELETED", &object))
     }
 }
 
