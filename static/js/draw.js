@@ -276,7 +276,7 @@ const PAINT = {
     g.append(el('rect', { x: 3, y: 3, width: i.w - 6, height: i.h - 6, rx: i.h * 0.3, class: 'more-box' }));
   },
   pile(g, i) {
-    for (const n of [2, 1, 0]) g.append(el('rect', { x: n * 5 - 5, y: -n * 5, width: i.w, height: i.h, rx: i.kind === 'PV' ? i.h * 0.3 : 6, class: `pile pile-${i.kind.toLowerCase()}` }));
+    for (const n of [2, 1, 0]) g.append(el('rect', { x: n * 5, y: -n * 5, width: i.w, height: i.h, rx: i.kind === 'PV' ? i.h * 0.3 : 6, class: `pile pile-${i.kind.toLowerCase()}` }));
   },
   reins(g, i) {
     const ys = i.tops[0]?.y ?? 0;
@@ -683,7 +683,12 @@ export function openStage(host) {
       if (spotlit === id) return;
       sprites.get(spotlit)?.el.classList.remove('is-spot');
       spotlit = id;
-      sprites.get(id)?.el.classList.add('is-spot');
+      const lit = sprites.get(id);
+      if (!lit || !scene) return;
+      lit.el.classList.add('is-spot');
+      // In a scene wider than its window the story must not play out of sight.
+      const { x, w } = lit.item;
+      if (x < host.scrollLeft || x + w > host.scrollLeft + host.clientWidth) host.scrollLeft = x + w / 2 - host.clientWidth / 2;
     },
 
     /**

@@ -50,6 +50,11 @@ const SMALLEST = 12;
 const SMALLEST_PROJECTED = 18;
 /** More bodies than this are counted, not drawn. */
 export const BODIES_MAX = 60;
+/** A group of more lanes than this is drawn as a crowd. */
+const CROWD = 12;
+/** The least width of a lane and the width beside the lanes for a class, as multiples of small text. */
+const NARROWEST = 9.8;
+const SIDE = 16.4;
 /** Rows of a table that are drawn; the rest are counted. */
 const ROWS_MAX = 3;
 
@@ -130,7 +135,7 @@ export function widthOf(text, size, mono) {
  * @returns {Scene}
  */
 export function layout(arrangement, model, room) {
-  const s = typeSize(room);
+  const s = fitted(arrangement, room, typeSize(room));
   const plan = planColumns(arrangement, room, s);
   /** @type {Bands | undefined} */
   let bands;
@@ -141,12 +146,22 @@ export function layout(arrangement, model, room) {
   return place(plan, /** @type {Bands} */ (bands), arrangement, model, room, s);
 }
 
+/**
+ * The size of small text, made smaller where that lets more lanes stand side by side without scrolling.
+ * @param {Arrangement} arrangement @param {Room} room @param {number} s
+ */
+function fitted(arrangement, room, s) {
+  const lanes = arrangement.groups.map((group) => group.columns.reduce((sum, column) => sum + lanesOf(column), 0)).filter((n) => n <= CROWD);
+  const units = lanes.reduce((sum, n) => sum + n * NARROWEST + 2.5, 2) + (arrangement.classes.length ? SIDE : 0);
+  return Math.max(room.projector ? SMALLEST_PROJECTED : SMALLEST, Math.min(s, Math.floor(room.width / units)));
+}
+
 // ---------------------------------------------------------------------------------------------------------
 // Left to right
 
 /**
  * @typedef {{column: Column, x: number, w: number, lanes: number}} PlacedColumn
- * @typedef {{group: Group, x: number, w: number, compact: boolean, cells: number, columns: PlacedColumn[]}} PlacedGroup
+ * @typedef {{group: Group, x: number, w: number, compact: boolean, columns: PlacedColumn[]}} PlacedGroup
  * @typedef {{groups: PlacedGroup[], lane: number, width: number, side: number, sideX: number, below: boolean}} Plan
  */
 
@@ -164,11 +179,11 @@ function lanesOf(column) {
 function planColumns(arrangement, room, s) {
   const hasClass = arrangement.classes.length > 0;
   const below = hasClass && room.width < 52 * s;
-  const side = hasClass && !below ? 16.4 * s : 0;
+  const side = hasClass && !below ? SIDE * s : 0;
   const margin = s;
   const pad = 0.8 * s;
   const gap = 0.9 * s;
-  const narrowest = 9.8 * s;
+  const narrowest = NARROWEST * s;
   const widest = (room.projector ? 19 : 20) * s;
   const avail = room.width - 2 * margin - side;
 
@@ -176,27 +191,24 @@ function planColumns(arrangement, room, s) {
     group,
     lanes: group.columns.reduce((sum, column) => sum + lanesOf(column), 0),
     compact: false,
-    cells: 0,
+    width: 0,
   }));
-  // A phone may scroll sideways for a few lanes; anything wider, or a crowd, is drawn small instead.
-  const most = below ? Math.max(avail, narrowest * 6.5) : avail;
+  // A few lanes more than fit may be scrolled to; anything wider, or a crowd, is drawn small instead.
+  const most = Math.max(avail, room.width * (below ? 2.4 : 1.6));
+  for (const d of drafts) d.compact = d.lanes > CROWD;
   const need = () =>
-    drafts.reduce((sum, d) => sum + (d.compact ? 0 : d.lanes * narrowest) + 2 * pad + gap, -gap);
+    drafts.reduce((sum, d) => sum + (d.compact ? 14 * s : d.lanes * narrowest) + 2 * pad + gap, -gap);
   while (need() > most) {
     const biggest = drafts.filter((d) => !d.compact).sort((a, b) => b.lanes - a.lanes)[0];
     if (!biggest || biggest.lanes < 4) break;
     biggest.compact = true;
   }
 
-  const cell = 2.9 * s;
   const crowded = drafts.filter((d) => d.compact);
-  const freeForCrowds = Math.max(most - need(), 14 * s);
-  for (const d of crowded) {
-    const perRow = Math.max(4, Math.floor(freeForCrowds / crowded.length / cell));
-    d.cells = Math.max(perRow, 4);
-  }
+  const free = Math.max(avail - need(), 0) / Math.max(1, crowded.length);
+  for (const d of crowded) d.width = Math.min(14 * s + free, Math.max(14 * s, d.lanes * 1.5 * s), 60 * s);
   const lanes = drafts.reduce((sum, d) => sum + (d.compact ? 0 : d.lanes), 0);
-  const crowdsWidth = crowded.reduce((sum, d) => sum + Math.min(d.cells, Math.max(6, d.lanes)) * cell, 0);
+  const crowdsWidth = crowded.reduce((sum, d) => sum + d.width, 0);
   const room4lanes = avail - crowdsWidth - drafts.length * 2 * pad - Math.max(0, drafts.length - 1) * gap;
   const lane = Math.min(widest, Math.max(narrowest, lanes ? room4lanes / lanes : widest));
   const total =
@@ -207,8 +219,8 @@ function planColumns(arrangement, room, s) {
   const sideX = Math.max(x + total + s, 0);
   /** @type {PlacedGroup[]} */
   const groups = drafts.map((d) => {
-    const inner = d.compact ? Math.min(d.cells, Math.max(6, d.lanes)) * cell : d.lanes * lane;
-    const placed = { group: d.group, x, w: inner + 2 * pad, compact: d.compact, cells: Math.max(1, Math.floor(inner / cell)), columns: /** @type {PlacedColumn[]} */ ([]) };
+    const inner = d.compact ? d.width : d.lanes * lane;
+    const placed = { group: d.group, x, w: inner + 2 * pad, compact: d.compact, columns: /** @type {PlacedColumn[]} */ ([]) };
     if (!d.compact) {
       let cx = x + pad;
       for (const column of d.group.columns) {
@@ -462,7 +474,7 @@ function controllerItem(placed, w, y, b, room, s) {
   const name = wrapName(group.name, Math.floor((w - 1.8 * s) / (room.mono * s * 1.08)), 2);
   const cw = plain ? Math.min(placed.w, widthOf(title, s, 0.56) + 1.6 * s) : w;
   /** @type {Line[]} */
-  const lines = [{ t: title, x: plain ? cw / 2 : 0.9 * s, y: 0.4 * s + lh * 0.78, size: s, look: 'kind', at: plain ? 'middle' : 'start' }];
+  const lines = [{ t: title, fit: plain && widthOf(title, s, 0.56) > placed.w ? placed.w - 0.4 * s : undefined, x: plain ? cw / 2 : 0.9 * s, y: 0.4 * s + lh * 0.78, size: s, look: 'kind', at: plain ? 'middle' : 'start' }];
   name.forEach((t, i) => plain || lines.push({ t, x: 0.9 * s, y: 0.4 * s + lh * (1.82 + i), size: s * 1.08, look: 'mono strong', at: 'start' }));
   if (!plain) lines.push({ t: `${ready}/${wanted}`, x: cw - 0.9 * s, y: 0.4 * s + lh * 0.86, size: s * 1.15, look: 'mono strong count', at: 'end' });
   const base = 0.4 * s + lh * (1 + Math.max(1, name.length)) + 0.45 * s;
@@ -774,20 +786,23 @@ function classItems(classes, disks, plan, b, yVolumes, yGround, height, room, s,
  * @returns {number} how many may be drawn after this group
  */
 function crowd(placed, y, b, yClaims, yVolumes, model, room, s, things, bodies, from, left) {
-  const cell = 2.9 * s;
-  const rows = Math.max(1, Math.floor((b.seat - 0.4 * s) / cell));
-  const perRow = placed.cells;
   const seats = placed.group.columns.filter((c) => c.pod || c.wanted);
-  const most = Math.max(1, Math.min(rows * perRow, left));
-  const shown = seats.length <= most ? seats : seats.slice(0, most - 2);
-  const x0 = placed.x + (placed.w - perRow * cell) / 2;
+  const inner = placed.w - 1.6 * s;
+  const tall = b.seat - 0.6 * s;
+  const want = Math.min(seats.length, left);
+  let cell = 5 * s;
+  while (cell > 2.7 * s && Math.floor(inner / cell) * Math.floor(tall / cell) < want + (want < seats.length ? 2 : 0)) cell -= 0.1 * s;
+  const perRow = Math.max(2, Math.floor(inner / cell));
+  const most = Math.max(1, Math.min(Math.max(1, Math.floor(tall / cell)) * perRow, left));
+  const shown = seats.length <= most ? seats : seats.slice(0, Math.max(1, most - 2));
+  const x0 = placed.x + (placed.w - Math.min(perRow, seats.length) * cell) / 2;
   shown.forEach((seat, i) => {
     const x = x0 + (i % perRow) * cell;
     const cy = y + 0.3 * s + Math.floor(i / perRow) * cell;
     const pod = seat.pod;
     const health = pod ? podHealth(pod) : { tone: 'gone', mark: 'stop' };
     bodies.push({
-      id: pod ? `body:${pod.uid}` : `seat:${seat.seat ?? `${placed.group.key}/${i}`}`, type: 'mini', x, y: cy, w: cell, h: cell, s, r: 1.02 * s, uid: pod?.uid ?? '', from,
+      id: pod ? `body:${pod.uid}` : `seat:${seat.seat ?? `${placed.group.key}/${i}`}`, type: 'mini', x, y: cy, w: cell, h: cell, s, r: 0.37 * cell, uid: pod?.uid ?? '', from,
       tone: health.tone, mark: health.mark, lines: [], term: 'pod', hooks: pod ? { uid: pod.uid, pod: pod.name } : {}, title: pod ? `${pod.name} ${pod.status}` : (seat.seat ?? ''),
       label: pod ? room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready: (pod.ready ?? []).join('/') }) : room.say('aria.seat.empty', { name: seat.seat ?? '' }),
     });

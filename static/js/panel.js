@@ -88,6 +88,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   /** @type {string | null} */
   let openKind = null;
   let fallbackSeen = false;
+  /** Whether anything happened since the recording began. */
+  let begun = false;
 
   // -------------------------------------------------------------------------------------------------------
   // DOM
@@ -189,10 +191,12 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       if (aloud) live.textContent = `${say('panel.terminal')}: ${data.text}`;
     } else if (event === 'restarted') {
       terminal.hidden = true;
+      begun = false;
       addLine(h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]));
       if (aloud) live.textContent = say('panel.restarted');
     }
     if (data.story) {
+      begun = true;
       const told = tell(data.story, stories);
       addLine(storyLine(told, data.at));
       if (aloud) live.textContent = told.what;
@@ -413,7 +417,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
 
   function showNotice() {
     const name = stateName();
-    const blank = name === 'live' && model.source?.kind === 'recording' && isEmpty(model);
+    const blank = name === 'live' && model.source?.kind === 'recording' && !begun && isEmpty(model);
     const what = blank ? 'blank' : name;
     const params = { time: clock(link.since), namespace: model.source?.namespace ?? '', ...faultParams(link.fault), context: link.fault?.context ?? model.source?.label ?? '' };
     aside.dataset.notice = what === 'live' ? '' : what;
@@ -507,6 +511,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
         holding = undefined;
         link = data.link;
         apply(model, event, data);
+        begun = false;
         shown();
         aside.dataset.epoch = data.epoch;
         stage.spot('');
