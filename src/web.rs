@@ -1,1 +1,13 @@
-//! Pages, the event stream and files over HTTP.
+//! Pages, the event stream and files over HTTP. The only place that knows axum and askama.
+
+pub mod assets;
+mod events;
+mod files;
+mod health;
+pub mod pages;
+mod routes;
+mod security;
+mod server;
+
+pub use routes::{Site, router};
+pub use server::{ServeError, Server};

@@ -1,0 +1,26 @@
+//! Figures, printed and never asserted: `cargo bench`. Each is measured beside a reference in the
+//! same run, since machines differ.
+
+#[expect(dead_code, reason = "tests fail it in more ways than a bench wants")]
+#[path = "../../tests/it/api.rs"]
+mod api;
+mod board;
+mod idle;
+mod page;
+mod road;
+#[expect(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/it/server.rs"]
+mod server;
+mod stats;
+
+#[tokio::main]
+async fn main() {
+    // `cargo test --benches` runs this, too, with an argument of its own: nothing to test here.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    page::print().await;
+    board::print();
+    road::print().await;
+    idle::print().await;
+}

@@ -1,0 +1,283 @@
+//! All cards now, and every step that led here. The one place where changes become frames.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use super::card::Card;
+use super::cards::Cards;
+use super::frame::{Frame, Step, encode};
+use super::history::{History, Keyframe};
+use super::story::{Past, Story, tell, tell_gone};
+use crate::cluster::{Change, Inside, Kind, Link, Object, SourceInfo, What};
+
+/// Frames that a slow reader may fall behind before it gets a new snapshot instead.
+const READER_LAG: usize = 1024;
+/// Events that a snapshot carries; older ones are of no use to a page that just opened.
+const SNAPSHOT_EVENTS: usize = 100;
+
+/// A cheap handle on the one board of the process.
+#[derive(Clone)]
+pub struct Board(Arc<Mutex<State>>);
+
+/// What readers are sent after their snapshot.
+#[derive(Debug, Clone)]
+pub enum Update {
+    /// One step on.
+    Frame(Arc<Frame>),
+    /// Ask for a new snapshot: it is another cluster now.
+    Reset,
+}
+
+struct State {
+    epoch: String,
+    seq: u64,
+    at: i64,
+    source: SourceInfo,
+    link: Link,
+    cards: Cards,
+    past: Past,
+    staging: HashMap<Kind, HashMap<String, Arc<Card>>>,
+    listed: HashSet<Kind>,
+    insides: BTreeMap<String, Inside>,
+    history: History,
+    snapshot: Option<Bytes>,
+    updates: broadcast::Sender<Update>,
+}
+
+#[derive(Serialize)]
+struct Snapshot<'a> {
+    epoch: &'a str,
+    seq: u64,
+    at: i64,
+    source: &'a SourceInfo,
+    link: &'a Link,
+    cards: Vec<&'a Card>,
+    insides: Vec<&'a Inside>,
+}
+
+impl Board {
+    /// An empty board for `source`. `epoch` tells this run of the program from any other.
+    pub fn new(epoch: String, source: SourceInfo, at: i64) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            epoch,
+            seq: 0,
+            at,
+            source,
+            link: Link::connecting(at),
+            cards: Cards::default(),
+            past: Past::default(),
+            staging: HashMap::new(),
+            listed: HashSet::new(),
+            insides: BTreeMap::new(),
+            history: History::default(),
+            snapshot: None,
+            updates: broadcast::Sender::new(READER_LAG),
+        })))
+    }
+
+    /// Takes a change in: updates the cards and sends every reader the frames it makes.
+    pub fn apply(&self, change: Change) {
+        self.state().apply(change);
+    }
+
+    /// Everything now as one server-sent event, and what comes after it, with no gap between.
+    pub fn subscribe(&self) -> (Bytes, broadcast::Receiver<Update>) {
+        let mut state = self.state();
+        (state.snapshot(), state.updates.subscribe())
+    }
+
+    /// The connection as it is now.
+    pub fn link(&self) -> Link {
+        self.state().link.clone()
+    }
+
+    /// Number of the newest frame, and of the oldest one that can be gone back to.
+    pub fn span(&self) -> (Option<u64>, u64) {
+        let state = self.state();
+        (state.history.first(), state.seq)
+    }
+
+    /// The board as it was after frame `seq`: a keyframe and the frames on top of it.
+    pub fn history(&self, seq: u64) -> Option<(Keyframe, Vec<Arc<Frame>>)> {
+        self.state().history.at(seq)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl State {
+    fn apply(&mut self, change: Change) {
+        self.at = change.at;
+        match change.what {
+            What::ListBegins(kind) => {
+                self.staging.insert(kind, HashMap::new());
+            }
+            What::Item(object) => self.stage(&object),
+            What::ListEnds(kind) => self.settle(kind),
+            What::Applied(object) => self.put(Arc::new(Card::from(&object)), false),
+            What::Deleted(object) => {
+                let card = Arc::new(Card::from(&object));
+                self.take(&card.uid.clone(), Some(card));
+            }
+            What::Link(link) => {
+                let story = Story::of_link(&self.link, &link);
+                if self.link != link {
+                    self.link = link.clone();
+                    self.push(Step::Link(link), story, false);
+                }
+            }
+            What::Source(source) => {
+                if self.source != source {
+                    self.source = source;
+                    self.snapshot = None;
+                    // Nobody listening is fine: the next reader starts with a snapshot anyway.
+                    let _ = self.updates.send(Update::Reset);
+                }
+            }
+            What::Said(text) => self.push(Step::Said(text), None, false),
+            What::Inside(inside) => {
+                self.insides.insert(inside.claim.clone(), inside.clone());
+                self.push(Step::Inside(inside), None, false);
+            }
+            What::Restarted => {
+                self.cards = Cards::default();
+                self.past = Past::default();
+                self.insides.clear();
+                self.listed.clear();
+                self.push(Step::Restarted, None, false);
+            }
+        }
+    }
+
+    fn stage(&mut self, object: &Object) {
+        let card = Arc::new(Card::from(object));
+        if let Some(items) = self.staging.get_mut(&card.kind()) {
+            items.insert(card.uid.clone(), card);
+        }
+    }
+
+    /// A list is whole: takes over what is new or different, and removes what is not in it.
+    fn settle(&mut self, kind: Kind) {
+        let Some(items) = self.staging.remove(&kind) else {
+            return;
+        };
+        let gone: Vec<String> = self
+            .cards
+            .iter()
+            .filter(|card| card.kind() == kind && !items.contains_key(&card.uid))
+            .map(|card| card.uid.clone())
+            .collect();
+        for uid in gone {
+            self.take(&uid, None);
+        }
+        let mut items: Vec<Arc<Card>> = items.into_values().collect();
+        items.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+        // The first list is how things stand; a later one closes a gap, in which things happened.
+        let quiet = self.listed.insert(kind);
+        for card in items {
+            self.put(card, quiet);
+        }
+    }
+
+    fn put(&mut self, card: Arc<Card>, quiet: bool) {
+        let before = self.cards.insert(Arc::clone(&card));
+        if before.as_deref() == Some(card.as_ref()) {
+            return;
+        }
+        let story = if quiet {
+            None
+        } else {
+            tell(before.as_deref(), &card, &self.cards, &self.past)
+        };
+        let step = if before.is_some() {
+            Step::Modified(card)
+        } else {
+            Step::Added(card)
+        };
+        self.push(step, story, quiet);
+    }
+
+    /// Removes a card. `last` is its last face if its going was seen; none if it was found missing
+    /// when a list closed a gap.
+    fn take(&mut self, uid: &str, last: Option<Arc<Card>>) {
+        let Some(known) = self.cards.remove(uid) else {
+            return;
+        };
+        let (card, story) = match last {
+            Some(last) => {
+                let story = tell_gone(&known, &self.cards);
+                (last, story)
+            }
+            None => {
+                let story = Story::of_gap(&known);
+                (known, Some(story))
+            }
+        };
+        self.past.remember(&card, &self.cards);
+        self.push(Step::Deleted(card), story, false);
+    }
+
+    fn push(&mut self, step: Step, story: Option<Story>, quiet: bool) {
+        if self.history.wants_keyframe(self.cards.len()) {
+            // Taken before this frame is numbered: the cards already hold its change, and
+            // applying a whole card twice does no harm.
+            self.history
+                .push_keyframe(self.seq, self.cards.iter().cloned().collect());
+        }
+        self.seq += 1;
+        let frame = Arc::new(Frame::new(
+            &self.epoch,
+            self.seq,
+            self.at,
+            quiet,
+            step,
+            story,
+        ));
+        self.history.push(Arc::clone(&frame));
+        self.snapshot = None;
+        // Nobody listening is fine.
+        let _ = self.updates.send(Update::Frame(frame));
+    }
+
+    fn snapshot(&mut self) -> Bytes {
+        if let Some(bytes) = &self.snapshot {
+            return bytes.clone();
+        }
+        let (mut events, mut cards): (Vec<&Card>, Vec<&Card>) = self
+            .cards
+            .iter()
+            .map(AsRef::as_ref)
+            .partition(|card| card.kind() == Kind::Event);
+        cards.sort_by(|a, b| {
+            (a.kind(), a.created, &a.name, &a.uid).cmp(&(b.kind(), b.created, &b.name, &b.uid))
+        });
+        events.sort_by(|a, b| (b.created, &b.name).cmp(&(a.created, &a.name)));
+        events.truncate(SNAPSHOT_EVENTS);
+        cards.extend(events.into_iter().rev());
+        let bytes = encode(
+            "snapshot",
+            &self.epoch,
+            self.seq,
+            &Snapshot {
+                epoch: &self.epoch,
+                seq: self.seq,
+                at: self.at,
+                source: &self.source,
+                link: &self.link,
+                cards,
+                insides: self.insides.values().collect(),
+            },
+        );
+        self.snapshot = Some(bytes.clone());
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! The board under tables of changes, and under a run that a real cluster wrote.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cluster::{LinkState, Recording, SourceKind};
+use crate::live::history::replay;
+
+fn board() -> Board {
+    let source = SourceInfo {
+        kind: SourceKind::Kube,
+        label: "kind-kind".into(),
+        namespace: "default".into(),
+        recorded: None,
+        speed: None,
+        fallback: None,
+    };
+    Board::new("e".into(), source, 0)
+}
+
+fn object(kind: Kind, value: Value) -> Object {
+    Object::from_json(kind, value).expect("an object of the API")
+}
+
+fn pod(name: &str, uid: &str) -> Object {
+    object(
+        Kind::Pod,
+        json!({"metadata": {"name": name, "namespace": "default", "uid": uid}, "spec": {"containers": [{"name": "a"}]}, "status": {"phase": "Pending"}}),
+    )
+}
+
+/// Applies changes and gives back what readers were sent, as `name key-or-uid`.
+fn play(board: &Board, changes: impl IntoIterator<Item = What>) -> Vec<String> {
+    let (_, mut updates) = board.subscribe();
+    for what in changes {
+        board.apply(Change { at: 1, what });
+    }
+    let mut seen = Vec::new();
+    while let Ok(Update::Frame(frame)) = updates.try_recv() {
+        let told = match (&frame.story, &frame.step) {
+            (Some(story), _) => story.key.to_owned(),
+            (None, Step::Added(card) | Step::Modified(card) | Step::Deleted(card)) => {
+                card.uid.clone()
+            }
+            _ => String::new(),
+        };
+        seen.push(format!("{} {told}", frame.step.name()).trim().to_owned());
+    }
+    seen
+}
+
+fn list(kind: Kind, items: Vec<Object>) -> Vec<What> {
+    let mut changes = vec![What::ListBegins(kind)];
+    changes.extend(items.into_iter().map(What::Item));
+    changes.push(What::ListEnds(kind));
+    changes
+}
+
+#[test]
+fn the_first_list_is_told_as_it_stands() {
+    let board = board();
+    assert_eq!(
+        play(&board, list(Kind::Pod, vec![pod("a", "1"), pod("b", "2")])),
+        ["added 1", "added 2"]
+    );
+}
+
+#[test]
+fn a_later_list_removes_what_vanished_and_tells_what_came() {
+    let board = board();
+    play(&board, list(Kind::Pod, vec![pod("a", "1"), pod("b", "2")]));
+    assert_eq!(
+        play(&board, list(Kind::Pod, vec![pod("a", "1"), pod("c", "3")])),
+        ["deleted gap.gone", "added pod.created.bare"]
+    );
+}
+
+#[test]
+fn a_list_that_never_ends_takes_nothing_away() {
+    let board = board();
+    play(&board, list(Kind::Pod, vec![pod("a", "1")]));
+    let cut = vec![What::ListBegins(Kind::Pod), What::Item(pod("b", "2"))];
+    assert_eq!(play(&board, cut), Vec::<String>::new());
+    assert_eq!(
+        play(&board, list(Kind::Pod, vec![pod("a", "1")])),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn an_equal_card_makes_no_frame() {
+    let board = board();
+    let changes = [What::Applied(pod("a", "1")), What::Applied(pod("a", "1"))];
+    assert_eq!(play(&board, changes), ["added pod.created.bare"]);
+}
+
+#[test]
+fn a_deletion_of_what_was_never_seen_makes_no_frame() {
+    assert!(play(&board(), [What::Deleted(pod("a", "1"))]).is_empty());
+}
+
+#[test]
+fn a_successor_that_is_seen_first_keeps_the_seat() {
+    let board = board();
+    play(&board, [What::Applied(pod("a", "1"))]);
+    assert_eq!(
+        play(
+            &board,
+            [What::Applied(pod("a", "2")), What::Deleted(pod("a", "1"))]
+        ),
+        ["added pod.created.bare", "deleted pod.gone"]
+    );
+    let state = board.state();
+    let sitter = state.cards.find(Kind::Pod, "default", "a");
+    assert_eq!(sitter.map(|card| card.uid.as_str()), Some("2"));
+}
+
+#[test]
+fn an_interruption_and_its_end_are_told_once() {
+    let board = board();
+    let link = |state| {
+        let mut link = Link::live(0);
+        link.state = state;
+        What::Link(link)
+    };
+    assert_eq!(
+        play(
+            &board,
+            [
+                link(LinkState::Live),
+                link(LinkState::Interrupted),
+                link(LinkState::Interrupted),
+                link(LinkState::Live)
+            ]
+        ),
+        ["link", "link link.lost", "link link.back"]
+    );
+}
+
+fn recording() -> Recording {
+    let text = include_str!("../../../content/recordings/chapter.jsonl");
+    Recording::parse("chapter.jsonl".into(), text).expect("the recording that ships is whole")
+}
+
+/// Plays the recording once over a board and gives back every frame.
+async fn frames(board: &Board) -> Vec<Arc<Frame>> {
+    let (sender, mut changes) = tokio::sync::mpsc::channel(64);
+    let player = tokio::spawn(recording().play(1.0, sender));
+    let (_, mut updates) = board.subscribe();
+    let mut frames = Vec::new();
+    while let Some(change) = changes.recv().await {
+        let end = matches!(change.what, What::Restarted);
+        if end {
+            break;
+        }
+        board.apply(change);
+        while let Ok(Update::Frame(frame)) = updates.try_recv() {
+            frames.push(frame);
+        }
+    }
+    player.abort();
+    frames
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_recording_tells_the_kill_in_order() {
+    let frames = frames(&board()).await;
+    let keys: Vec<&str> = frames
+        .iter()
+        .filter_map(|frame| frame.story.as_ref())
+        .filter(|story| {
+            story
+                .params
+                .get("pod")
+                .is_some_and(|pod| pod == "postgres-statefulset-0")
+        })
+        .map(|story| story.key)
+        .collect();
+    let kill = keys
+        .iter()
+        .position(|key| *key == "pod.killing")
+        .expect("a kill");
+    assert_eq!(
+        keys[kill..kill + 8],
+        [
+            "pod.killing",
+            "pod.stopped",
+            "pod.gone.seat",
+            "pod.recreated",
+            "pod.scheduled",
+            "pod.mounting",
+            "pod.running",
+            "pod.ready.same"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_replays_to_the_board_as_it_is() {
+    let board = board();
+    let frames = frames(&board).await;
+    let by_uid = |cards: Vec<Arc<Card>>| -> HashMap<String, Arc<Card>> {
+        cards
+            .into_iter()
+            .map(|card| (card.uid.clone(), card))
+            .collect()
+    };
+    let mut now: HashMap<String, Arc<Card>> = HashMap::new();
+    for frame in &frames {
+        match &frame.step {
+            Step::Added(card) | Step::Modified(card) => {
+                now.insert(card.uid.clone(), Arc::clone(card));
+            }
+            Step::Deleted(card) => {
+                now.remove(&card.uid);
+            }
+            _ => {}
+        }
+        let (keyframe, steps) = board.history(frame.seq).expect("within the ring");
+        assert_eq!(by_uid(replay(keyframe, &steps)), now, "at {}", frame.seq);
+    }
+    assert_eq!(board.span().1, frames.len() as u64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_secret_leaves_through_a_frame() {
+    for frame in frames(&board()).await {
+        let text = std::str::from_utf8(&frame.bytes).expect("text");
+        for secret in ["POSTGRES_", "last-applied", "managedFields", "secretRef"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The table of routes, and what every handler can reach.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
+
+use super::assets::{self, Assets};
+use super::files::Files;
+use super::pages::{PageAssets, chapter_html, error_html};
+use super::security::{self, Hosts};
+use super::{events, files, health};
+use crate::book::Book;
+use crate::live::Board;
+
+/// Everything that a handler may need; cheap to clone.
+#[derive(Clone)]
+pub struct Site {
+    /// The live picture.
+    pub board: Board,
+    /// Styles and scripts.
+    pub assets: Arc<Assets>,
+    /// Manifests and their archives.
+    pub files: Arc<Files>,
+    /// Language code to its page, ready to be sent.
+    pub pages: Arc<BTreeMap<String, Bytes>>,
+    /// The page for an address that leads nowhere.
+    pub missing: Bytes,
+    /// Set when the program is to stop.
+    pub stopping: CancellationToken,
+}
+
+/// The modules that a page runs, in order.
+const SCRIPTS: [&str; 2] = ["js/chapter.js", "js/panel.js"];
+
+impl Site {
+    /// Renders every page of `book` once.
+    pub fn new(book: &Book, board: Board, stopping: CancellationToken) -> Self {
+        let assets = Assets::load();
+        let addresses = PageAssets {
+            css: assets.url("css/eizoku.css"),
+            scripts: SCRIPTS.iter().map(|name| assets.url(name)).collect(),
+        };
+        let pages = book
+            .languages
+            .iter()
+            .filter_map(|chapter| {
+                let html = chapter_html(book, &chapter.language, &addresses)?;
+                Some((chapter.language.clone(), html.into()))
+            })
+            .collect();
+        let missing = error_html(
+            book,
+            "ja",
+            404,
+            "page.notfound.title",
+            "page.notfound.text",
+            &addresses,
+        );
+        Self {
+            board,
+            assets: Arc::new(assets),
+            files: Arc::new(Files::new(&book.manifests)),
+            pages: Arc::new(pages),
+            missing: missing.into(),
+            stopping,
+        }
+    }
+}
+
+/// All routes with what goes around them; `port` is the one that clients name in `Host`.
+pub fn router(site: Site, port: u16) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/{language}", get(slash))
+        .route("/{language}/", get(page))
+        .route("/events", get(events::get))
+        .route("/manifests/{*name}", get(files::get))
+        .route("/static/{version}/{*name}", get(assets::get))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(missing)
+        .with_state(site)
+        // The default predicate leaves event streams alone; one of our own would hold them back.
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(
+            Hosts::new(port),
+            security::guard,
+        ))
+}
+
+/// `GET /`: the page in the first language of the reader's that there is.
+async fn home(State(site): State<Site>, headers: HeaderMap) -> Response {
+    let wanted = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let language = preferred(wanted, site.pages.keys().map(String::as_str));
+    (
+        [(header::VARY, "accept-language")],
+        Redirect::temporary(&format!("/{language}/")),
+    )
+        .into_response()
+}
+
+/// `GET /ja`: a page has a slash at its end.
+async fn slash(State(site): State<Site>, Path(language): Path<String>) -> Response {
+    if site.pages.contains_key(&language) {
+        Redirect::permanent(&format!("/{language}/")).into_response()
+    } else {
+        missing(State(site)).await
+    }
+}
+
+/// `GET /ja/`
+async fn page(State(site): State<Site>, Path(language): Path<String>) -> Response {
+    match site.pages.get(&language) {
+        Some(page) => (
+            [
+                (header::CONTENT_TYPE, assets::content_type("html")),
+                (header::CACHE_CONTROL, "no-cache"),
+            ],
+            page.clone(),
+        )
+            .into_response(),
+        None => missing(State(site)).await,
+    }
+}
+
+async fn missing(State(site): State<Site>) -> Response {
+    (
+        StatusCode::NOT_FOUND,
+        [(header::CONTENT_TYPE, assets::content_type("html"))],
+        site.missing,
+    )
+        .into_response()
+}
+
+/// The language of `known` that an `Accept-Language` header likes best; Japanese if none.
+fn preferred<'a>(header: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
+    let known: Vec<&str> = known.collect();
+    let mut best = ("ja", 0.0);
+    for item in header.split(',') {
+        let mut parts = item.split(';');
+        let tag = parts.next().unwrap_or_default().trim();
+        let quality = parts
+            .find_map(|part| part.trim().strip_prefix("q=")?.parse::<f32>().ok())
+            .unwrap_or(1.0);
+        let primary = tag.split('-').next().unwrap_or_default();
+        if let Some(code) = known.iter().find(|code| code.eq_ignore_ascii_case(primary))
+            && quality > best.1
+        {
+            best = (code, quality);
+        }
+    }
+    best.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reader_gets_the_language_liked_best() {
+        for (header, want) in [
+            ("", "ja"),
+            ("en-US,en;q=0.9,ja;q=0.8", "en"),
+            ("ja,en;q=0.9", "ja"),
+            ("fr, en;q=0.2", "en"),
+            ("fr", "ja"),
+            ("en;q=0", "ja"),
+            ("JA-JP", "ja"),
+        ] {
+            assert_eq!(
+                preferred(header, ["en", "ja"].into_iter()),
+                want,
+                "{header}"
+            );
+        }
+        assert_eq!(preferred("en", ["ja"].into_iter()), "ja");
+    }
+}

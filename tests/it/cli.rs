@@ -1,0 +1,131 @@
+//! The command line, the unhappy paths above all.
+
+use std::net::TcpListener;
+use std::process::Output;
+
+use super::server::{eizoku, root};
+
+fn run(arguments: &[&str]) -> Output {
+    eizoku().args(arguments).output().expect("the binary runs")
+}
+
+fn fails(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(!output.status.success(), "{arguments:?} should fail");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+#[test]
+fn a_port_in_use_names_the_way_out() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port();
+    let message = fails(&["--port", &port.to_string(), "--cluster", "recording"]);
+    assert!(
+        message.contains(&format!("port {port} is in use")),
+        "{message}"
+    );
+    assert!(
+        message.contains(&format!("--port {}", port + 1)),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_malformed_recording_names_file_and_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("run.jsonl");
+    std::fs::write(
+        &file,
+        "{\"ms\":1,\"say\":\"x\"}\n{\"ms\":2,\"kind\":\"Pod\"}\n",
+    )
+    .expect("written");
+    let file = file.display().to_string();
+    let message = fails(&["--port", "0", "--cluster", "recording", &file]);
+    assert!(message.contains(&format!("{file}:2: ")), "{message}");
+    let message = fails(&[
+        "--port",
+        "0",
+        "--cluster",
+        "recording",
+        "/nonexistent.jsonl",
+    ]);
+    assert!(message.contains("/nonexistent.jsonl"), "{message}");
+}
+
+#[test]
+fn an_unknown_source_names_the_known_ones() {
+    let message = fails(&["--cluster", "minikube"]);
+    assert!(message.contains("--cluster recording [FILE]"), "{message}");
+}
+
+#[test]
+fn check_passes_on_what_ships() {
+    let output = run(&["check"]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ja"));
+}
+
+#[test]
+fn check_reports_every_error_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let status = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(root().join("content"))
+        .arg(folder.path())
+        .status()
+        .expect("cp");
+    assert!(status.success());
+    let content = folder.path().join("content");
+    let broken = "---\ntitle: x\n---\n\n```mermaid {#figure-9}\nflowchart XX\n  A[\n```\n\n```manifest nowhere/none.yaml\n```\n";
+    std::fs::write(content.join("ja/90-broken.md"), broken).expect("written");
+    let message = fails(&["check", "--content", &content.display().to_string()]);
+    for part in [
+        "ja/90-broken.md:1: ",
+        "ja/90-broken.md:5: ",
+        "ja/90-broken.md:10: ",
+        "nowhere/none.yaml",
+    ] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+    // The same errors keep the page from being served.
+    let served = fails(&["--port", "0", "--content", &content.display().to_string()]);
+    assert!(served.contains("ja/90-broken.md:10: "), "{served}");
+}
+
+#[test]
+fn licences_of_every_linked_crate_are_shown() {
+    let output = run(&["licenses"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+            "-f",
+            "{p}",
+        ])
+        .current_dir(root())
+        .output()
+        .expect("cargo tree");
+    let tree = String::from_utf8(tree.stdout).expect("text");
+    assert!(tree.lines().count() > 50);
+    for line in tree.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(version)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let entry = format!("{name} {}: ", version.trim_start_matches('v'));
+        assert!(
+            name == "eizoku" || text.contains(&entry),
+            "{entry}is missing: run tests/third-party"
+        );
+    }
+}

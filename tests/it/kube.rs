@@ -1,0 +1,235 @@
+//! A cluster behind a kubeconfig, and what the page hears when it fails.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use serde_json::{Value, json};
+
+use super::api::Api;
+use super::events::event;
+use super::server::Server;
+
+struct Page {
+    server: Server,
+    response: Response,
+    rest: String,
+    snapshot: Value,
+}
+
+impl Page {
+    async fn open(arguments: &[&str]) -> Self {
+        let server = Server::start(arguments);
+        let mut response = server.get("/events").await;
+        let mut rest = String::new();
+        let (_, _, snapshot) = event(&mut response, &mut rest).await;
+        Self {
+            server,
+            response,
+            rest,
+            snapshot,
+        }
+    }
+
+    async fn of(api: &Api) -> Self {
+        Self::open(&["--cluster", "kube", "--kubeconfig", &api.kubeconfig()]).await
+    }
+
+    /// The next event for which `wanted` is true; those before it are let go.
+    async fn until(&mut self, what: &str, wanted: impl Fn(&str, &Value) -> bool) -> Value {
+        let search = async {
+            loop {
+                let (name, _, data) = event(&mut self.response, &mut self.rest).await;
+                if wanted(&name, &data) {
+                    return data;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), search)
+            .await
+            .unwrap_or_else(|_| panic!("never heard: {what}"))
+    }
+
+    async fn link(&mut self, state: &str) -> Value {
+        if self.snapshot["link"]["state"] == state {
+            return self.snapshot["link"].clone();
+        }
+        self.until(state, |name, data| {
+            name == "link" && data["link"]["state"] == state
+        })
+        .await["link"]
+            .clone()
+    }
+}
+
+fn pod(name: &str, uid: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop", "uid": uid, "creationTimestamp": "2026-11-23T00:00:00Z"}, "spec": {"containers": [{"name": "a", "image": "x"}]}, "status": {"phase": "Pending"}})
+}
+
+// The API answers while the test waits for the binary: that takes a second thread.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_cluster_says_arrives() {
+    let api = Api::start().await;
+    api.put("pods", pod("a-0", "1"));
+    let mut page = Page::of(&api).await;
+    page.link("live").await;
+    api.put("pods", pod("a-1", "2"));
+    let frame = page
+        .until("a-1", |name, data| {
+            name == "added" && data["card"]["name"] == "a-1"
+        })
+        .await;
+    assert_eq!(frame["story"]["key"], "pod.created.bare");
+    api.delete("pods", "a-1");
+    page.until("its end", |name, data| {
+        name == "deleted" && data["card"]["uid"] == "2"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_watch_is_begun_anew_and_misses_nothing() {
+    let api = Api::start().await;
+    api.put("pods", pod("a-0", "1"));
+    let mut page = Page::of(&api).await;
+    page.link("live").await;
+    api.watched().await;
+    api.vanish("pods", "a-0");
+    api.expire();
+    let frame = page.until("a-0 is gone", |name, _| name == "deleted").await;
+    assert_eq!(frame["story"]["key"], "gap.gone");
+    api.put("pods", pod("a-1", "2"));
+    page.until("a-1", |name, data| {
+        name == "added" && data["card"]["uid"] == "2"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_connection_misses_nothing() {
+    let api = Api::start().await;
+    api.put("pods", pod("a-0", "1"));
+    let mut page = Page::of(&api).await;
+    page.link("live").await;
+    api.watched().await;
+    api.vanish("pods", "a-0");
+    api.cut();
+    page.until("a-0 is gone", |name, data| {
+        name == "deleted" && data["card"]["uid"] == "1"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_falls_silent_is_shown_as_interrupted_and_comes_back() {
+    let api = Api::start().await;
+    api.put("pods", pod("a-0", "1"));
+    let mut page = Page::of(&api).await;
+    page.link("live").await;
+    api.silence(true);
+    let link = page.link("interrupted").await;
+    assert_eq!(link["fault"]["cause"], "timeout");
+    assert_eq!(page.server.get("/readyz").await.status(), 503);
+    api.vanish("pods", "a-0");
+    api.silence(false);
+    page.until("a-0 is gone", |name, data| {
+        name == "deleted" && data["story"]["key"] == "gap.gone"
+    })
+    .await;
+    page.link("live").await;
+    assert_eq!(page.server.get("/readyz").await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_rbac_forbids_leaves_the_rest_alive() {
+    let api = Api::start().await;
+    api.forbid("persistentvolumes");
+    let mut page = Page::of(&api).await;
+    let link = page.link("live").await;
+    assert_eq!(link["kinds"]["PersistentVolume"], "forbidden");
+    assert_eq!(link["kinds"]["Pod"], "synced");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_are_named() {
+    let api = Api::start().await;
+    api.reject(true);
+    let mut page = Page::of(&api).await;
+    let link = page
+        .until("unauthorized", |name, data| {
+            name == "link" && data["link"]["fault"]["cause"] == "unauthorized"
+        })
+        .await;
+    assert_eq!(link["link"]["state"], "connecting");
+    api.reject(false);
+    page.link("live").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_that_is_not_there_lists_those_that_are_and_heals() {
+    let api = Api::start().await;
+    let kubeconfig = api.kubeconfig();
+    let arguments = [
+        "--cluster",
+        "kube",
+        "--kubeconfig",
+        &kubeconfig,
+        "--context",
+        "kind-kind",
+    ];
+    let mut page = Page::open(&arguments).await;
+    let link = page.link("misconfigured").await;
+    assert_eq!(link["fault"]["cause"], "context-not-found");
+    assert_eq!(link["fault"]["contexts"], json!(["test", "other"]));
+    let text = std::fs::read_to_string(&kubeconfig).expect("it");
+    std::fs::write(&kubeconfig, text.replace("\"other\"", "\"kind-kind\"")).expect("written");
+    page.link("live").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_kubeconfig_says_where_and_shows_nothing_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("config");
+    std::fs::write(
+        &path,
+        "users:\n- user: {client-key-data: c2VjcmV0LWtleQ==\n",
+    )
+    .expect("written");
+    let path = path.display().to_string();
+    let mut page = Page::open(&["--cluster", "kube", "--kubeconfig", &path]).await;
+    let link = page.link("misconfigured").await;
+    assert_eq!(link["fault"]["cause"], "kubeconfig-unreadable");
+    assert_eq!(link["fault"]["path"], path);
+    assert!(!link.to_string().contains("c2VjcmV0"), "{link}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_takes_a_cluster_that_answers_and_else_says_why_not() {
+    let api = Api::start().await;
+    let page = Page::open(&["--kubeconfig", &api.kubeconfig()]).await;
+    assert_eq!(page.snapshot["source"]["kind"], "kube");
+    assert_eq!(page.snapshot["source"]["label"], "test");
+    assert_eq!(page.snapshot["source"]["namespace"], "shop");
+
+    let page = Page::open(&["--kubeconfig", "/nonexistent/config"]).await;
+    assert_eq!(page.snapshot["source"]["kind"], "recording");
+    assert_eq!(
+        page.snapshot["source"]["fallback"]["cause"],
+        "kubeconfig-unreadable"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_may_be_chosen() {
+    let api = Api::start().await;
+    let mut page = Page::open(&[
+        "--cluster",
+        "kube",
+        "--kubeconfig",
+        &api.kubeconfig(),
+        "--namespace",
+        "lesson",
+    ])
+    .await;
+    page.link("live").await;
+    assert_eq!(page.snapshot["source"]["namespace"], "lesson");
+}

@@ -1,0 +1,11 @@
+//! The program as its users meet it: over HTTP and on the command line.
+
+mod api;
+mod cli;
+mod events;
+mod files;
+mod kube;
+mod pages;
+mod security;
+mod server;
+mod stop;
