@@ -250,6 +250,7 @@ function planColumns(arrangement, room, s) {
  * @property {number} plateLines
  * @property {number} r The radius of a head.
  * @property {number} bodyLines
+ * @property {boolean} nodeLine Whether each body tells its node, since there are several.
  * @property {number} scratch
  * @property {number} cable
  * @property {number} claim
@@ -287,7 +288,8 @@ function planBands(plan, arrangement, model, room, s, density) {
   const plate = plateLines * lh + 0.5 * s;
   const r = (density >= 2 ? 1.9 : 2.3) * s;
   // In a narrow lane the address needs a line of its own, or it could not be read.
-  const bodyLines = density === 0 || (density < 3 && chars < 20) ? 3 : 2;
+  const nodeLine = arrangement.nodes.length > 1 && density <= 1;
+  const bodyLines = (density === 0 || (density < 3 && chars < 20) ? 3 : 2) + (nodeLine ? 1 : 0);
   const scratch = seats.some((c) => c.pod && scratchOf(c.pod).length) ? lh + 0.7 * s : 0;
   const hasClaims = shelves.length > 0 || plan.groups.some((g) => g.compact && g.group.columns.some((c) => c.shelves.length));
   const cable = hasClaims ? (density >= 2 ? 3.4 : 4.2) * s : 0.8 * s;
@@ -324,13 +326,13 @@ function planBands(plan, arrangement, model, room, s, density) {
   const footGrow = Math.min(left, 2 * s);
   left -= footGrow;
   return {
-    natural, density, lh, controllers, plate, plateLines, bodyLines, scratch, claim, claimLines, claimMerged,
+    natural, density, lh, controllers, plate, plateLines, bodyLines, nodeLine, scratch, claim, claimLines, claimMerged,
     volume, beside, tableLines, ground, below,
-    reins: reins + reinGrow + left * 0.3,
+    reins: reins + reinGrow + left * 0.15,
     r: r + grow,
     seat: seatOf(r + grow),
-    cable: cable + cableGrow + left * 0.5,
-    bind: bind + bindGrow + left * 0.2,
+    cable: cable + cableGrow + left * 0.55,
+    bind: bind + bindGrow + left * 0.3,
     foot: foot + footGrow,
   };
 }
@@ -427,7 +429,7 @@ function place(plan, b, arrangement, model, room, s) {
         }
       }
       if (column.pod) {
-        bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, model, room, s, nodes.length > 1, head.id));
+        bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, room, s, head.id));
         bodiesLeft -= 1;
       }
       let laneX = cx;
@@ -499,10 +501,10 @@ function controllerItem(placed, w, y, b, room, s) {
 
 /**
  * @param {Card} pod @param {Column} column @param {number} x @param {number} y @param {number} w
- * @param {Bands} b @param {Model} model @param {Room} room @param {number} s @param {boolean} tellNode @param {string} from
+ * @param {Bands} b @param {Room} room @param {number} s @param {string} from
  * @returns {Item}
  */
-function bodyItem(pod, column, x, y, w, b, model, room, s, tellNode, from) {
+function bodyItem(pod, column, x, y, w, b, room, s, from) {
   const lh = b.lh;
   const health = podHealth(pod);
   const headY = 0.95 * s + b.r;
@@ -516,8 +518,10 @@ function bodyItem(pod, column, x, y, w, b, model, room, s, tellNode, from) {
   const statusSize = Math.min(s * 1.22, fit / Math.max(1, widthOf(pod.status, 1, 0.6)));
   /** @type {Line[]} */
   const lines = [{ t: pod.status, x: mid, y: chest + lh * 0.72, size: Math.max(s, statusSize), look: `strong tone-${health.tone}`, at: 'middle', fit: widthOf(pod.status, s, 0.6) > fit ? fit : undefined }];
-  const where = [pod.ip, tellNode ? pod.node : ''].filter(Boolean).join(' ');
-  if (b.bodyLines >= 3) {
+  const where = pod.ip ?? '';
+  const facts = b.bodyLines - (b.nodeLine ? 1 : 0);
+  if (b.nodeLine && pod.node) lines.push({ t: middle(pod.node, chars), x: mid, y: chest + lh * (facts + 0.72), size: s, look: 'mono quiet', at: 'middle' });
+  if (facts >= 3) {
     lines.push({ t: `READY ${ready}${again}`, x: mid, y: chest + lh * 1.76, size: s, look: 'mono quiet', at: 'middle' });
     if (where) lines.push({ t: middle(where, chars), x: mid, y: chest + lh * 2.72, size: s, look: 'mono quiet', at: 'middle' });
   } else {
@@ -543,6 +547,11 @@ function bodyItem(pod, column, x, y, w, b, model, room, s, tellNode, from) {
     ].join(''),
     title: pod.message ?? '',
   };
+}
+
+/** The width to squeeze a text into, if it is wider. @param {string} text @param {number} w @param {number} s @param {number} mono */
+function detailFit(text, w, s, mono) {
+  return widthOf(text, s, mono) > w ? w : undefined;
 }
 
 /**
@@ -585,7 +594,7 @@ function shelfItems(shelf, x, lanes, to) {
       const first = b.claimMerged ? row : row + lh;
       glyph = { x: start + 0.5 * s, y: first + lh * 0.5 };
       lines.push({ ...status, x: start + 1.35 * s, y: first + lh * 0.82 });
-      if (!b.claimMerged) lines.push({ t: middle(detail, Math.floor((w - s) / (room.mono * s))), x: w / 2, y: row + lh * 0.8, size: s, look: 'mono quiet', at: 'middle' });
+      if (!b.claimMerged) lines.push({ t: detail, fit: detailFit(detail, w - 1.4 * s, s, room.mono), x: w / 2, y: row + lh * 0.8, size: s, look: 'mono quiet', at: 'middle' });
     }
     things.push({
       id: `claim:${claim.uid}`, type: 'claim', x: left, y: yClaims, w, h: b.claim, s, tone: health.tone, mark: health.mark,
@@ -596,6 +605,19 @@ function shelfItems(shelf, x, lanes, to) {
       // The claim names a volume that this reader may not see, or that has not been told yet.
       things.push({ id: `volume:?${claim.volume}`, type: 'volume', hidden: true, x: left, y: yVolumes, w, h: b.volume, s, lh, tone: 'gone', mark: 'stop', lines: [{ t: shortVolume(claim.volume), x: w / 2, y: b.volume / 2 + 0.6 * s, size: s, look: 'mono quiet', at: 'middle' }], hooks: {}, label: '' });
     }
+  }
+  if (!claim && shelf.volumes.some((volume) => volume.claim)) {
+    // The volume still remembers the claim that is gone; that memory is why nobody else may have it.
+    const name = wrapName(shelf.name, Math.floor((w - 1.6 * s) / (room.mono * s)), b.claimLines);
+    const top = Math.max(0.3 * s, (b.claim - (name.length + 1) * lh) / 2);
+    const word = say('scene.released');
+    things.push({
+      id: `relic:${shelf.name}`, type: 'relic', x: left, y: yClaims, w, h: b.claim, s, label: '',
+      lines: [
+        ...name.map((t, i) => ({ t, x: w / 2, y: top + lh * (i + 0.78), size: s, look: 'mono quiet', at: /** @type {const} */ ('middle') })),
+        { t: word, fit: detailFit(word, w - s, s, 0.56), x: w / 2, y: top + lh * (name.length + 0.82), size: s, look: 'quiet', at: /** @type {const} */ ('middle') },
+      ],
+    });
   }
   shelf.volumes.forEach((volume, i) => {
     const vx = left + i * lane;
@@ -734,7 +756,7 @@ function cableItems(plan, b, ySeats, yClaims, room, s, wires) {
       const room4text = straight ? plan.lane - 1.2 * s : plan.lane * 0.9;
       wires.push({
         id: `cable:${user.pod.uid}→${name}`, type: 'cable', x, y: ySeats + b.seat, w: 0, h: b.cable, s, body: `body:${user.pod.uid}`, claim: name,
-        x2: to, y2: yClaims, grip: hold, mount: middle(user.use.mount ?? '', Math.floor(room4text / (room.mono * s))), mono: room.mono,
+        x2: to, y2: yClaims, grip: hold, labelAt: user.of > 1 ? 0.28 + (0.36 * user.nth) / Math.max(1, user.of - 1) : Math.abs(x - to) < plan.lane * 0.6 ? 0.42 : 0.3, mount: middle(user.use.mount ?? '', Math.floor(room4text / (room.mono * s))), mono: room.mono,
         tone: podHealth(user.pod).tone, hooks: { cable: `${user.pod.name}→${name}`, grip: hold },
         label: room.say(hold === 'plugged' ? 'aria.cable' : hold === 'pulled' ? 'aria.cable.pulled' : 'aria.cable.waiting', { pod: user.pod.name, claim: name, mount: user.use.mount ?? '' }),
       });

@@ -16,6 +16,8 @@ const LINES_MAX = 200;
 const BUFFER_MAX = 5000;
 /** So long a lost connection may be a hiccup and is not yet told. */
 const GRACE_MS = 1200;
+/** How long a plug travels to its socket. */
+const PLUGGED_MS = 560;
 /** How long "back again" stays. */
 const BACK_MS = 5000;
 const SPEEDS = /** @type {const} */ ([[1, '1×'], [0.5, '½'], [0.25, '¼']]);
@@ -219,7 +221,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     if (data.story.key === 'pod.running' && model.reborn.has(card.uid)) {
       for (const use of card.claims ?? []) {
         const claim = [...model.cards.values()].find((other) => other.kind === 'PersistentVolumeClaim' && other.name === use.claim);
-        if (claim) stage.pulse(`claim:${claim.uid}`, say('scene.same.claim'));
+        // Rung when the plug arrives, not when it sets out.
+        if (claim) setTimeout(() => stage.pulse(`claim:${claim.uid}`, say('scene.same.claim')), PLUGGED_MS);
       }
     }
   }

@@ -39,7 +39,7 @@ function page(query) {
   const attributes = ['theme', 'projector'].filter((name) => query.has(name)).map((name) => `data-${name}="${query.get(name).replace(/\W/g, '')}"`).join(' ');
   const rest = encodeURI(query.toString()).replaceAll('"', '');
   return `<!doctype html><html lang="ja" ${attributes}><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>panel</title>
-<link rel="stylesheet" href="/static/css/base.css"><link rel="stylesheet" href="/static/css/panel.css"><link rel="stylesheet" href="/player.css?column=${Number(query.get('column') ?? 0)}">
+${['base', 'chapter', 'panel', 'print'].map((name) => `<link rel="stylesheet" href="/static/css/${name}.css">`).join('')}<link rel="stylesheet" href="/player.css?column=${Number(query.get('column') ?? 0)}">
 <aside id="panel" class="panel" data-events="/events?${rest}"></aside>
 <script type="application/json" id="words">${words.replaceAll('<', '\\u003c')}</script><script type="module" src="/static/js/panel.js"></script>`;
 }
