@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::change::Kind;
 use super::fault::Fault;
+use super::kind::Kind;
 
 /// How the source is reached right now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

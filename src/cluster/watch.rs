@@ -13,15 +13,16 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::change::{Change, Kind, Watched, What};
+use super::change::{Change, Changes, What};
 use super::fault::{Cause, Fault};
+use super::info::{SourceInfo, SourceKind};
+use super::kind::{Kind, Watched};
 use super::link::{KindState, Link, LinkState};
 use super::now;
-use super::source::{Reached, SourceInfo, SourceKind, Target, probe};
+use super::target::{Reached, Target, probe};
 
 /// How often a live cluster is asked whether it is still there. An idle watch gives no sign of life.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
@@ -33,9 +34,6 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 const FORBIDDEN_RETRY: Duration = Duration::from_secs(15);
 /// Length of one watch request in seconds; kube notices a silently dead connection 5 s after it.
 const WATCH_SECONDS: u32 = 30;
-
-/// Where changes go.
-pub type Changes = mpsc::Sender<Change>;
 
 /// The state of the link, shared by the tasks of one source; says so itself when it changes.
 #[derive(Clone)]
