@@ -161,7 +161,10 @@ mod tests {
                 "---\ntitle: x\nid: 永続\n---\n",
                 "a.md:3: `id: 永続` must be ASCII",
             ),
-            ("---\ntitle: \"\"\nid: x\n---\n", "a.md:2: `title` is missing"),
+            (
+                "---\ntitle: \"\"\nid: x\n---\n",
+                "a.md:2: `title` is missing",
+            ),
         ];
         for (text, wanted) in table {
             let (_, errors) = read(text);

@@ -12,11 +12,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use super::change::{Change, Inside, Kind, Object, What};
+use super::change::{Change, Changes, Inside, What};
+use super::fault::Fault;
+use super::info::{SourceInfo, SourceKind};
+use super::kind::{Kind, Object};
 use super::link::Link;
-use super::source::{Source, SourceInfo, SourceKind};
-use super::watch::Changes;
-use crate::cluster::fault::Fault;
 
 /// How long the last picture stands before the recording begins again.
 const REST: Duration = Duration::from_secs(8);
@@ -131,12 +131,6 @@ impl Recording {
             recorded: base,
             lines,
         })
-    }
-
-    /// This recording as a source; `fallback` says why it stands in for a cluster.
-    pub fn played(self, speed: f64, fallback: Option<Fault>) -> Source {
-        let info = self.info(speed, fallback);
-        Source::recording(self, info, speed)
     }
 
     /// What the page says about it.

@@ -238,6 +238,9 @@ const PAINT = {
       markOf(i.mark, i.tone, i.glyph.x, i.glyph.y, 0.56 * s),
     );
   },
+  relic(g, i) {
+    g.append(el('rect', { width: i.w, height: i.h, rx: 0.5 * i.s, class: 'relic' }));
+  },
   volume(g, i) {
     const { s, w, h } = i;
     const ry = 0.55 * s;
@@ -276,7 +279,7 @@ const PAINT = {
     g.append(el('rect', { x: 3, y: 3, width: i.w - 6, height: i.h - 6, rx: i.h * 0.3, class: 'more-box' }));
   },
   pile(g, i) {
-    for (const n of [2, 1, 0]) g.append(el('rect', { x: n * 5 - 5, y: -n * 5, width: i.w, height: i.h, rx: i.kind === 'PV' ? i.h * 0.3 : 6, class: `pile pile-${i.kind.toLowerCase()}` }));
+    for (const n of [2, 1, 0]) g.append(el('rect', { x: n * 5, y: -n * 5, width: i.w, height: i.h, rx: i.kind === 'PV' ? i.h * 0.3 : 6, class: `pile pile-${i.kind.toLowerCase()}` }));
   },
   reins(g, i) {
     const ys = i.tops[0]?.y ?? 0;
@@ -307,7 +310,7 @@ const PAINT = {
     const both = i.down && i.up ? 'is-bound' : 'is-half';
     if (i.down) g.append(arrow(-0.5 * s, 0.35 * s, h - 0.2 * s, both));
     if (i.up) g.append(arrow(0.5 * s, h - 0.2 * s, 0.3 * s, both));
-    if (i.stub) g.append(arrow(0.5 * s, h - 0.2 * s, h * 0.36, 'is-stub'));
+    if (i.stub) g.append(arrow(0.5 * s, h - 0.2 * s, 0.3 * s, 'is-stub'));
   },
   cable(g, i) {
     g.append(
@@ -481,9 +484,7 @@ export function openStage(host) {
     part('plug')?.setAttribute('transform', `translate(${round(tip.x)} ${round(tip.y)})`);
     const mount = part('mount');
     if (mount) {
-      const straight = Math.abs(ox - p.x2) < 6 * s;
-      const t = straight ? 0.42 : 0.3;
-      const half = cut(curve, t);
+      const half = cut(curve, item.labelAt);
       mount.setAttribute('transform', `translate(${round(half.x)} ${round(half.y)})`);
       const seen = item.grip === 'pulled' ? 0 : Math.max(0, Math.min(1, (p.ext - 0.35) / 0.3));
       mount.setAttribute('opacity', String(round(seen)));
@@ -683,7 +684,12 @@ export function openStage(host) {
       if (spotlit === id) return;
       sprites.get(spotlit)?.el.classList.remove('is-spot');
       spotlit = id;
-      sprites.get(id)?.el.classList.add('is-spot');
+      const lit = sprites.get(id);
+      if (!lit || !scene) return;
+      lit.el.classList.add('is-spot');
+      // In a scene wider than its window the story must not play out of sight.
+      const { x, w } = lit.item;
+      if (x < host.scrollLeft || x + w > host.scrollLeft + host.clientWidth) host.scrollLeft = x + w / 2 - host.clientWidth / 2;
     },
 
     /**
@@ -763,6 +769,7 @@ export function openStage(host) {
         tween(sprite, { o: 1, k: 1 }, 420, took(), easeOut);
         break;
       case 'vacant':
+      case 'relic':
         // The empty place is seen once the one who left is out of the way.
         sprite.pose.o = 0;
         tween(sprite, { o: 1 }, 400, 650, easeOut);

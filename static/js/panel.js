@@ -16,6 +16,8 @@ const LINES_MAX = 200;
 const BUFFER_MAX = 5000;
 /** So long a lost connection may be a hiccup and is not yet told. */
 const GRACE_MS = 1200;
+/** How long a plug travels to its socket. */
+const PLUGGED_MS = 560;
 /** How long "back again" stays. */
 const BACK_MS = 5000;
 const SPEEDS = /** @type {const} */ ([[1, '1×'], [0.5, '½'], [0.25, '¼']]);
@@ -88,6 +90,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   /** @type {string | null} */
   let openKind = null;
   let fallbackSeen = false;
+  /** Whether anything happened since the recording began. */
+  let begun = false;
 
   // -------------------------------------------------------------------------------------------------------
   // DOM
@@ -189,10 +193,12 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       if (aloud) live.textContent = `${say('panel.terminal')}: ${data.text}`;
     } else if (event === 'restarted') {
       terminal.hidden = true;
+      begun = false;
       addLine(h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]));
       if (aloud) live.textContent = say('panel.restarted');
     }
     if (data.story) {
+      begun = true;
       const told = tell(data.story, stories);
       addLine(storyLine(told, data.at));
       if (aloud) live.textContent = told.what;
@@ -215,7 +221,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     if (data.story.key === 'pod.running' && model.reborn.has(card.uid)) {
       for (const use of card.claims ?? []) {
         const claim = [...model.cards.values()].find((other) => other.kind === 'PersistentVolumeClaim' && other.name === use.claim);
-        if (claim) stage.pulse(`claim:${claim.uid}`, say('scene.same.claim'));
+        // Rung when the plug arrives, not when it sets out.
+        if (claim) setTimeout(() => stage.pulse(`claim:${claim.uid}`, say('scene.same.claim')), PLUGGED_MS);
       }
     }
   }
@@ -413,7 +420,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
 
   function showNotice() {
     const name = stateName();
-    const blank = name === 'live' && model.source?.kind === 'recording' && isEmpty(model);
+    const blank = name === 'live' && model.source?.kind === 'recording' && !begun && isEmpty(model);
     const what = blank ? 'blank' : name;
     const params = { time: clock(link.since), namespace: model.source?.namespace ?? '', ...faultParams(link.fault), context: link.fault?.context ?? model.source?.label ?? '' };
     aside.dataset.notice = what === 'live' ? '' : what;
@@ -507,6 +514,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
         holding = undefined;
         link = data.link;
         apply(model, event, data);
+        begun = false;
         shown();
         aside.dataset.epoch = data.epoch;
         stage.spot('');

@@ -31,6 +31,7 @@ struct Objects {
     /// Every event since the start, with its version and resource.
     log: Vec<(u64, String, Value)>,
     forbidden: Vec<String>,
+    broken: Vec<String>,
     unauthorized: bool,
     silent: bool,
 }
@@ -131,6 +132,11 @@ impl Api {
         self.state.lock().unwrap().forbidden.push(resource.into());
     }
 
+    /// A resource answers nothing but errors from now on.
+    pub(crate) fn break_down(&self, resource: &str) {
+        self.state.lock().unwrap().broken.push(resource.into());
+    }
+
     /// The credentials are no good from now on, or are again.
     pub(crate) fn reject(&self, rejected: bool) {
         self.state.lock().unwrap().unauthorized = rejected;
@@ -169,6 +175,9 @@ impl Api {
         let state = self.state.lock().unwrap();
         if state.unauthorized {
             return status(401, "Unauthorized", "Unauthorized");
+        }
+        if state.broken.contains(&resource) {
+            return status(500, "InternalError", "out of order");
         }
         if state.forbidden.contains(&resource) {
             return status(403, "Forbidden", &format!("{resource} is forbidden"));
