@@ -128,11 +128,11 @@ fn blocks_become_what_they_mean() {
         select(&storage.html, "figure svg [data-node=PV][data-term=pv]"),
         ["PV"]
     );
-    assert_eq!(select(&storage.html, ".manifest .line").len(), 4);
+    assert_eq!(select(&storage.html, ".manifest .row").len(), 4);
     assert_eq!(
         select(
             &storage.html,
-            ".manifest .line[data-note='1'][tabindex='0']"
+            ".manifest .row[data-note='1'][tabindex='0']"
         ),
         ["kind: Pod"]
     );
