@@ -521,6 +521,7 @@ const HOLDS = /** @type {Record<string, number>} */ ({
   'pod.killing': 1600,
   'pod.stopped': 1300,
   'pod.gone': 1500,
+  'pod.gone.seat': 2200,
   'pod.ready': 1200,
   'pod.ready.same': 1600,
   'pod.mounting': 1300,
