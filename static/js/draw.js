@@ -381,7 +381,7 @@ function paintOf(item) {
  * @param {HTMLElement} host
  */
 export function openStage(host) {
-  const svg = /** @type {SVGSVGElement} */ (el('svg', { class: 'stage', role: 'group' }));
+  const svg = /** @type {SVGSVGElement} */ (el('svg', { class: 'stage', role: 'presentation' }));
   const layers = {
     under: el('g'), wires: el('g'), back: el('g'), things: el('g'), bodies: el('g'), over: el('g', { 'aria-hidden': 'true' }),
   };

@@ -492,6 +492,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   function showBehind() {
     aside.dataset.behind = String(behind);
     const worth = behind > 2 || (paused && behind > 0) || overflown;
+    // A button that goes away must not take the keyboard with it.
+    if (!worth && document.activeElement === jumpButton) host.focus({ preventScroll: true });
     jumpButton.hidden = !worth;
     if (worth) jumpButton.replaceChildren(h('span', { class: 'count' }, [say('panel.behind', { n: overflown ? `${BUFFER_MAX}+` : behind })]), icon('jump'), h('span', { class: 'word' }, [say('panel.jump')]));
   }
