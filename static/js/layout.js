@@ -386,7 +386,7 @@ function place(plan, b, arrangement, model, room, s) {
     lines: groundLines(nodes, b.ground, s),
   });
 
-  /** @type {{x: number, y: number, h: number, volume: Card}[]} */
+  /** @type {{x: number, left: number, w: number, y: number, h: number, volume: Card}[]} */
   const disks = [];
   let bodiesLeft = BODIES_MAX;
 
@@ -761,7 +761,7 @@ function cableItems(plan, b, ySeats, yClaims, room, s, wires) {
       const room4text = straight ? plan.lane - 1.2 * s : plan.lane * 0.9;
       wires.push({
         id: `cable:${user.pod.uid}→${name}`, type: 'cable', x, y: ySeats + b.seat, w: 0, h: b.cable, s, body: `body:${user.pod.uid}`, claim: name,
-        x2: to, y2: yClaims, grip: hold, labelAt: user.of > 1 ? 0.28 + (0.36 * user.nth) / Math.max(1, user.of - 1) : Math.abs(x - to) < plan.lane * 0.6 ? 0.42 : 0.3, mount: middle(user.use.mount ?? '', Math.floor(room4text / (room.mono * s))), mono: room.mono,
+        x2: to, y2: yClaims, grip: hold, labelAt: user.of > 1 ? 0.28 + (0.36 * user.nth) / Math.max(1, user.of - 1) : Math.abs(x - to) < plan.lane * 0.6 ? 0.42 : 0.24, mount: middle(user.use.mount ?? '', Math.floor(room4text / (room.mono * s))), mono: room.mono,
         tone: podHealth(user.pod).tone, hooks: { cable: `${user.pod.name}→${name}`, grip: hold },
         label: room.say(hold === 'plugged' ? 'aria.cable' : hold === 'pulled' ? 'aria.cable.pulled' : 'aria.cable.waiting', { pod: user.pod.name, claim: name, mount: user.use.mount ?? '' }),
       });

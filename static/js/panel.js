@@ -198,7 +198,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       addLine(h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text))]));
       if (aloud) live.textContent = `${say('panel.terminal')}: ${data.text}`;
     } else if (event === 'restarted') {
-      terminal.hidden = true;
+      terminal.replaceChildren(...typed(''));
       begun = false;
       addLine(h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]));
       if (aloud) live.textContent = say('panel.restarted');
@@ -523,6 +523,9 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
         link = data.link;
         apply(model, event, data);
         begun = false;
+        // A recording tells what was typed; its line is there from the start, or the scene would shift for it.
+        terminal.hidden = model.source?.kind !== 'recording';
+        terminal.replaceChildren(...typed(''));
         shown();
         aside.dataset.epoch = data.epoch;
         stage.spot('');
