@@ -162,6 +162,19 @@ fn blocks_become_what_they_mean() {
 }
 
 #[test]
+fn a_name_with_hyphens_in_running_text_is_kept_on_one_line() {
+    let code = "`web-0` `a b-c` `storageclass.kubernetes.io/is-default-class` `PVC` ";
+    let book = Desk::new()
+        .change("ja/01-storage.md", "行を", code)
+        .open()
+        .unwrap();
+    let html = &book.chapter("ja").unwrap().sections[0].html;
+    assert_eq!(select(html, "p code").len(), 4);
+    assert_eq!(select(html, "p code.w"), ["web-0"]);
+    assert_eq!(select(html, "p code[data-term=pvc]"), ["PVC"]);
+}
+
+#[test]
 fn a_choice_with_two_right_answers_has_boxes_to_tick() {
     let book = Desk::new()
         .change("ja/02-check.md", "- [ ]", "- [x]")
