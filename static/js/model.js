@@ -69,8 +69,7 @@ export function apply(model, event, data) {
   model.seq = data.seq ?? model.seq;
   switch (event) {
     case 'snapshot':
-      // The server says nothing about looks into volumes in a snapshot, so an old look must not stay.
-      model.inside.clear();
+      model.inside = new Map(data.insides.map((/** @type {Inside} */ inside) => [inside.claim, inside]));
       model.same.clear();
       model.reborn.clear();
       model.epoch = data.epoch;
