@@ -381,9 +381,9 @@ function paintOf(item) {
  * @param {HTMLElement} host
  */
 export function openStage(host) {
-  const svg = /** @type {SVGSVGElement} */ (el('svg', { class: 'stage', role: 'group' }));
+  const svg = /** @type {SVGSVGElement} */ (el('svg', { class: 'stage', role: 'presentation' }));
   const layers = {
-    under: el('g'), back: el('g'), wires: el('g'), things: el('g'), bodies: el('g'), over: el('g', { 'aria-hidden': 'true' }),
+    under: el('g'), wires: el('g'), back: el('g'), things: el('g'), bodies: el('g'), over: el('g', { 'aria-hidden': 'true' }),
   };
   svg.append(...Object.values(layers));
   host.append(svg);
@@ -404,7 +404,7 @@ export function openStage(host) {
 
   const LAYER = /** @type {Record<string, SVGElement>} */ ({
     ground: layers.under, group: layers.under, seat: layers.back, vacant: layers.back, reins: layers.wires, binding: layers.wires, maker: layers.wires,
-    cable: layers.over, body: layers.bodies, mini: layers.bodies,
+    cable: layers.wires, body: layers.bodies, mini: layers.bodies,
   });
 
   /** @param {Item} item @returns {Pose} */
@@ -548,8 +548,8 @@ export function openStage(host) {
   }
 
   /** A mark that shows something just happened here, and is gone a moment later. */
-  function flash(/** @type {SVGElement} */ made, /** @type {number} */ ms) {
-    layers.over.append(made);
+  function flash(/** @type {SVGElement} */ made, /** @type {number} */ ms, layer = layers.over) {
+    layer.append(made);
     const sprite = /** @type {Sprite} */ ({ el: made, item: { id: '', type: 'flash', x: 0, y: 0, w: 0, h: 0 }, pose: { x: 0, y: 0, o: 1, k: 1, ring: 0, ext: 0, x2: 0, y2: 0 }, leaving: true, painted: '' });
     leaving.add(sprite);
     tween(sprite, { o: 0 }, ms, 250, easeInOut, () => remove(sprite));
@@ -622,7 +622,6 @@ export function openStage(host) {
           sprite = { el: el('g'), item, pose: { ...target }, leaving: false, painted: '' };
           sprites.set(item.id, sprite);
           (LAYER[item.type] ?? layers.things).append(sprite.el);
-          if (item.type === 'cable') layers.wires.append(sprite.el);
           paint(sprite);
           if (animate && !resized) enter(sprite, target, may() ? took : null, next);
           continue;
@@ -648,7 +647,6 @@ export function openStage(host) {
         }
         if (animate && !resized && item.type === 'body' && before.phase === 'afloat' && item.phase !== 'afloat') landed(item, next);
       }
-      // Keep the painting order of the scene within each layer, or a late seat would cover an early one.
       flush();
     },
 
@@ -788,7 +786,7 @@ export function openStage(host) {
     flash(el('g', { class: 'flash' }, [
       el('path', { d: `M${round(x)} ${round(item.seatY + item.h * 0.5)} V${round(ground.y)}`, class: 'flash-land' }),
       el('rect', { x: ground.x, y: ground.y, width: ground.w, height: ground.h, class: 'flash-ground' }),
-    ]), 1300);
+    ]), 1300, layers.wires);
   }
 }
 

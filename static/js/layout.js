@@ -8,7 +8,7 @@
  * that one seat with one claim needs; every column is one lane or more.
  */
 
-import { claimHealth, grip, isOver, podHealth, volumeHealth } from './model.js';
+import { claimHealth, graceLeft, grip, isOver, podHealth, volumeHealth } from './model.js';
 
 /** @typedef {import('./model.js').Arrangement} Arrangement */
 /** @typedef {import('./model.js').Group} Group */
@@ -386,7 +386,7 @@ function place(plan, b, arrangement, model, room, s) {
     lines: groundLines(nodes, b.ground, s),
   });
 
-  /** @type {{x: number, y: number, h: number, volume: Card}[]} */
+  /** @type {{x: number, left: number, w: number, y: number, h: number, volume: Card}[]} */
   const disks = [];
   let bodiesLeft = BODIES_MAX;
 
@@ -429,7 +429,7 @@ function place(plan, b, arrangement, model, room, s) {
         }
       }
       if (column.pod) {
-        bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, room, s, head.id));
+        bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, model.at, room, s, head.id));
         bodiesLeft -= 1;
       }
       let laneX = cx;
@@ -501,10 +501,10 @@ function controllerItem(placed, w, y, b, room, s) {
 
 /**
  * @param {Card} pod @param {Column} column @param {number} x @param {number} y @param {number} w
- * @param {Bands} b @param {Room} room @param {number} s @param {string} from
+ * @param {Bands} b @param {number} at The cluster's clock. @param {Room} room @param {number} s @param {string} from
  * @returns {Item}
  */
-function bodyItem(pod, column, x, y, w, b, room, s, from) {
+function bodyItem(pod, column, x, y, w, b, at, room, s, from) {
   const lh = b.lh;
   const health = podHealth(pod);
   const headY = 0.95 * s + b.r;
@@ -528,10 +528,14 @@ function bodyItem(pod, column, x, y, w, b, room, s, from) {
     const both = `${ready}${again}${where ? ` ${where}` : ''}`;
     lines.push({ t: both.length <= chars ? both : `READY ${ready}${again}`, x: mid, y: chest + lh * 1.76, size: s, look: 'mono quiet', at: 'middle' });
   }
-  const scratch = scratchOf(pod).map((/** @type {any} */ v) => ({ type: v.type, text: middle(v.mount && chars > v.type.length + v.mount.length + 1 ? `${v.type} ${v.mount}` : v.type, chars) })).slice(0, 1);
+  const scratch = scratchOf(pod).slice(0, 1).map((/** @type {any} */ v) => {
+    const fate = v.type === 'emptyDir' ? `${v.type} ${room.say('scene.scratch')}` : `${v.type} ${v.mount ?? ''}`;
+    return { type: v.type, text: widthOf(fate, s, room.mono) < w - 3.2 * s ? fate : v.type };
+  });
   const named = Boolean(column.seat);
   const tag = named ? [] : wrapName(pod.name, chars, b.plateLines);
   tag.forEach((t, i) => lines.push({ t, x: mid, y: b.seat - b.plate + 0.25 * s + (i + 0.5 * (b.plateLines - tag.length)) * lh + lh * 0.74, size: s, look: 'mono strong on-tag', at: 'middle' }));
+  const grace = graceLeft(pod, at);
   const afloat = !pod.node && !isOver(pod);
   return {
     id: `body:${pod.uid}`, type: 'body', x, y: y - (afloat ? 0.55 * s : 0), w, h: b.seat, s, lh, r: b.r, headY, chest, inset,
@@ -544,6 +548,7 @@ function bodyItem(pod, column, x, y, w, b, room, s, from) {
       room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready }),
       pod.ip ? room.say('aria.body.ip', { ip: pod.ip }) : '',
       pod.restarts > 0 ? room.say('aria.body.restarts', { restarts: pod.restarts }) : '',
+      grace ? room.say('aria.body.leaving', { seconds: grace.seconds }) : '',
     ].join(''),
     title: pod.message ?? '',
   };
@@ -756,7 +761,7 @@ function cableItems(plan, b, ySeats, yClaims, room, s, wires) {
       const room4text = straight ? plan.lane - 1.2 * s : plan.lane * 0.9;
       wires.push({
         id: `cable:${user.pod.uid}→${name}`, type: 'cable', x, y: ySeats + b.seat, w: 0, h: b.cable, s, body: `body:${user.pod.uid}`, claim: name,
-        x2: to, y2: yClaims, grip: hold, labelAt: user.of > 1 ? 0.28 + (0.36 * user.nth) / Math.max(1, user.of - 1) : Math.abs(x - to) < plan.lane * 0.6 ? 0.42 : 0.3, mount: middle(user.use.mount ?? '', Math.floor(room4text / (room.mono * s))), mono: room.mono,
+        x2: to, y2: yClaims, grip: hold, labelAt: user.of > 1 ? 0.28 + (0.36 * user.nth) / Math.max(1, user.of - 1) : Math.abs(x - to) < plan.lane * 0.6 ? 0.42 : 0.24, mount: middle(user.use.mount ?? '', Math.floor(room4text / (room.mono * s))), mono: room.mono,
         tone: podHealth(user.pod).tone, hooks: { cable: `${user.pod.name}→${name}`, grip: hold },
         label: room.say(hold === 'plugged' ? 'aria.cable' : hold === 'pulled' ? 'aria.cable.pulled' : 'aria.cable.waiting', { pod: user.pod.name, claim: name, mount: user.use.mount ?? '' }),
       });

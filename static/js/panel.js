@@ -48,6 +48,12 @@ function h(tag, props = {}, children = []) {
   return made;
 }
 
+/** What was typed, after the prompt of the shell unless it brings one of its own, such as psql's. @param {string} text */
+function typed(text) {
+  const own = /^\w+[=(-][*]?[#>] /.exec(text)?.[0];
+  return [h('span', { class: 'prompt', 'aria-hidden': 'true' }, [own ?? '$ ']), text.slice(own?.length ?? 0)];
+}
+
 const clock = (/** @type {number} */ ms) => new Date(ms).toLocaleTimeString('ja-JP', { hour12: false });
 
 /** @param {number} ms */
@@ -125,7 +131,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const bigButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
   const bar = h('header', { class: 'panel-bar' }, [
     h('span', { class: 'panel-who' }, [source, namespace, state]),
-    h('span', { class: 'panel-tools' }, [pauseButton, speeds, bigButton]),
+    h('span', { class: 'panel-tools' }, [jumpButton, pauseButton, speeds, bigButton]),
     kinds,
   ]);
   const drawer = h('div', { class: 'panel-drawer', hidden: true });
@@ -138,7 +144,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const storyBox = h('section', { class: 'panel-story', 'aria-label': say('panel.story') }, [h('p', { class: 'story-empty' }, [say('panel.story.empty')]), list, latest]);
   aside.replaceChildren(h('div', { class: 'panel-frame' }, [
     bar,
-    h('div', { class: 'panel-body' }, [h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice, jumpButton, drawer])]), storyBox]),
+    h('div', { class: 'panel-body' }, [h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice, drawer])]), storyBox]),
     live,
   ]));
   aside.classList.add('panel');
@@ -188,11 +194,11 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     apply(model, event, data);
     if (event === 'said') {
       terminal.hidden = false;
-      terminal.replaceChildren(h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), data.text);
-      addLine(h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), data.text])]));
+      terminal.replaceChildren(...typed(data.text));
+      addLine(h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text))]));
       if (aloud) live.textContent = `${say('panel.terminal')}: ${data.text}`;
     } else if (event === 'restarted') {
-      terminal.hidden = true;
+      terminal.replaceChildren(...typed(''));
       begun = false;
       addLine(h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]));
       if (aloud) live.textContent = say('panel.restarted');
@@ -376,7 +382,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     source.replaceChildren(...(from ? [h('b', {}, [say(`panel.source.${from.kind}`)]), from.kind === 'recording' ? (from.recorded ? day(from.recorded) : from.label) : from.kind === 'kube' ? from.label : ''] : []));
     source.hidden = !from;
     source.title = from?.label ?? '';
-    namespace.textContent = from?.namespace ? `namespace ${from.namespace}` : '';
+    namespace.replaceChildren(...(from?.namespace ? [h('span', { class: 'word' }, ['namespace ']), from.namespace] : []));
     const back = performance.now() < backUntil && name !== 'gone' && name !== 'interrupted';
     state.textContent = paused && name === 'live' ? say('panel.paused') : back ? say('panel.state.back') : name === 'live' && from?.kind === 'recording' ? say('panel.state.playing') : say(`panel.state.${name}`, { time: clock(link.since) });
     state.classList.toggle('is-back', back);
@@ -486,8 +492,10 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   function showBehind() {
     aside.dataset.behind = String(behind);
     const worth = behind > 2 || (paused && behind > 0) || overflown;
+    // A button that goes away must not take the keyboard with it.
+    if (!worth && document.activeElement === jumpButton) host.focus({ preventScroll: true });
     jumpButton.hidden = !worth;
-    if (worth) jumpButton.replaceChildren(h('span', { class: 'count' }, [say('panel.behind', { n: overflown ? `${BUFFER_MAX}+` : behind })]), icon('jump'), say('panel.jump'));
+    if (worth) jumpButton.replaceChildren(h('span', { class: 'count' }, [say('panel.behind', { n: overflown ? `${BUFFER_MAX}+` : behind })]), icon('jump'), h('span', { class: 'word' }, [say('panel.jump')]));
   }
 
   aside.addEventListener('keydown', (event) => {
@@ -515,6 +523,9 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
         link = data.link;
         apply(model, event, data);
         begun = false;
+        // A recording tells what was typed; its line is there from the start, or the scene would shift for it.
+        terminal.hidden = model.source?.kind !== 'recording';
+        terminal.replaceChildren(...typed(''));
         shown();
         aside.dataset.epoch = data.epoch;
         stage.spot('');

@@ -141,6 +141,35 @@ fn an_interruption_and_its_end_are_told_once() {
 
 const CHAPTER: &str = include_str!("../../../content/recordings/chapter.jsonl");
 
+fn snapshot(board: &Board) -> Value {
+    let (bytes, _) = board.subscribe();
+    let text = std::str::from_utf8(&bytes).expect("text");
+    let data = text.lines().find_map(|line| line.strip_prefix("data: "));
+    serde_json::from_str(data.expect("data")).expect("JSON")
+}
+
+#[test]
+fn what_was_seen_in_a_volume_goes_with_it() {
+    let board = board();
+    let volume = || {
+        object(
+            Kind::PersistentVolume,
+            json!({"metadata": {"name": "v", "uid": "9"}, "spec": {"claimRef": {"namespace": "default", "name": "c"}}}),
+        )
+    };
+    let inside = Inside {
+        claim: "c".into(),
+        query: "SELECT 1;".into(),
+        columns: vec!["a".into()],
+        rows: vec![vec!["1".into()]],
+    };
+    play(&board, [What::Applied(volume()), What::Inside(inside)]);
+    assert_eq!(snapshot(&board)["insides"][0]["claim"], "c");
+    assert_eq!(snapshot(&board)["insides"][0]["at"], 1);
+    play(&board, [What::Deleted(volume())]);
+    assert_eq!(snapshot(&board)["insides"], json!([]));
+}
+
 fn parse(name: &str, text: &str) -> Recording {
     Recording::parse(format!("{name}.jsonl"), text).expect("what ships is whole")
 }
