@@ -130,10 +130,7 @@ fn blocks_become_what_they_mean() {
     );
     assert_eq!(select(&storage.html, ".manifest .row").len(), 4);
     assert_eq!(
-        select(
-            &storage.html,
-            ".manifest .row[data-note='1'][tabindex='0']"
-        ),
+        select(&storage.html, ".manifest .row[data-note='1'][tabindex='0']"),
         ["kind: Pod"]
     );
     assert_eq!(
