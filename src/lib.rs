@@ -79,6 +79,8 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
     let board = Board::new(epoch(), source.info().clone(), cluster::now());
     let site = Site::new(&book, board.clone(), stopping.clone());
+    let packing = site.clone();
+    tokio::task::spawn_blocking(move || packing.pack());
     let address = server.address();
     let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
     let playing = tokio::spawn(source.run(changes));
