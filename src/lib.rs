@@ -149,7 +149,7 @@ fn shipped_recording(shelf: &Shelf) -> anyhow::Result<Recording> {
         .read(CHAPTER_RECORDING)
         .with_context(|| format!("{shown} cannot be read"))?;
     let text = std::str::from_utf8(&bytes).with_context(|| format!("{shown} is not UTF-8"))?;
-    Ok(Recording::parse(shown.into(), text)?)
+    Ok(Recording::parse(shown, text)?)
 }
 
 fn read_recording(file: PathBuf) -> anyhow::Result<Recording> {

@@ -69,7 +69,7 @@ fn split_comment(line: &str) -> (&str, &str) {
             None if (letter == '"' || letter == '\'')
                 && matches!(before, ' ' | '[' | ',' | '{') =>
             {
-                quote = Some(letter)
+                quote = Some(letter);
             }
             None => {}
         }
@@ -243,12 +243,24 @@ fn write_typed(out: &mut String, prompt: &str, typed: &str, shell: bool) {
     if !prompt.is_empty() {
         let _ = write!(out, r#"<span class="prompt">{}</span>"#, escape(prompt));
     }
-    let typed = if shell {
-        escape(typed).into_owned()
-    } else {
-        sql(typed)
-    };
+    let typed = if shell { words(typed) } else { sql(typed) };
     let _ = write!(out, "<kbd>{typed}</kbd>");
+}
+
+/// A shell command, with the words that hold a hyphen in spans: browsers break lines after a hyphen, and
+/// `--` at the end of one line with `wait=false` on the next teaches a wrong command.
+fn words(typed: &str) -> String {
+    let word = |word: &str| match word.trim_end() {
+        bare if bare.contains('-') => {
+            format!(
+                r#"<span class="w">{}</span>{}"#,
+                escape(bare),
+                &word[bare.len()..]
+            )
+        }
+        _ => escape(word).into_owned(),
+    };
+    typed.split_inclusive(' ').map(word).collect()
 }
 
 fn write_printed(out: &mut String, printed: &mut Vec<&str>) {
@@ -338,7 +350,7 @@ mod tests {
         assert_eq!(
             html,
             "<div class=\"console\"><div class=\"cmd\"><span class=\"prompt\">$ </span><kbd>kubectl get pod \\</kbd>\n\
-             <kbd>    -w</kbd></div><pre class=\"out\">NAME &lt;x&gt;</pre>\
+             <kbd>    <span class=\"w\">-w</span></kbd></div><pre class=\"out\">NAME &lt;x&gt;</pre>\
              <div class=\"cmd psql\"><span class=\"prompt\">app_db=# </span><kbd><span class=\"k\">SELECT</span> <span class=\"n\">1</span></kbd>\n\
              <span class=\"prompt\">app_db-# </span><kbd><span class=\"k\">FROM</span> t;</kbd></div><pre class=\"out\"> 1</pre>\
              <div class=\"cmd\"><span class=\"prompt\">$ </span><kbd>ls</kbd></div></div>"

@@ -97,7 +97,7 @@ pub(super) fn check(text: &str, notes: &mut Notes<'_>) {
             notes.add(line, format!("not valid YAML: {}", error.without_snippet()));
         }
         Ok(documents) if documents.iter().all(Value::is_null) => {
-            notes.add(1, "the manifest is empty")
+            notes.add(1, "the manifest is empty");
         }
         Ok(documents) => {
             for document in documents.iter().filter(|document| !document.is_null()) {

@@ -205,7 +205,7 @@ impl<'e> Walk<'_, 'e, '_, '_> {
                 let name = CowStr::from(format!("{}-fn-{name}", self.section));
                 self.out.push(Event::FootnoteReference(name));
             }
-            Event::TaskListMarker(right) if self.choice.is_some() => self.begin_option(right, line),
+            Event::TaskListMarker(right) if self.choice.is_some() => self.begin_option(right),
             other => self.out.push(other),
         }
     }
@@ -299,7 +299,7 @@ impl<'e> Walk<'_, 'e, '_, '_> {
                 }
             }
             TagEnd::Item if self.choice.as_ref().is_some_and(|choice| choice.depth == 1) => {
-                self.end_option(line)
+                self.end_option(line);
             }
             TagEnd::Paragraph if self.option.is_some() => {}
             other => self.out.push(Event::End(other)),

@@ -85,7 +85,8 @@ enum RawType {
 impl Recording {
     /// Reads a recording from its text; `file` is for messages. The first line that does not fit
     /// is the error.
-    pub fn parse(file: PathBuf, text: &str) -> Result<Self, Malformed> {
+    pub fn parse(file: impl Into<PathBuf>, text: &str) -> Result<Self, Malformed> {
+        let file = file.into();
         let malformed = |line: Option<usize>, message: String| Malformed {
             file: file.clone(),
             line,
@@ -255,7 +256,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        Recording::parse("run.jsonl".into(), text)
+        Recording::parse("run.jsonl", text)
             .err()
             .expect("malformed")
             .to_string()
@@ -297,7 +298,7 @@ mod tests {
             r#"{"ms":1500,"kind":"Pod","type":"ADDED","object":{"metadata":{"name":"new","creationTimestamp":"2026-11-23T00:00:01Z"}}}"#,
         ]
         .join("\n");
-        let recording = Recording::parse("run.jsonl".into(), &text).expect("whole");
+        let recording = Recording::parse("run.jsonl", &text).expect("whole");
         let info = recording.info(1.0, None);
         let want: jiff::Timestamp = "2026-11-22T23:59:59.5Z".parse().unwrap();
         assert_eq!(info.recorded, Some(want.as_millisecond()));

@@ -129,7 +129,6 @@ fn tell_event(before: Option<&Card>, event: &EventCard, cards: &Cards) -> Option
         "ProvisioningFailed" => "event.ProvisioningFailed",
         "FailedCreate" => "event.FailedCreate",
         "FailedBinding" => "event.FailedBinding",
-        "WaitForFirstConsumer" => "event.WaitForFirstConsumer",
         "VolumeFailedDelete" => "event.VolumeFailedDelete",
         _ if event.level == "Warning" => "event.Warning",
         _ => return None,

@@ -141,3 +141,145 @@ fn script_json(value: &impl Serialize) -> String {
         .expect("words are strings")
         .replace('<', "\\u003c")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use scraper::{ElementRef, Html, Selector};
+
+    use super::*;
+    use crate::book::Shelf;
+    use crate::live::story;
+
+    /// The chapter that ships, as a page.
+    fn page() -> String {
+        let book =
+            Book::open(&Shelf::embedded(), story::KEYS).unwrap_or_else(|errors| panic!("{errors}"));
+        let assets = PageAssets {
+            css: "/a/eizoku.css".to_owned(),
+            scripts: vec!["/a/chapter.js".to_owned()],
+        };
+        chapter_html(&book, "ja", &assets).unwrap()
+    }
+
+    fn all<'a>(html: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
+        html.select(&Selector::parse(selector).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_page_holds_what_its_scripts_and_its_readers_look_for() {
+        let html = Html::parse_document(&page());
+        for (selector, least) in [
+            ("html[lang=ja]", 1),
+            ("a.skip[href='#text']", 1),
+            ("main#text > aside#panel[aria-label] noscript", 1),
+            (".controls[hidden] button[data-control=theme]", 1),
+            (".controls[hidden] button[data-control=projector]", 1),
+            (".steps a[href^='#']", 6),
+            ("section.section > h2", 6),
+            (".objectives li[data-objective]", 5),
+            ("figure.figure svg[role=img]", 3),
+            ("figure.manifest a[download]", 4),
+            (".cmd kbd", 10),
+            ("details.answer", 3),
+            (".choice input[type=radio]", 6),
+            ("script[type='application/json']#words", 1),
+            ("script[type=module][src='/a/chapter.js']", 1),
+        ] {
+            assert!(all(&html, selector).len() >= least, "{selector}");
+        }
+        assert_eq!(all(&html, "h1").len(), 1);
+        // The panel comes right after the opening, so that a narrow page shows it there.
+        let order: Vec<_> = all(&html, "main > *")
+            .iter()
+            .map(|e| e.attr("id").or(e.attr("class")).unwrap_or(""))
+            .collect();
+        assert_eq!(order, ["opening", "panel", "chapter"]);
+    }
+
+    #[test]
+    fn the_page_obeys_a_policy_without_inline_anything() {
+        let text = page();
+        let html = Html::parse_document(&text);
+        assert_eq!(
+            all(
+                &html,
+                "style, [style], script:not([src]):not([type='application/json'])"
+            )
+            .len(),
+            0
+        );
+        for element in all(&html, "*") {
+            let handler = element
+                .value()
+                .attrs()
+                .find(|(name, _)| name.starts_with("on"));
+            assert!(handler.is_none(), "{handler:?}");
+        }
+        // Nothing is fetched from elsewhere: only links lead out.
+        for element in all(&html, "[src], link[href]") {
+            let address = element.attr("src").or(element.attr("href")).unwrap();
+            assert!(address.starts_with('/') || address == "data:,", "{address}");
+        }
+    }
+
+    #[test]
+    fn anchors_are_unique_and_every_reference_finds_one() {
+        let html = Html::parse_document(&page());
+        let mut ids = BTreeSet::new();
+        for element in all(&html, "[id]") {
+            let id = element.attr("id").unwrap();
+            assert!(ids.insert(id), "two elements are #{id}");
+        }
+        for (selector, attribute) in [
+            ("a[href^='#']", "href"),
+            ("[aria-describedby]", "aria-describedby"),
+            ("[aria-labelledby]", "aria-labelledby"),
+            ("label[for]", "for"),
+        ] {
+            for element in all(&html, selector) {
+                let id = element.attr(attribute).unwrap().trim_start_matches('#');
+                assert!(ids.contains(id), "{attribute} leads to #{id}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_is_light_on_the_wire() {
+        let mut gz = GzEncoder::new(Vec::new(), Compression::default());
+        gz.write_all(page().as_bytes()).unwrap();
+        let bytes = gz.finish().unwrap().len();
+        // The budget for everything is 80 KB; this leaves room for styles and scripts.
+        assert!(bytes < 45_000, "{bytes} bytes compressed");
+    }
+
+    #[test]
+    fn words_can_not_leave_their_script_element() {
+        let json = script_json(&"</script><!-- <script>");
+        assert!(!json.contains('<'), "{json}");
+        assert_eq!(
+            serde_json::from_str::<String>(&json).unwrap(),
+            "</script><!-- <script>"
+        );
+    }
+
+    #[test]
+    fn an_error_page_says_what_and_where_to_go() {
+        let book = Book::open(&Shelf::embedded(), story::KEYS).unwrap();
+        let (title, text) = ("page.notfound.title", "page.notfound.text");
+        let html = error_html(&book, "xx", 404, title, text, &PageAssets::default());
+        let html = Html::parse_document(&html);
+        assert_eq!(all(&html, ".status")[0].text().collect::<String>(), "404");
+        assert!(
+            !all(&html, "h1")[0]
+                .text()
+                .collect::<String>()
+                .contains("page.")
+        );
+        assert_eq!(all(&html, "main a[href='/ja/']").len(), 1);
+    }
+}

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What the page does beside the live panel: copying, themes, where one is, words that light each other up. Owns
- * nothing that must be remembered but the reader's theme; everything here may be missing and the text still reads.
+ * What the page does beside the live panel: copying, themes, where one is, words that light each other up. Keeps
+ * the reader's theme and answers in this browser; everything here may be missing and the text still reads.
  */
 
 const root = document.documentElement;
@@ -36,42 +36,50 @@ function addCopyButton(command) {
     setTimeout(() => { button.textContent = word("page.copy"); }, 2000);
   });
   button.setAttribute("aria-live", "polite");
+  // Forty buttons say "copy"; this tells which one.
+  button.setAttribute("aria-description", command.querySelector("kbd")?.textContent ?? "");
   command.append(button);
 }
 for (const command of document.querySelectorAll(".cmd")) addCopyButton(/** @type {HTMLElement} */ (command));
 
-/* Themes: as the system says, until the reader says otherwise. */
+/* What is kept in this browser, if the reader lets it keep anything. */
 
-const THEMES = ["auto", "light", "dark"];
-
-/** What the reader chose earlier; storage may be switched off. */
-function storedTheme() {
+/** @param {string} key @returns {string | null} */
+function kept(key) {
   try {
-    return localStorage.getItem("eizoku.theme") ?? "auto";
+    return localStorage.getItem(`eizoku.${key}`);
   } catch {
-    return "auto";
+    return null;
   }
 }
 
-/** @param {string} theme */
-function showTheme(theme) {
-  if (theme === "light" || theme === "dark") root.dataset.theme = theme;
-  else delete root.dataset.theme;
-  const button = document.querySelector('[data-control="theme"]');
-  const label = theme === "auto" ? word("page.theme") : `${word("page.theme")}: ${word(`page.${theme}`)}`;
-  if (button) button.textContent = label;
-}
-
-let theme = storedTheme();
-showTheme(theme);
-document.querySelector('[data-control="theme"]')?.addEventListener("click", () => {
-  theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-  showTheme(theme);
+/** @param {string} key @param {string | null} value null forgets */
+function keep(key, value) {
   try {
-    localStorage.setItem("eizoku.theme", theme);
+    if (value === null) localStorage.removeItem(`eizoku.${key}`);
+    else localStorage.setItem(`eizoku.${key}`, value);
   } catch {
     // Then it holds for this visit.
   }
+}
+
+/* Themes: as the system says, until the reader says otherwise. */
+
+const THEMES = ["auto", "light", "dark"];
+let theme = THEMES.find((name) => name === kept("theme")) ?? "auto";
+const themeButton = document.querySelector('[data-control="theme"]');
+
+function showTheme() {
+  if (theme === "auto") delete root.dataset.theme;
+  else root.dataset.theme = theme;
+  const label = theme === "auto" ? "" : `: ${word(`page.${theme}`)}`;
+  if (themeButton) themeButton.textContent = word("page.theme") + label;
+}
+showTheme();
+themeButton?.addEventListener("click", () => {
+  theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+  showTheme();
+  keep("theme", theme);
 });
 
 /* The projector: one attribute on the root, set here or by anyone else, seen by all. */
@@ -160,9 +168,25 @@ function explain(next) {
   line.closest("pre")?.after(now);
 }
 
-document.addEventListener("pointerover", (event) => light(event.target));
+// Not pointerover: that also fires when the page scrolls under a pointer at rest, as a keyboard makes it do.
+document.addEventListener("pointermove", (event) => light(event.target), { passive: true });
 document.addEventListener("focusin", (event) => light(event.target));
 document.addEventListener("focusout", () => light(null));
+
+/* What the reader answers: words as they are written, options as they are picked. */
+
+/** @type {NodeListOf<HTMLInputElement | HTMLTextAreaElement>} */
+const fields = document.querySelectorAll(".question textarea, .question input");
+for (const field of fields) {
+  const option = field instanceof HTMLInputElement ? field : null;
+  const key = `answer.${field.closest(".question")?.id}${option?.type === "checkbox" ? `.${field.value}` : ""}`;
+  const before = kept(key);
+  if (option) option.checked = before === option.value;
+  else field.value = before ?? "";
+  field.addEventListener("input", () => {
+    keep(key, field.value === "" || option?.checked === false ? null : field.value);
+  });
+}
 
 /* On paper every answer is open; afterwards those that were closed are closed again. */
 

@@ -1,7 +1,7 @@
 //! A Kubernetes API that does what a test tells it: lists and watches of the kinds that eizoku
 //! watches, and every way in which a real one fails. It answers on loopback, in plain HTTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
@@ -28,6 +28,8 @@ pub(crate) struct Api {
 struct Objects {
     version: u64,
     by_resource: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Every event since the start, with its version and resource.
+    log: Vec<(u64, String, Value)>,
     forbidden: Vec<String>,
     unauthorized: bool,
     silent: bool,
@@ -85,6 +87,13 @@ impl Api {
         path.display().to_string()
     }
 
+    /// Waits until every kind is watched, so that what happens next is seen by a watch.
+    pub(crate) async fn watched(&self) {
+        while self.lines.receiver_count() < 9 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
     /// Adds or replaces an object and tells the watches.
     pub(crate) fn put(&self, resource: &str, mut object: Value) {
         let mut state = self.state.lock().unwrap();
@@ -100,22 +109,21 @@ impl Api {
         } else {
             "ADDED"
         };
-        drop(state);
-        self.tell(resource, json!({"type": kind, "object": object}));
+        let event = state.log(resource, kind, &object);
+        self.tell(resource, event);
     }
 
     /// Removes an object and tells the watches.
     pub(crate) fn delete(&self, resource: &str, name: &str) {
-        if let Some(object) = self.vanish(resource, name) {
-            self.tell(resource, json!({"type": "DELETED", "object": object}));
+        let mut state = self.state.lock().unwrap();
+        if let Some(event) = state.remove(resource, name) {
+            self.tell(resource, event);
         }
     }
 
-    /// Removes an object while nobody looks.
-    pub(crate) fn vanish(&self, resource: &str, name: &str) -> Option<Value> {
-        let mut state = self.state.lock().unwrap();
-        state.version += 1;
-        state.by_resource.get_mut(resource)?.remove(name)
+    /// Removes an object while no watch is listening: only one that is begun later hears of it.
+    pub(crate) fn vanish(&self, resource: &str, name: &str) {
+        self.state.lock().unwrap().remove(resource, name);
     }
 
     /// RBAC says no to a resource from now on.
@@ -133,10 +141,11 @@ impl Api {
         self.state.lock().unwrap().silent = silent;
     }
 
-    /// Every watch hears that its resourceVersion is too old.
+    /// Every watch hears that its resourceVersion is too old; what happened until now is forgotten.
     pub(crate) fn expire(&self) {
         let resources: Vec<String> = {
-            let state = self.state.lock().unwrap();
+            let mut state = self.state.lock().unwrap();
+            state.log.clear();
             state.by_resource.keys().cloned().collect()
         };
         for resource in resources {
@@ -157,56 +166,90 @@ impl Api {
 
     async fn answer(&self, resource: String, query: &BTreeMap<String, String>) -> Response {
         self.hold_while_silent().await;
-        let (items, version) = {
-            let state = self.state.lock().unwrap();
-            if state.unauthorized {
-                return status(401, "Unauthorized", "Unauthorized");
-            }
-            if state.forbidden.contains(&resource) {
-                return status(403, "Forbidden", &format!("{resource} is forbidden"));
-            }
-            let items: Vec<Value> = state
+        let state = self.state.lock().unwrap();
+        if state.unauthorized {
+            return status(401, "Unauthorized", "Unauthorized");
+        }
+        if state.forbidden.contains(&resource) {
+            return status(403, "Forbidden", &format!("{resource} is forbidden"));
+        }
+        if query.get("watch").is_none_or(|watch| watch != "true") {
+            let items: Vec<&Value> = state
                 .by_resource
                 .get(&resource)
                 .into_iter()
                 .flat_map(BTreeMap::values)
-                .cloned()
                 .collect();
-            (items, state.version.max(1))
-        };
-        if query.get("watch").is_none_or(|watch| watch != "true") {
             return Json(json!({
                 "kind": "List", "apiVersion": "v1", "items": items,
-                "metadata": {"resourceVersion": version.to_string()},
+                "metadata": {"resourceVersion": state.version.max(1).to_string()},
             }))
             .into_response();
         }
+        let from: u64 = query
+            .get("resourceVersion")
+            .and_then(|version| version.parse().ok())
+            .unwrap_or(state.version);
+        let missed: VecDeque<Value> = state
+            .log
+            .iter()
+            .filter(|(version, of, _)| *version > from && *of == resource)
+            .map(|(_, _, event)| event.clone())
+            .collect();
+        // Under the lock, so that nothing falls between what was missed and what comes.
         let lines = self.lines.subscribe();
-        let stream = futures::stream::unfold(lines, move |mut lines| {
-            let resource = resource.clone();
-            async move {
-                loop {
-                    match lines.recv().await {
-                        Ok(Line::Event(of, event)) if of == resource => {
-                            return Some((Ok::<_, std::io::Error>(format!("{event}\n")), lines));
-                        }
-                        Ok(Line::Event(..)) => {}
-                        Ok(Line::Cut) => {
-                            let error = std::io::Error::other("cut");
-                            return Some((Err(error), lines));
-                        }
-                        Err(_) => return None,
-                    }
-                }
-            }
-        });
-        Body::from_stream(stream).into_response()
+        drop(state);
+        Body::from_stream(follow(resource, missed, lines)).into_response()
     }
 
     async fn hold_while_silent(&self) {
         while self.state.lock().unwrap().silent {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
+    }
+}
+
+/// What a watch missed, then what comes, one JSON object a line.
+fn follow(
+    resource: String,
+    missed: VecDeque<Value>,
+    lines: broadcast::Receiver<Line>,
+) -> impl futures::Stream<Item = std::io::Result<String>> {
+    futures::stream::unfold((missed, lines), move |(mut missed, mut lines)| {
+        let resource = resource.clone();
+        async move {
+            if let Some(event) = missed.pop_front() {
+                return Some((Ok(format!("{event}\n")), (missed, lines)));
+            }
+            loop {
+                match lines.recv().await {
+                    Ok(Line::Event(of, event)) if of == resource => {
+                        return Some((Ok(format!("{event}\n")), (missed, lines)));
+                    }
+                    Ok(Line::Event(..)) => {}
+                    Ok(Line::Cut) => {
+                        return Some((Err(std::io::Error::other("cut")), (missed, lines)));
+                    }
+                    Err(_) => return None,
+                }
+            }
+        }
+    })
+}
+
+impl Objects {
+    fn log(&mut self, resource: &str, kind: &str, object: &Value) -> Value {
+        let event = json!({"type": kind, "object": object});
+        self.log
+            .push((self.version, resource.into(), event.clone()));
+        event
+    }
+
+    fn remove(&mut self, resource: &str, name: &str) -> Option<Value> {
+        let mut object = self.by_resource.get_mut(resource)?.remove(name)?;
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        Some(self.log(resource, "DELETED", &object))
     }
 }
 

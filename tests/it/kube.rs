@@ -65,7 +65,8 @@ fn pod(name: &str, uid: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop", "uid": uid, "creationTimestamp": "2026-11-23T00:00:00Z"}, "spec": {"containers": [{"name": "a", "image": "x"}]}, "status": {"phase": "Pending"}})
 }
 
-#[tokio::test]
+// The API answers while the test waits for the binary: that takes a second thread.
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_cluster_says_arrives() {
     let api = Api::start().await;
     api.put("pods", pod("a-0", "1"));
@@ -85,12 +86,13 @@ async fn what_the_cluster_says_arrives() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_expired_watch_is_begun_anew_and_misses_nothing() {
     let api = Api::start().await;
     api.put("pods", pod("a-0", "1"));
     let mut page = Page::of(&api).await;
     page.link("live").await;
+    api.watched().await;
     api.vanish("pods", "a-0");
     api.expire();
     let frame = page.until("a-0 is gone", |name, _| name == "deleted").await;
@@ -102,12 +104,13 @@ async fn an_expired_watch_is_begun_anew_and_misses_nothing() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cut_connection_misses_nothing() {
     let api = Api::start().await;
     api.put("pods", pod("a-0", "1"));
     let mut page = Page::of(&api).await;
     page.link("live").await;
+    api.watched().await;
     api.vanish("pods", "a-0");
     api.cut();
     page.until("a-0 is gone", |name, data| {
@@ -116,7 +119,7 @@ async fn a_cut_connection_misses_nothing() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_falls_silent_is_shown_as_interrupted_and_comes_back() {
     let api = Api::start().await;
     api.put("pods", pod("a-0", "1"));
@@ -136,7 +139,7 @@ async fn a_cluster_that_falls_silent_is_shown_as_interrupted_and_comes_back() {
     assert_eq!(page.server.get("/readyz").await.status(), 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_rbac_forbids_leaves_the_rest_alive() {
     let api = Api::start().await;
     api.forbid("persistentvolumes");
@@ -146,7 +149,7 @@ async fn a_kind_that_rbac_forbids_leaves_the_rest_alive() {
     assert_eq!(link["kinds"]["Pod"], "synced");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_credentials_are_named() {
     let api = Api::start().await;
     api.reject(true);
@@ -161,7 +164,7 @@ async fn wrong_credentials_are_named() {
     page.link("live").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_context_that_is_not_there_lists_those_that_are_and_heals() {
     let api = Api::start().await;
     let kubeconfig = api.kubeconfig();
@@ -182,7 +185,7 @@ async fn a_context_that_is_not_there_lists_those_that_are_and_heals() {
     page.link("live").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_kubeconfig_says_where_and_shows_nothing_of_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("config");
@@ -199,7 +202,7 @@ async fn an_unreadable_kubeconfig_says_where_and_shows_nothing_of_it() {
     assert!(!link.to_string().contains("c2VjcmV0"), "{link}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn auto_takes_a_cluster_that_answers_and_else_says_why_not() {
     let api = Api::start().await;
     let page = Page::open(&["--kubeconfig", &api.kubeconfig()]).await;
@@ -215,7 +218,7 @@ async fn auto_takes_a_cluster_that_answers_and_else_says_why_not() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_may_be_chosen() {
     let api = Api::start().await;
     let mut page = Page::open(&[

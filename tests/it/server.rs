@@ -56,7 +56,7 @@ impl Server {
             .to_owned();
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(20))
+            .timeout(Duration::from_secs(120))
             .build()
             .expect("a client");
         Self { child, url, client }

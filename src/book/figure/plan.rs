@@ -1,16 +1,8 @@
-//! The plan of a figure: what is in it and where it goes. Everything merman says is turned into these few types
-//! here; what the book can't draw is refused with the line to change.
-
-use std::sync::LazyLock;
-
-use merman::{
-    Engine, MermaidConfig, OperationControl, ParseOptions, RenderError, RenderOutput, RenderTarget,
-    Renderer, SvgRequest,
-};
-use serde::Deserialize;
-use serde_json::Value;
+//! The plan of a figure: what is in it and where it goes, in few types of our own. What the book can't draw is
+//! refused with the line to change.
 
 use super::measure;
+use super::read::{self, Chart, FigureError, Layout, Subgraph, at};
 
 /// A flowchart with places in pixels at 1:1.
 #[derive(Debug)]
@@ -80,88 +72,9 @@ pub(super) struct Rect {
     pub(super) height: f64,
 }
 
-/// What is wrong with a figure's source, and on which of its lines (from 0).
-#[derive(Debug, Eq, PartialEq)]
-pub(in super::super) struct FigureError {
-    pub(in super::super) line: usize,
-    pub(in super::super) message: String,
-}
-
-/// One renderer for all figures: building its engine costs more than a figure does.
-static RENDERER: LazyLock<Renderer> = LazyLock::new(|| {
-    let config = MermaidConfig::from_value(serde_json::json!({
-        "layout": "dagre",
-        "theme": "base",
-        "htmlLabels": false,
-        "flowchart": {
-            "htmlLabels": false,
-            "minNodeWidth": 48,
-            "nodeSpacing": 22,
-            "rankSpacing": 38,
-            "padding": 10,
-            "subGraphTitleMargin": { "top": 4, "bottom": 12 },
-            "wrappingWidth": 400,
-        },
-    }));
-    Renderer::new()
-        .with_engine(Engine::new().with_site_config(config))
-        .with_parse_options(ParseOptions::strict())
-});
-
 /// Reads and places a flowchart.
 pub(super) fn plan(source: &str) -> Result<Plan, FigureError> {
-    let first = source
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty() && !line.starts_with("%%"))
-        .unwrap_or("");
-    if !(first.starts_with("flowchart") || first.starts_with("graph")) {
-        return Err(at(
-            0,
-            format!(
-                "a figure must be a Mermaid flowchart, not `{first}`; begin with `flowchart LR`"
-            ),
-        ));
-    }
-    let request = SvgRequest {
-        environment: measure::environment(),
-        ..SvgRequest::default()
-    };
-    let artifact = RENDERER
-        .prepare_semantic(source, OperationControl::new())
-        .map_err(|error| broken(source, &error))?
-        .ok_or_else(|| {
-            at(
-                0,
-                "no Mermaid diagram found; begin with `flowchart LR`".to_owned(),
-            )
-        })?;
-    let chart = artifact
-        .compatibility_json()
-        .map_err(|error| broken(source, &error))?;
-    let chart = Chart::deserialize(chart.as_value())
-        .map_err(|error| at(0, format!("can't read this flowchart: {error}")))?;
-    let RenderOutput::LayoutJson(Some(layout)) = artifact
-        .render(RenderTarget::LayoutJson(request))
-        .map_err(|error| broken(source, &error))?
-    else {
-        return Err(at(
-            0,
-            "merman gave no layout for this flowchart; write it more simply".to_owned(),
-        ));
-    };
-    let layout = layout
-        .layout()
-        .as_value()
-        .pointer("/layout/FlowchartV2")
-        .ok_or_else(|| {
-            at(
-                0,
-                "merman gave no flowchart layout; write the figure more simply".to_owned(),
-            )
-        })?;
-    let layout = Layout::deserialize(layout)
-        .map_err(|error| at(0, format!("can't read this layout: {error}")))?;
+    let (chart, layout) = read::read(source)?;
     build(source, chart, &layout)
 }
 
@@ -354,91 +267,6 @@ fn line_naming(source: &str, id: &str) -> usize {
         .unwrap_or(0)
 }
 
-/// merman's words for what is wrong, on the line where it stopped reading.
-fn broken(source: &str, error: &RenderError) -> FigureError {
-    let RenderError::Parse(diagnostic) = error else {
-        return at(0, format!("this Mermaid can't be drawn: {error}"));
-    };
-    let start = diagnostic
-        .terminal_diagnostic_details()
-        .span
-        .map_or(0, |span| span.start.min(source.len()));
-    // A span may begin with the line break before the culprit.
-    let start = start
-        + source.as_bytes()[start..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_whitespace())
-            .count();
-    let start = if start >= source.len() {
-        source.trim_end().len()
-    } else {
-        start
-    };
-    let line = source.as_bytes()[..start]
-        .iter()
-        .filter(|&&byte| byte == b'\n')
-        .count();
-    at(
-        line,
-        format!(
-            "Mermaid: {}",
-            diagnostic.terminal_safe_message().replace('\n', " ")
-        ),
-    )
-}
-
-fn at(line: usize, message: String) -> FigureError {
-    FigureError { line, message }
-}
-
-/// The part of merman's model of a flowchart that the book draws.
-#[derive(Deserialize)]
-struct Chart {
-    #[serde(rename = "accTitle")]
-    title: Option<String>,
-    #[serde(rename = "accDescr")]
-    description: Option<String>,
-    nodes: Vec<Vertex>,
-    edges: Vec<Link>,
-    #[serde(default)]
-    subgraphs: Vec<Subgraph>,
-}
-
-#[derive(Deserialize)]
-struct Vertex {
-    id: String,
-    label: Option<String>,
-    shape: Option<String>,
-    #[serde(default)]
-    styles: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct Link {
-    id: String,
-    from: String,
-    to: String,
-    label: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    stroke: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Subgraph {
-    id: String,
-    title: Option<String>,
-    #[serde(default)]
-    nodes: Vec<String>,
-}
-
-/// The part of merman's layout that the book draws.
-#[derive(Deserialize)]
-struct Layout {
-    nodes: Vec<Place>,
-    edges: Vec<Route>,
-}
-
 impl Layout {
     fn place(&self, id: &str) -> Option<Rect> {
         let place = self.nodes.iter().find(|place| place.id == id)?;
@@ -449,26 +277,4 @@ impl Layout {
             height: place.height,
         })
     }
-}
-
-#[derive(Deserialize)]
-struct Place {
-    id: String,
-    x: f64,
-    y: f64,
-    width: f64,
-    height: f64,
-}
-
-#[derive(Deserialize)]
-struct Route {
-    id: String,
-    points: Vec<Spot>,
-    label: Option<Spot>,
-}
-
-#[derive(Deserialize)]
-struct Spot {
-    x: f64,
-    y: f64,
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use pulldown_cmark::{CodeBlockKind, Event, TagEnd};
 
-use super::super::figure::{self, Figure};
+use super::super::figure;
 use super::super::highlight;
 use super::super::html::escape;
 use super::super::quiz::Question;
@@ -66,7 +66,7 @@ impl Walk<'_, '_, '_, '_> {
                     escape(&figure.title)
                 );
                 self.html(html);
-                self.done.figures.push(Figure { ..figure });
+                self.done.figures.push(figure);
             }
         }
     }
@@ -321,7 +321,7 @@ impl Walk<'_, '_, '_, '_> {
             .count()
     }
 
-    pub(super) fn begin_option(&mut self, right: bool, _line: usize) {
+    pub(super) fn begin_option(&mut self, right: bool) {
         let Some(choice) = self.choice.as_mut() else {
             return;
         };

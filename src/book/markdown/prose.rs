@@ -58,8 +58,9 @@ fn stands_alone(text: &str, at: usize, word: &str) -> bool {
     let last_joins = word.ends_with(joins);
     let before = text[..at].chars().next_back();
     let after = text[at + word.len()..].chars().next();
-    !(first_joins && before.is_some_and(|c| joins(c) || c == '.'))
-        && !(last_joins && after.is_some_and(joins))
+    let touched_before = first_joins && before.is_some_and(|c| joins(c) || c == '.');
+    let touched_after = last_joins && after.is_some_and(joins);
+    !touched_before && !touched_after
 }
 
 #[cfg(test)]

@@ -85,7 +85,6 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("event.ProvisioningFailed", EVENT),
     ("event.FailedCreate", EVENT),
     ("event.FailedBinding", EVENT),
-    ("event.WaitForFirstConsumer", EVENT),
     ("event.VolumeFailedDelete", EVENT),
     ("event.Warning", EVENT),
     ("link.lost", &[]),

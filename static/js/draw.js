@@ -1,0 +1,837 @@
+// @ts-check
+/**
+ * Owns every SVG element of the panel: joins the items of a scene to elements by id, moves them there, and
+ * paints the pictures of the states. The only module that touches SVG; never decides what is shown or where.
+ *
+ * Nothing runs while nothing moves: one requestAnimationFrame loop lives as long as there are tweens and ends
+ * with the last of them.
+ */
+
+/** @typedef {import('./layout.js').Scene} Scene */
+/** @typedef {import('./layout.js').Item} Item */
+/** @typedef {import('./layout.js').Line} Line */
+
+const SVG = 'http://www.w3.org/2000/svg';
+/** More things than this in motion cannot be followed; the rest jump. */
+const MOVING_MAX = 10;
+/** When so many things have to make room, they jump together instead of tearing apart. */
+const SHIFTS_MAX = 14;
+const STAGGER_MS = 60;
+
+/**
+ * @param {string} tag
+ * @param {Record<string, string | number | undefined>} [attributes]
+ * @param {(Element | null)[]} [children]
+ * @returns {SVGElement}
+ */
+function el(tag, attributes = {}, children = []) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) made.setAttribute(name, String(value));
+  for (const child of children) if (child) made.append(child);
+  return made;
+}
+
+const round = (/** @type {number} */ n) => Math.round(n * 10) / 10;
+
+/** @param {Line} line */
+function text(line) {
+  const made = el('text', { x: round(line.x), y: round(line.y), 'font-size': round(line.size), 'text-anchor': line.at, class: line.look, textLength: line.fit ? round(line.fit) : undefined, lengthAdjust: line.fit ? 'spacingAndGlyphs' : undefined });
+  made.textContent = line.t;
+  return made;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The pattern of a body
+
+/** Hues that no health colour has, far enough apart to be told from the back row. */
+const HUES = [192, 224, 256, 288, 318, 346];
+
+/**
+ * The pattern of a uid: five rows of five cells, the right half mirroring the left, and a hue. Equal uids
+ * give equal patterns; two uids of the same seat are clearly different.
+ * @param {string} uid
+ * @returns {{cells: boolean[][], hue: number}}
+ */
+export function pattern(uid) {
+  let a = 0x811c9dc5;
+  let b = 0x01000193;
+  for (let i = 0; i < uid.length; i += 1) {
+    a = Math.imul(a ^ uid.charCodeAt(i), 0x01000193) >>> 0;
+    b = Math.imul(b + uid.charCodeAt(i), 0x85ebca6b) >>> 0;
+    b ^= b >>> 13;
+  }
+  const bits = (a ^ (a >>> 15)) >>> 0;
+  const cells = Array.from({ length: 5 }, (_, row) => {
+    const half = [0, 1, 2].map((col) => ((bits >>> (row * 3 + col)) & 1) === 1);
+    return [half[0], half[1], half[2], half[1], half[0]];
+  });
+  // A face of almost nothing or almost everything says nothing: turn its cross on or its corners off.
+  const on = cells.flat().filter(Boolean).length;
+  if (on < 8) for (const i of [0, 1, 2, 3, 4]) { cells[2][i] = true; cells[i][2] = true; }
+  if (on > 19) for (const i of [0, 4]) for (const j of [0, 1, 3, 4]) cells[i][j] = false;
+  return { cells, hue: HUES[(b >>> 8) % HUES.length] };
+}
+
+/** @param {string} uid @param {number} cx @param {number} cy @param {number} r */
+function face(uid, cx, cy, r) {
+  const { cells, hue } = pattern(uid);
+  const cell = (r * 1.34) / 5;
+  const left = cx - cell * 2.5;
+  const top = cy - cell * 2.5;
+  let d = '';
+  cells.forEach((row, y) => {
+    for (let x = 0; x < 5; x += 1) {
+      if (!row[x]) continue;
+      let run = 1;
+      while (row[x + run]) run += 1;
+      d += `M${round(left + x * cell)} ${round(top + y * cell)}h${round(run * cell)}v${round(cell + 0.4)}h${round(-run * cell)}z`;
+      x += run;
+    }
+  });
+  const made = el('g', { class: 'face' }, [el('circle', { cx, cy, r, class: 'face-ground' }), el('path', { d, class: 'face-cells' })]);
+  made.style.setProperty('--hue', String(hue));
+  return made;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Marks: a state by its shape
+
+/** @param {string} mark @param {string} tone @param {number} x @param {number} y @param {number} r */
+function markOf(mark, tone, x, y, r) {
+  const g = el('g', { class: `mark tone-${tone}`, transform: `translate(${round(x)} ${round(y)}) scale(${round(r * 10) / 100})` });
+  const add = (/** @type {string} */ tag, /** @type {any} */ attributes) => g.append(el(tag, attributes));
+  switch (mark) {
+    case 'check':
+      add('circle', { r: 10, class: 'mark-fill' });
+      add('path', { d: 'M-4.6 0.4 L-1.2 3.8 L5 -3.4', class: 'mark-cut' });
+      break;
+    case 'cross':
+      add('path', { d: 'M-4.2 -10 H4.2 L10 -4.2 V4.2 L4.2 10 H-4.2 L-10 4.2 V-4.2 Z', class: 'mark-fill' });
+      add('path', { d: 'M-3.8 -3.8 L3.8 3.8 M3.8 -3.8 L-3.8 3.8', class: 'mark-cut' });
+      break;
+    case 'stop':
+      add('rect', { x: -8.4, y: -8.4, width: 16.8, height: 16.8, rx: 3.4, class: 'mark-fill' });
+      add('rect', { x: -3.4, y: -3.4, width: 6.8, height: 6.8, class: 'mark-hole' });
+      break;
+    case 'hourglass':
+      add('circle', { r: 10, class: 'mark-ground' });
+      add('path', { d: 'M-4.2 -6 H4.2 L-4.2 6 H4.2 Z', class: 'mark-solid' });
+      break;
+    case 'clock':
+      add('circle', { r: 9, class: 'mark-ground' });
+      add('path', { d: 'M0 -5 V0.4 L3.6 2.6', class: 'mark-line' });
+      break;
+    case 'lock':
+      add('path', { d: 'M-4.4 -1 V-4.6 A4.4 4.6 0 0 1 4.4 -4.6 V-1', class: 'mark-line' });
+      add('rect', { x: -7, y: -1.4, width: 14, height: 10.4, rx: 2, class: 'mark-fill' });
+      add('path', { d: 'M0 2.4 V5.6', class: 'mark-cut' });
+      break;
+    default:
+      add('circle', { r: 9, class: 'mark-ground' });
+      for (const cx of [-4, 0, 4]) add('circle', { cx, r: 1.5, class: 'mark-solid' });
+  }
+  return g;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// One painter per type of item; each fills an empty <g> whose origin is the item's corner
+
+/** @param {number} w @param {number} y @param {number} foot @param {number} inset */
+function shoulders(w, y, foot, inset) {
+  const r = Math.min((w - 2 * inset) * 0.26, (foot - y) * 0.8);
+  return `M${inset} ${foot} V${round(y + r)} Q${inset} ${round(y)} ${round(inset + r)} ${round(y)} H${round(w - inset - r)} Q${round(w - inset)} ${round(y)} ${round(w - inset)} ${round(y + r)} V${foot} Z`;
+}
+
+/** @type {Record<string, (g: SVGElement, i: Item) => void>} */
+const PAINT = {
+  ground(g, i) {
+    g.append(el('rect', { x: 0, y: 0, width: i.w, height: i.h, class: 'ground-earth' }), el('path', { d: `M0 0 H${i.w}`, class: 'ground-top' }));
+  },
+  group(g, i) {
+    g.append(el('rect', { width: i.w, height: i.h, rx: 14, class: 'group-box' }));
+  },
+  seat(g, i) {
+    const { s, w, h } = i;
+    g.append(el('rect', { width: w, height: h, rx: 0.9 * s, class: `seat-box${i.taken ? '' : ' is-empty'}` }));
+    if (i.plate) {
+      g.append(
+        el('path', { d: `M0 ${h - i.plate} H${w} V${h - 0.9 * s} A${0.9 * s} ${0.9 * s} 0 0 1 ${w - 0.9 * s} ${h} H${0.9 * s} A${0.9 * s} ${0.9 * s} 0 0 1 0 ${h - 0.9 * s} Z`, class: 'seat-plate' }),
+        el('path', { d: `M0 ${h - i.plate} H${w}`, class: 'seat-desk' }),
+      );
+    }
+  },
+  vacant(g, i) {
+    g.append(
+      el('path', { d: shoulders(i.w, i.headY + i.r * 0.35, i.foot - 1, 0.9 * i.s), class: 'seat-shade' }),
+      el('circle', { cx: i.w / 2, cy: i.headY, r: i.r, class: 'seat-shade' }),
+    );
+  },
+  body(g, i) {
+    const { s, w, r, headY } = i;
+    const mid = w / 2;
+    g.append(el('path', { d: shoulders(w, headY + r * 0.35, i.foot + (i.tagH ? 2 : 0), i.inset), class: 'body-shape' }));
+    if (i.tagH) g.append(el('rect', { x: 0.3 * s, y: i.foot, width: w - 0.6 * s, height: i.tagH, rx: 0.5 * s, class: 'body-tag' }));
+    g.append(el('circle', { cx: mid, cy: headY, r: r + 0.42 * s, class: 'head-gap' }), face(i.uid, mid, headY, r));
+    const ringR = r + 0.22 * s;
+    g.append(
+      el('circle', { cx: mid, cy: headY, r: ringR, class: `ring-base ring-${i.phase}${i.ready ? ' is-ready' : ''}` }),
+      el('path', { d: `M${round(mid)} ${round(headY - ringR)} a${round(ringR)} ${round(ringR)} 0 0 1 0 ${round(2 * ringR)} a${round(ringR)} ${round(ringR)} 0 0 1 0 ${round(-2 * ringR)}`, pathLength: 100, class: `ring tone-${i.tone}`, 'data-part': 'ring' }),
+    );
+    const mx = mid + r * 0.78 + 0.1 * s;
+    const my = headY - r * 0.78;
+    if (i.deadline) {
+      g.append(el('g', { 'data-part': 'grace', class: 'grace', transform: `translate(${round(mx + 0.35 * s)} ${round(my)})` }, [
+        el('circle', { r: 1.25 * s, class: 'grace-ground' }),
+        text({ t: '', x: 0, y: 0.4 * s, size: s * 1.1, look: 'mono strong', at: 'middle' }),
+      ]));
+    } else {
+      g.append(el('circle', { cx: mx, cy: my, r: 0.98 * s, class: 'head-gap' }), markOf(i.mark, i.tone, mx, my, 0.78 * s));
+    }
+    const bw = 3.9 * s;
+    const by = headY + r - 0.6 * s;
+    g.append(
+      el('rect', { x: round(mid - bw / 2), y: round(by), width: round(bw), height: round(s * 1.45), rx: round(s * 0.72), class: 'uid-badge' }),
+      text({ t: i.short, x: mid, y: by + s * 1.08, size: s, look: 'mono uid', at: 'middle' }),
+    );
+    for (const box of i.scratch) {
+      g.append(
+        el('rect', { x: 1.3 * s, y: i.scratchY, width: w - 2.6 * s, height: i.lh + 0.25 * s, rx: 0.25 * s, class: 'scratch' }),
+        text({ t: box.text, x: mid, y: i.scratchY + i.lh * 0.84, size: s, look: 'mono quiet', at: 'middle' }),
+      );
+    }
+  },
+  mini(g, i) {
+    const c = i.w / 2;
+    if (!i.uid) {
+      g.append(el('circle', { cx: c, cy: c, r: i.r, class: 'seat-shade' }));
+      return;
+    }
+    g.append(face(i.uid, c, c, i.r), el('circle', { cx: c, cy: c, r: i.r + 0.14 * i.s, class: `ring-mini tone-${i.tone}` }));
+    if (i.mark !== 'check') g.append(markOf(i.mark, i.tone, c + i.r * 0.75, c - i.r * 0.75, 0.5 * i.s));
+  },
+  controller(g, i) {
+    const { s, w, h } = i;
+    if (i.plain) return;
+    const kind = i.kind === 'StatefulSet' ? 'sts' : i.kind === 'Deployment' ? 'deploy' : 'other';
+    if (kind === 'sts') g.append(el('rect', { x: 0.28 * s, y: -0.28 * s, width: w, height: h, rx: 0.5 * s, class: `owner owner-${kind} owner-shade` }));
+    g.append(el('rect', { width: w, height: h, rx: kind === 'deploy' ? 1.1 * s : 0.5 * s, class: `owner owner-${kind}${i.gone ? ' is-gone' : ''}` }));
+    i.pips.forEach((/** @type {string} */ pip, /** @type {number} */ n) => {
+      g.append(el('circle', { cx: round(i.pipsX - (i.pips.length - 1 - n) * 0.95 * s), cy: round(i.pipsY), r: round(0.34 * s), class: `pip pip-${pip}` }));
+    });
+    for (const set of i.sets) {
+      g.append(
+        el('rect', { x: set.x, y: set.y, width: set.w, height: set.h, rx: set.h / 2, class: 'owner-set' }),
+        text({ t: set.text, x: set.x + 0.7 * s, y: set.y + set.h * 0.71, size: s, look: 'mono quiet', at: 'start' }),
+        text({ t: set.count, x: set.x + set.w - 0.7 * s, y: set.y + set.h * 0.71, size: s, look: 'mono strong', at: 'end' }),
+      );
+    }
+  },
+  claim(g, i) {
+    const { s, w, h } = i;
+    const n = 0.55 * s;
+    const m = h / 2;
+    const k = 0.5 * s;
+    g.append(
+      el('path', { class: 'claim-shape', d: `M${k} 0 H${w - k} Q${w} 0 ${w} ${k} V${m - n} A${n} ${n} 0 0 0 ${w} ${m + n} V${h - k} Q${w} ${h} ${w - k} ${h} H${k} Q0 ${h} 0 ${h - k} V${m + n} A${n} ${n} 0 0 0 0 ${m - n} V${k} Q0 0 ${k} 0 Z` }),
+      el('rect', { x: w / 2 - 1.05 * s, y: -0.42 * s, width: 2.1 * s, height: 0.84 * s, rx: 0.26 * s, class: 'socket' }),
+      el('path', { d: `M${w / 2 - 0.42 * s} ${-0.14 * s} v${0.3 * s} M${w / 2 + 0.42 * s} ${-0.14 * s} v${0.3 * s}`, class: 'socket-holes' }),
+      markOf(i.mark, i.tone, i.glyph.x, i.glyph.y, 0.56 * s),
+    );
+  },
+  relic(g, i) {
+    g.append(el('rect', { width: i.w, height: i.h, rx: 0.5 * i.s, class: 'relic' }));
+  },
+  volume(g, i) {
+    const { s, w, h } = i;
+    const ry = 0.55 * s;
+    g.append(
+      el('path', { d: `M0 ${ry} V${h - ry} A${w / 2} ${ry} 0 0 0 ${w} ${h - ry} V${ry}`, class: `disk${i.hidden ? ' is-hidden' : ''} disk-${i.tone}` }),
+      el('ellipse', { cx: w / 2, cy: ry, rx: w / 2, ry, class: `disk disk-lid${i.hidden ? ' is-hidden' : ''}` }),
+    );
+    if (i.hidden) return;
+    if (i.glyph) g.append(markOf(i.mark, i.tone, i.glyph.x, i.glyph.y, 0.56 * s));
+    const t = i.table;
+    if (t) {
+      g.append(el('rect', { x: round(t.x), y: round(t.y), width: round(t.w), height: round(t.h), rx: 0.3 * s, class: 'rows-box' }));
+      for (let n = t.header ? 1 : 2; n <= t.rows + (t.header ? 0 : 1) && n * t.lh < t.h - 4; n += 1) {
+        if (t.header || n > 1) g.append(el('path', { d: `M${round(t.x)} ${round(t.y + 0.1 * s + (t.header ? n : n - 1) * t.lh)} h${round(t.w)}`, class: 'rows-line' }));
+      }
+      for (const line of t.lines) g.append(text(line));
+    }
+    if (i.badge) {
+      const bs = i.badgeSize;
+      const bh = bs * 1.7;
+      g.append(el('g', { class: 'badge tone-ok', transform: `translate(${round(w / 2 - i.badgeW / 2)} ${round(h - bh * 0.3)})` }, [
+        el('rect', { width: round(i.badgeW), height: round(bh), rx: round(bh / 2), class: 'badge-box' }),
+        markOf('check', 'ok', bs * 1.05, bh / 2, bs * 0.52),
+        text({ t: i.badge, x: bs * 1.9, y: bh * 0.69, size: bs, look: 'strong badge-text', at: 'start' }),
+      ]));
+    }
+  },
+  class(g, i) {
+    const { s, w, h } = i;
+    const c = i.flat ? h / 2 : 0.9 * s;
+    g.append(el('path', { d: `M${c} 0 H${w - c} L${w} ${c} V${h - c} L${w - c} ${h} H${c} L0 ${h - c} V${c} Z`, class: 'class-shape' }));
+    if (i.flat) g.append(el('path', { d: cog(1.4 * s, h / 2, 0.62 * s), class: 'class-cog' }));
+    else g.append(el('path', { d: cog(w - 1.5 * s, 1.2 * s, 0.66 * s), class: 'class-cog' }));
+  },
+  more(g, i) {
+    g.append(el('rect', { x: 3, y: 3, width: i.w - 6, height: i.h - 6, rx: i.h * 0.3, class: 'more-box' }));
+  },
+  pile(g, i) {
+    for (const n of [2, 1, 0]) g.append(el('rect', { x: n * 5, y: -n * 5, width: i.w, height: i.h, rx: i.kind === 'PV' ? i.h * 0.3 : 6, class: `pile pile-${i.kind.toLowerCase()}` }));
+  },
+  reins(g, i) {
+    const ys = i.tops[0]?.y ?? 0;
+    const bar = (ys - i.y) * 0.45;
+    for (const top of i.tops) {
+      const dx = top.x - i.x;
+      const r = Math.min(i.r, Math.abs(dx) / 2, bar);
+      const sign = Math.sign(dx);
+      const d = Math.abs(dx) < 1 ? `M0 0 V${round(top.y - i.y)}` : `M0 0 V${round(bar - r)} Q0 ${round(bar)} ${round(r * sign)} ${round(bar)} H${round(dx - r * sign)} Q${round(dx)} ${round(bar)} ${round(dx)} ${round(bar + r)} V${round(top.y - i.y)}`;
+      g.append(el('path', { d, class: 'rein' }));
+    }
+  },
+  maker(g, i) {
+    for (const end of i.ends) {
+      const d = i.below
+        ? `M${round(Math.min(i.right, Math.max(i.left, end.x)) - i.x)} 0 V${round(i.rail - i.y)} H${round(end.x - i.x)} V${round(end.y - i.y)}`
+        : `M0 0 H${round(-0.7 * i.s)} V${round(i.rail - i.y)} H${round(end.x - i.x)} V${round(end.y - i.y)}`;
+      g.append(el('path', { d, class: 'maker' }));
+    }
+  },
+  binding(g, i) {
+    const { s, h } = i;
+    const a = 0.42 * s;
+    const arrow = (/** @type {number} */ x, /** @type {number} */ y1, /** @type {number} */ y2, /** @type {string} */ look) => {
+      const up = Math.sign(y2 - y1);
+      return el('path', { d: `M${x} ${round(y1)} V${round(y2)} M${x - a} ${round(y2 - up * a * 1.3)} L${x} ${round(y2)} L${x + a} ${round(y2 - up * a * 1.3)}`, class: `bind ${look}` });
+    };
+    const both = i.down && i.up ? 'is-bound' : 'is-half';
+    if (i.down) g.append(arrow(-0.5 * s, 0.35 * s, h - 0.2 * s, both));
+    if (i.up) g.append(arrow(0.5 * s, h - 0.2 * s, 0.3 * s, both));
+    if (i.stub) g.append(arrow(0.5 * s, h - 0.2 * s, 0.3 * s, 'is-stub'));
+  },
+  cable(g, i) {
+    g.append(
+      el('path', { class: 'cable-guide', 'data-part': 'guide' }),
+      el('path', { class: 'cable-skin', 'data-part': 'skin' }),
+      el('path', { class: 'cable', 'data-part': 'wire' }),
+      el('g', { class: 'plug', 'data-part': 'plug' }, [
+        el('path', { d: `M${-0.42 * i.s} 0 v${0.5 * i.s} M${0.42 * i.s} 0 v${0.5 * i.s}`, class: 'plug-pins' }),
+        el('path', { d: `M${-0.95 * i.s} 0 V${-0.55 * i.s} Q${-0.95 * i.s} ${-1.05 * i.s} 0 ${-1.2 * i.s} Q${0.95 * i.s} ${-1.05 * i.s} ${0.95 * i.s} ${-0.55 * i.s} V0 Z`, class: 'plug-head' }),
+      ]),
+    );
+    if (i.mount) {
+      const w = i.mount.length * i.mono * i.s + 0.9 * i.s;
+      g.append(el('g', { class: 'mount', 'data-part': 'mount' }, [
+        el('rect', { x: round(-w / 2), y: round(-0.85 * i.s), width: round(w), height: round(1.6 * i.s), rx: round(0.4 * i.s), class: 'mount-box' }),
+        text({ t: i.mount, x: 0, y: 0.33 * i.s, size: i.s, look: 'mono', at: 'middle' }),
+      ]));
+    }
+  },
+};
+
+/** @param {number} x @param {number} y @param {number} r */
+function cog(x, y, r) {
+  let d = '';
+  for (let i = 0; i < 16; i += 1) {
+    const a = (i / 16) * Math.PI * 2;
+    const q = i % 4 < 2 ? r : r * 0.74;
+    d += `${i ? 'L' : 'M'}${round(x + Math.cos(a) * q)} ${round(y + Math.sin(a) * q)}`;
+  }
+  return `${d}Z M${round(x + r * 0.34)} ${y} a${round(r * 0.34)} ${round(r * 0.34)} 0 1 0 ${round(-r * 0.68)} 0 a${round(r * 0.34)} ${round(r * 0.34)} 0 1 0 ${round(r * 0.68)} 0`;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Sprites and tweens
+
+/**
+ * @typedef {{x: number, y: number, o: number, k: number, ring: number, ext: number, x2: number, y2: number}} Pose
+ *   Corner, opacity, scale, share of the status ring, share of the cable, and the cable's far end.
+ * @typedef {{el: SVGElement, item: Item, pose: Pose, leaving: boolean, painted: string, after?: () => void}} Sprite
+ * @typedef {{sprite: Sprite, to: Partial<Pose>, from: Partial<Pose>, start: number, ms: number, ease: (t: number) => number, done?: () => void}} Tween
+ */
+
+const easeOut = (/** @type {number} */ t) => 1 - (1 - t) ** 3;
+const easeInOut = (/** @type {number} */ t) => (t < 0.5 ? 4 * t ** 3 : 1 - (-2 * t + 2) ** 3 / 2);
+const easeFade = (/** @type {number} */ t) => t * (2 - t);
+const settle = (/** @type {number} */ t) => 1 + 1.9 * (t - 1) ** 3 + 0.9 * (t - 1) ** 2;
+
+const REACH = /** @type {Record<string, number>} */ ({ names: 0.3, reaching: 0.8, plugged: 1, pulled: 0.22 });
+
+/** The share of the ring that is drawn, apart from a countdown. @param {Item} item */
+function ringOf(item) {
+  if (item.type !== 'body') return 0;
+  if (item.phase === 'over' || item.phase === 'afloat') return 0;
+  if (item.phase === 'leaving') return 1;
+  return item.ready ? 1 : 0.68;
+}
+
+/** What makes an item's paint different; where it is does not. @param {Item} item */
+function paintOf(item) {
+  const { x, y, x2, y2, label, seatY, ...rest } = item;
+  if (item.type === 'cable') return JSON.stringify([item.s, item.mount]);
+  if (item.type === 'reins' || item.type === 'maker') return JSON.stringify([x, y, rest]);
+  return JSON.stringify(rest);
+}
+
+/**
+ * A stage in the given element, empty at first.
+ * @param {HTMLElement} host
+ */
+export function openStage(host) {
+  const svg = /** @type {SVGSVGElement} */ (el('svg', { class: 'stage', role: 'group' }));
+  const layers = {
+    under: el('g'), back: el('g'), wires: el('g'), things: el('g'), bodies: el('g'), over: el('g', { 'aria-hidden': 'true' }),
+  };
+  svg.append(...Object.values(layers));
+  host.append(svg);
+
+  /** @type {Map<string, Sprite>} */
+  const sprites = new Map();
+  /** @type {Set<Sprite>} */
+  const leaving = new Set();
+  /** @type {Map<Sprite, Tween>} */
+  const tweens = new Map();
+  /** @type {Set<Sprite>} */
+  const dirty = new Set();
+  let raf = 0;
+  /** @type {Scene | null} */
+  let scene = null;
+  /** @type {string} */
+  let spotlit = '';
+
+  const LAYER = /** @type {Record<string, SVGElement>} */ ({
+    ground: layers.under, group: layers.under, seat: layers.back, vacant: layers.back, reins: layers.wires, binding: layers.wires, maker: layers.wires,
+    cable: layers.over, body: layers.bodies, mini: layers.bodies,
+  });
+
+  /** @param {Item} item @returns {Pose} */
+  const poseOf = (item) => ({ x: item.x, y: item.y, o: 1, k: 1, ring: ringOf(item), ext: REACH[item.grip] ?? 1, x2: item.x2 ?? 0, y2: item.y2 ?? 0 });
+
+  /** @param {Sprite} sprite */
+  function paint(sprite) {
+    const { item, el: g } = sprite;
+    const painted = paintOf(item);
+    if (sprite.painted !== painted) {
+      sprite.painted = painted;
+      g.replaceChildren();
+      PAINT[item.type]?.(g, item);
+      for (const line of item.lines ?? []) g.append(text(line));
+      if (item.title) {
+        const title = el('title');
+        title.textContent = item.title;
+        g.prepend(title);
+      }
+    }
+    g.setAttribute('class', `item item-${item.type}${item.phase ? ` phase-${item.phase}` : ''}${item.tone ? ` on-${item.tone}` : ''}${item.id === spotlit ? ' is-spot' : ''}`);
+    if (item.term) g.dataset.term = item.term;
+    for (const [name, value] of Object.entries(item.hooks ?? {})) g.dataset[name] = String(value);
+    if (item.label) {
+      g.setAttribute('role', 'img');
+      g.setAttribute('aria-label', item.label);
+    } else {
+      g.setAttribute('aria-hidden', 'true');
+    }
+    dirty.add(sprite);
+  }
+
+  /** @param {Sprite} sprite */
+  function pose(sprite) {
+    const { item, el: g, pose: p } = sprite;
+    if (item.type === 'cable') {
+      poseCable(sprite);
+      return;
+    }
+    if (item.type === 'reins' || item.type === 'maker' || p.k === 1) g.setAttribute('transform', `translate(${round(p.x)} ${round(p.y)})`);
+    else g.setAttribute('transform', `translate(${round(p.x + item.w / 2)} ${round(p.y + item.h / 2)}) scale(${Math.round(p.k * 1000) / 1000}) translate(${round(-item.w / 2)} ${round(-item.h / 2)})`);
+    if (p.o >= 1) g.removeAttribute('opacity');
+    else g.setAttribute('opacity', String(Math.max(0, Math.round(p.o * 100) / 100)));
+    if (item.type === 'body') {
+      const ring = g.querySelector('[data-part=ring]');
+      ring?.setAttribute('stroke-dasharray', `${round(p.ring * 100)} 200`);
+    }
+  }
+
+  /** The part of a cubic curve from its start to t. @param {number[]} c x0 y0 x1 y1 x2 y2 x3 y3 @param {number} t */
+  function cut(c, t) {
+    const mix = (/** @type {number} */ a, /** @type {number} */ b) => a + (b - a) * t;
+    const [x0, y0, x1, y1, x2, y2, x3, y3] = c;
+    const ax = mix(x0, x1), ay = mix(y0, y1), bx = mix(x1, x2), by = mix(y1, y2), cx = mix(x2, x3), cy = mix(y2, y3);
+    const dx = mix(ax, bx), dy = mix(ay, by), ex = mix(bx, cx), ey = mix(by, cy);
+    return { d: `M${round(x0)} ${round(y0)} C${round(ax)} ${round(ay)} ${round(dx)} ${round(dy)} ${round(mix(dx, ex))} ${round(mix(dy, ey))}`, x: mix(dx, ex), y: mix(dy, ey) };
+  }
+
+  /** @param {Sprite} sprite */
+  function poseCable(sprite) {
+    const { item, el: g, pose: p } = sprite;
+    const s = item.s;
+    const body = sprites.get(item.body) ?? [...leaving].find((other) => other.item.id === item.body);
+    const ox = p.x + (body ? body.pose.x - body.item.x : 0);
+    const oy = p.y + (body ? body.pose.y - (body.item.seatY ?? body.item.y) : 0) - 0.2 * s;
+    const end = p.y2 - 0.42 * s;
+    const dy = end - oy;
+    const slack = Math.abs(ox - p.x2) < s ? 0.55 * s : 0;
+    const curve = [ox, oy, ox + slack, oy + dy * 0.5, p.x2 - slack, end - dy * 0.5, p.x2, end];
+    const tip = cut(curve, p.ext);
+    const part = (/** @type {string} */ name) => g.querySelector(`[data-part=${name}]`);
+    part('skin')?.setAttribute('d', tip.d);
+    part('wire')?.setAttribute('d', tip.d);
+    const guide = part('guide');
+    if (item.grip === 'names' || item.grip === 'reaching') guide?.setAttribute('d', `M${round(tip.x)} ${round(tip.y)} L${round(p.x2)} ${round(end)}`);
+    else guide?.setAttribute('d', '');
+    part('plug')?.setAttribute('transform', `translate(${round(tip.x)} ${round(tip.y)})`);
+    const mount = part('mount');
+    if (mount) {
+      const half = cut(curve, item.labelAt);
+      mount.setAttribute('transform', `translate(${round(half.x)} ${round(half.y)})`);
+      const seen = item.grip === 'pulled' ? 0 : Math.max(0, Math.min(1, (p.ext - 0.35) / 0.3));
+      mount.setAttribute('opacity', String(round(seen)));
+    }
+    g.setAttribute('opacity', String(Math.round(p.o * 100) / 100));
+  }
+
+  /** @param {number} now */
+  function frame(now) {
+    raf = 0;
+    for (const [sprite, tween] of [...tweens]) {
+      const t = Math.min(1, (now - tween.start) / tween.ms);
+      if (t < 0) continue;
+      const e = tween.ease(t);
+      for (const key of /** @type {(keyof Pose)[]} */ (Object.keys(tween.to))) {
+        const a = /** @type {number} */ (tween.from[key]);
+        sprite.pose[key] = t === 1 ? /** @type {number} */ (tween.to[key]) : a + (/** @type {number} */ (tween.to[key]) - a) * e;
+      }
+      dirty.add(sprite);
+      if (t === 1) {
+        tweens.delete(sprite);
+        tween.done?.();
+      }
+    }
+    flush();
+    if (tweens.size) raf = requestAnimationFrame(frame);
+  }
+
+  function flush() {
+    for (const sprite of dirty) {
+      if (sprite.item.type !== 'body') continue;
+      for (const other of sprites.values()) if (other.item.type === 'cable' && other.item.body === sprite.item.id) dirty.add(other);
+      for (const other of leaving) if (other.item.type === 'cable' && other.item.body === sprite.item.id) dirty.add(other);
+    }
+    for (const sprite of dirty) pose(sprite);
+    dirty.clear();
+  }
+
+  /**
+   * @param {Sprite} sprite @param {Partial<Pose>} to @param {number} ms @param {number} delay
+   * @param {(t: number) => number} ease @param {() => void} [done]
+   */
+  function tween(sprite, to, ms, delay, ease, done) {
+    const old = tweens.get(sprite);
+    // A tween that is replaced must not lose the part of its aim that the new one says nothing about.
+    if (old) Object.assign(sprite.pose, { ...old.to, ...pick(sprite.pose, to) });
+    tweens.set(sprite, { sprite, to, from: { ...sprite.pose }, start: performance.now() + delay, ms, ease, done: done ?? old?.done });
+    if (!raf) raf = requestAnimationFrame(frame);
+  }
+
+  /** @param {Pose} pose @param {Partial<Pose>} keys */
+  function pick(pose, keys) {
+    return Object.fromEntries(Object.keys(keys).map((key) => [key, pose[/** @type {keyof Pose} */ (key)]]));
+  }
+
+  /** @param {Sprite} sprite */
+  function remove(sprite) {
+    tweens.delete(sprite);
+    leaving.delete(sprite);
+    sprite.el.remove();
+  }
+
+  /** A mark that shows something just happened here, and is gone a moment later. */
+  function flash(/** @type {SVGElement} */ made, /** @type {number} */ ms) {
+    layers.over.append(made);
+    const sprite = /** @type {Sprite} */ ({ el: made, item: { id: '', type: 'flash', x: 0, y: 0, w: 0, h: 0 }, pose: { x: 0, y: 0, o: 1, k: 1, ring: 0, ext: 0, x2: 0, y2: 0 }, leaving: true, painted: '' });
+    leaving.add(sprite);
+    tween(sprite, { o: 0 }, ms, 250, easeInOut, () => remove(sprite));
+  }
+
+  return {
+    svg,
+
+    /**
+     * Shows a scene. With `animate`, what came, went or moved since the last one is seen to do so.
+     * @param {Scene} next
+     * @param {boolean} animate
+     */
+    draw(next, animate) {
+      const resized = !scene || scene.width !== next.width || scene.height !== next.height || scene.s !== next.s;
+      scene = next;
+      svg.setAttribute('width', String(next.width));
+      svg.setAttribute('height', String(next.height));
+      if (!animate || resized) {
+        for (const sprite of [...leaving]) remove(sprite);
+        tweens.clear();
+      }
+      const ids = new Set(next.items.map((item) => item.id));
+      let moving = new Set([...tweens.keys()].filter((sprite) => sprite.item.type !== 'cable' && sprite.item.type !== 'flash')).size;
+      let order = 0;
+      const may = () => animate && !resized && moving < MOVING_MAX;
+      const took = () => {
+        moving += 1;
+        order += 1;
+        return (order - 1) * STAGGER_MS;
+      };
+
+      for (const [id, sprite] of [...sprites]) {
+        if (ids.has(id)) continue;
+        sprites.delete(id);
+        const { item } = sprite;
+        if (!may()) {
+          remove(sprite);
+          continue;
+        }
+        sprite.leaving = true;
+        leaving.add(sprite);
+        sprite.el.setAttribute('aria-hidden', 'true');
+        for (const name of Object.keys(item.hooks ?? {})) delete sprite.el.dataset[name];
+        if (item.type === 'body') {
+          sprite.el.dataset.ghost = item.uid;
+          sprite.el.classList.add('is-ghost');
+          layers.over.append(sprite.el);
+          tween(sprite, { y: sprite.pose.y - 4 * next.s, o: 0 }, 1150, took() + 200, easeFade, () => remove(sprite));
+        } else if (item.type === 'cable') {
+          tween(sprite, { ext: 0.05, o: 0 }, 380, 0, easeOut, () => remove(sprite));
+        } else if (item.type === 'volume') {
+          tween(sprite, { y: sprite.pose.y + 2.5 * next.s, o: 0 }, 700, took(), easeInOut, () => remove(sprite));
+        } else {
+          if (item.type === 'claim') took();
+          tween(sprite, { o: 0 }, item.type === 'seat' ? 600 : 420, 0, easeOut, () => remove(sprite));
+        }
+      }
+
+      const shifts = next.items.filter((item) => {
+        const sprite = sprites.get(item.id);
+        return sprite && item.type !== 'cable' && (Math.abs(sprite.item.x - item.x) > 1 || Math.abs((sprite.item.seatY ?? sprite.item.y) - (item.seatY ?? item.y)) > 1);
+      }).length;
+      const shiftTogether = shifts > SHIFTS_MAX;
+
+      for (const item of next.items) {
+        let sprite = sprites.get(item.id);
+        const target = poseOf(item);
+        if (!sprite) {
+          sprite = { el: el('g'), item, pose: { ...target }, leaving: false, painted: '' };
+          sprites.set(item.id, sprite);
+          (LAYER[item.type] ?? layers.things).append(sprite.el);
+          if (item.type === 'cable') layers.wires.append(sprite.el);
+          paint(sprite);
+          if (animate && !resized) enter(sprite, target, may() ? took : null, next);
+          continue;
+        }
+        const before = sprite.item;
+        sprite.item = item;
+        paint(sprite);
+        const moved = Object.entries(target).some(([key, value]) => sprite && Math.abs(sprite.pose[/** @type {keyof Pose} */ (key)] - value) > 0.5 / (key === 'ext' || key === 'o' || key === 'k' || key === 'ring' ? 100 : 1));
+        if (item.deadline) target.ring = sprite.pose.ring;
+        if (!moved) {
+          if (!tweens.has(sprite)) Object.assign(sprite.pose, target);
+          continue;
+        }
+        const structural = item.type === 'cable' || item.type === 'body';
+        if (!animate || resized || (shiftTogether && !structural) || (!structural && !may())) {
+          tweens.delete(sprite);
+          Object.assign(sprite.pose, target);
+        } else if (item.type === 'cable') {
+          tween(sprite, target, before.grip === item.grip ? 450 : 620, before.grip !== item.grip && item.grip === 'plugged' ? 80 : 0, before.grip === item.grip ? easeInOut : settle);
+        } else {
+          tween(sprite, target, item.type === 'body' && before.phase !== item.phase ? 560 : 450, 0, item.type === 'body' ? settle : easeInOut);
+          moving += 1;
+        }
+        if (animate && !resized && item.type === 'body' && before.phase === 'afloat' && item.phase !== 'afloat') landed(item, next);
+      }
+      // Keep the painting order of the scene within each layer, or a late seat would cover an early one.
+      flush();
+    },
+
+    /**
+     * Rings an item once, with a word beside it.
+     * @param {string} id
+     * @param {string} [word]
+     */
+    pulse(id, word = '') {
+      const sprite = sprites.get(id);
+      if (!sprite || !scene) return;
+      const { item } = sprite;
+      const s = scene.s;
+      const made = el('g', { class: 'flash' }, [
+        el('rect', { x: item.x - 0.4 * s, y: item.y - 0.4 * s, width: item.w + 0.8 * s, height: item.h + 0.8 * s, rx: 0.9 * s, class: 'flash-ring' }),
+      ]);
+      if (word) {
+        const w = word.length * s * 0.95 + 1.6 * s;
+        const x = Math.min(item.x + item.w - w * 0.6, scene.width - w - 4);
+        made.append(
+          el('rect', { x, y: item.y - 1.5 * s, width: w, height: 2 * s, rx: s, class: 'flash-box' }),
+          text({ t: word, x: x + w / 2, y: item.y - 0.1 * s, size: s * 1.15, look: 'strong flash-word', at: 'middle' }),
+        );
+      }
+      flash(made, 1500);
+    },
+
+    /**
+     * Lights the item that the story speaks of; an empty id puts the light out.
+     * @param {string} id
+     */
+    spot(id) {
+      if (spotlit === id) return;
+      sprites.get(spotlit)?.el.classList.remove('is-spot');
+      spotlit = id;
+      const lit = sprites.get(id);
+      if (!lit || !scene) return;
+      lit.el.classList.add('is-spot');
+      // In a scene wider than its window the story must not play out of sight.
+      const { x, w } = lit.item;
+      if (x < host.scrollLeft || x + w > host.scrollLeft + host.clientWidth) host.scrollLeft = x + w / 2 - host.clientWidth / 2;
+    },
+
+    /**
+     * Turns the countdowns of Pods that are being stopped.
+     * @param {(deadline: {deadline: number, grace?: number}) => {seconds: number, share: number}} left
+     * @returns {boolean} whether there is one that still runs
+     */
+    countdown(left) {
+      let running = false;
+      for (const sprite of sprites.values()) {
+        const { deadline } = sprite.item;
+        if (sprite.item.type !== 'body' || !deadline) continue;
+        const { seconds, share } = left(deadline);
+        running ||= seconds > 0;
+        const number = sprite.el.querySelector('[data-part=grace] text');
+        if (number) number.textContent = String(seconds);
+        if (!tweens.has(sprite)) sprite.pose.ring = share;
+        else {
+          const to = /** @type {Tween} */ (tweens.get(sprite)).to;
+          if ('ring' in to) to.ring = share;
+          else sprite.pose.ring = share;
+        }
+        dirty.add(sprite);
+      }
+      flush();
+      return running;
+    },
+
+    /** How many things are in motion. */
+    moving: () => tweens.size,
+  };
+
+  /** @param {Sprite} sprite @param {Pose} target @param {(() => number) | null} took @param {Scene} next */
+  function enter(sprite, target, took, next) {
+    const { item } = sprite;
+    const s = next.s;
+    if (item.type === 'cable') {
+      sprite.pose.ext = 0.02;
+      tween(sprite, { ext: target.ext }, 600, 420, easeOut);
+      return;
+    }
+    if (!took) return;
+    switch (item.type) {
+      case 'body': {
+        const from = sprites.get(item.from);
+        sprite.pose.o = 0;
+        sprite.pose.k = 0.3;
+        if (from) {
+          sprite.pose.x = from.item.x + from.item.w / 2 - item.w / 2;
+          sprite.pose.y = from.item.y + from.item.h / 2 - item.h / 2;
+        }
+        tween(sprite, { x: target.x, y: target.y, o: 1, k: 1 }, 820, took() + 120, easeOut);
+        break;
+      }
+      case 'volume': {
+        const maker = [...sprites.values()].find((other) => other.item.type === 'class' && other.item.made?.includes(item.hooks.volume));
+        sprite.pose.o = 0;
+        if (maker) {
+          sprite.pose.k = 0.25;
+          sprite.pose.x = maker.item.x + maker.item.w / 2 - item.w / 2;
+          sprite.pose.y = maker.item.y + maker.item.h / 2 - item.h / 2;
+        } else {
+          sprite.pose.y += 2 * s;
+        }
+        tween(sprite, { x: target.x, y: target.y, o: 1, k: 1 }, 850, took(), easeInOut);
+        break;
+      }
+      case 'claim':
+        sprite.pose.o = 0;
+        sprite.pose.y -= 1.4 * s;
+        tween(sprite, { y: target.y, o: 1 }, 500, took(), easeOut);
+        break;
+      case 'mini':
+      case 'controller':
+        sprite.pose.o = 0;
+        sprite.pose.k = 0.6;
+        tween(sprite, { o: 1, k: 1 }, 420, took(), easeOut);
+        break;
+      case 'vacant':
+      case 'relic':
+        // The empty place is seen once the one who left is out of the way.
+        sprite.pose.o = 0;
+        tween(sprite, { o: 1 }, 400, 650, easeOut);
+        break;
+      default:
+        sprite.pose.o = 0;
+        tween(sprite, { o: 1 }, 420, 120, easeOut);
+    }
+  }
+
+  /** A Pod got its node: a line runs down to the ground it will live on. @param {Item} item @param {Scene} next */
+  function landed(item, next) {
+    const ground = next.items.find((other) => other.type === 'ground');
+    if (!ground) return;
+    const x = item.x + 0.2 * next.s;
+    flash(el('g', { class: 'flash' }, [
+      el('path', { d: `M${round(x)} ${round(item.seatY + item.h * 0.5)} V${round(ground.y)}`, class: 'flash-land' }),
+      el('rect', { x: ground.x, y: ground.y, width: ground.w, height: ground.h, class: 'flash-ground' }),
+    ]), 1300);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Pictures of the states
+
+const SIGNS = /** @type {Record<string, string[]>} */ ({
+  // A plug on its way to a socket.
+  connecting: ['M8 40 H38', 'M38 30 h12 q8 0 8 10 q0 10 -8 10 h-12 z', 'M58 36 h8 M58 44 h8', 'M84 28 h16 v24 h-16 q-6 -12 0 -24', 'M100 40 H132'],
+  // A cable that is cut.
+  interrupted: ['M8 40 H50 q6 0 8 -6', 'M132 40 H92 q-6 0 -8 6', 'M62 22 l6 8 M72 16 l0 10 M82 22 l-6 8', 'M62 60 l6 -8 M72 66 l0 -10 M82 60 l-6 -8'],
+  // A stage light that is out.
+  gone: ['M40 16 h60 v36 h-60 z', 'M58 64 h24 M70 52 v12', 'M52 26 l36 16 M88 26 l-36 16'],
+  // A signpost whose arm points nowhere.
+  misconfigured: ['M70 72 V14', 'M70 18 h34 l10 9 l-10 9 h-34', 'M70 40 h-30 l-8 8 l8 8 h30', 'M52 72 h36'],
+  // A key that does not turn.
+  unauthorized: ['M44 40 a14 14 0 1 0 0.1 0.1 z', 'M58 40 H104 v12 M92 40 v9', 'M108 22 l14 14 M122 22 l-14 14'],
+  // A seal that is broken.
+  tls: ['M48 36 v-8 a22 18 0 0 1 44 0 v8', 'M40 36 h60 v32 h-60 z', 'M70 36 l-5 10 l9 6 l-6 16'],
+  // An eye behind a line.
+  forbidden: ['M30 40 q40 -40 80 0 q-40 40 -80 0 z', 'M70 40 m-11 0 a11 11 0 1 0 22 0 a11 11 0 1 0 -22 0', 'M34 68 L106 12'],
+  // An empty seat.
+  empty: ['M48 18 m0 0 h44 q8 0 8 8 v34 q0 8 -8 8 h-44 q-8 0 -8 -8 v-34 q0 -8 8 -8 z', 'M40 54 h60', 'M70 38 m-9 0 a9 9 0 1 0 18 0 a9 9 0 1 0 -18 0'],
+  // A tape.
+  recording: ['M26 22 h88 v36 h-88 z', 'M52 40 m-9 0 a9 9 0 1 0 18 0 a9 9 0 1 0 -18 0', 'M88 40 m-9 0 a9 9 0 1 0 18 0 a9 9 0 1 0 -18 0', 'M52 49 H88'],
+});
+
+/**
+ * The picture of a state, for decoration beside its words.
+ * @param {string} name
+ * @returns {SVGElement}
+ */
+export function sign(name) {
+  const dashed = name === 'empty' || name === 'connecting';
+  return el('svg', { class: `sign sign-${name}`, viewBox: '0 0 140 80', width: 140, height: 80, 'aria-hidden': 'true' }, (SIGNS[name] ?? SIGNS.misconfigured).map((d, i) => el('path', { d, class: `sign-line${dashed && i === 0 ? ' is-dashed' : ''}` })));
+}
+
+/** Small pictures on buttons. */
+const ICONS = /** @type {Record<string, string>} */ ({
+  pause: 'M7 5v14M17 5v14', play: 'M8 5l11 7l-11 7z', jump: 'M5 5l9 7l-9 7zM18 5v14', big: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5', small: 'M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5', copy: 'M9 9h10v11H9zM5 15V4h10', done: 'M5 12l5 5l9-10', close: 'M6 6l12 12M18 6l-12 12', eye: 'M3 12q9-9 18 0q-9 9-18 0zM4 20L20 4',
+});
+
+/** @param {string} name @returns {SVGElement} */
+export function icon(name) {
+  return el('svg', { class: 'icon', viewBox: '0 0 24 24', width: 20, height: 20, 'aria-hidden': 'true' }, [el('path', { d: ICONS[name] ?? '' })]);
+}

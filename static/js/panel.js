@@ -1,0 +1,577 @@
+// @ts-check
+/**
+ * Owns the panel beside the text: builds its DOM, lets frames pass at a pace a reader can follow, writes the
+ * story, and says how the connection is and what to do about it. Hands scenes to draw.js. Touches neither
+ * SVG nor EventSource, and shows only what the source said.
+ */
+
+import { icon, openStage, sign } from './draw.js';
+import { layout } from './layout.js';
+import { apply, arrange, fill, graceLeft, holdOf, isEmpty, isTold, newModel, tell } from './model.js';
+import { openStream } from './stream.js';
+
+/** Lines of the story that are kept; a class of ninety minutes does not need more. */
+const LINES_MAX = 200;
+/** More frames than this in a paused buffer are not worth keeping: a new snapshot costs less. */
+const BUFFER_MAX = 5000;
+/** So long a lost connection may be a hiccup and is not yet told. */
+const GRACE_MS = 1200;
+/** How long a plug travels to its socket. */
+const PLUGGED_MS = 560;
+/** How long "back again" stays. */
+const BACK_MS = 5000;
+const SPEEDS = /** @type {const} */ ([[1, '1×'], [0.5, '½'], [0.25, '¼']]);
+/** Where what a fault says can be looked at is told per cause; these are all there are words for. */
+const CAUSES = ['no-kubeconfig', 'kubeconfig-unreadable', 'context-not-found', 'unreachable', 'timeout', 'unauthorized', 'forbidden', 'tls', 'other'];
+const FAULT_SIGNS = /** @type {Record<string, string>} */ ({ unauthorized: 'unauthorized', forbidden: 'forbidden', tls: 'tls', unreachable: 'interrupted', timeout: 'interrupted' });
+/** The names RBAC has for the kinds that are watched. */
+const RESOURCES = /** @type {Record<string, string>} */ ({
+  Pod: 'pods', PersistentVolumeClaim: 'persistentvolumeclaims', PersistentVolume: 'persistentvolumes', StorageClass: 'storageclasses.storage.k8s.io',
+  StatefulSet: 'statefulsets.apps', Deployment: 'deployments.apps', ReplicaSet: 'replicasets.apps', Node: 'nodes', Event: 'events',
+});
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any>} [props] `class`, `on…` handlers, `data` for data attributes; the rest as attributes
+ * @param {(Node | string | null | undefined | false)[]} [children]
+ * @returns {HTMLElement}
+ */
+function h(tag, props = {}, children = []) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
+    else if (name === 'data') Object.assign(made.dataset, value);
+    else made.setAttribute(name, value === true ? '' : String(value));
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => /** @type {Node | string} */ (child)));
+  return made;
+}
+
+const clock = (/** @type {number} */ ms) => new Date(ms).toLocaleTimeString('ja-JP', { hour12: false });
+
+/** @param {number} ms */
+function day(ms) {
+  const at = new Date(ms);
+  return `${at.getFullYear()}-${String(at.getMonth() + 1).padStart(2, '0')}-${String(at.getDate()).padStart(2, '0')}`;
+}
+
+/**
+ * Opens the panel in an element and keeps it alive as long as the page is.
+ * @param {HTMLElement} aside
+ * @param {{words: Record<string, string>, stories: Record<string, any>, url?: string}} options
+ * @returns {{close: () => void}}
+ */
+export function openPanel(aside, { words, stories, url = '/events' }) {
+  const say = (/** @type {string} */ key, /** @type {Record<string, unknown>} */ params = {}) => fill(words[key] ?? key, params);
+  const has = (/** @type {string} */ key) => key in words;
+  const still = matchMedia('(prefers-reduced-motion: reduce)');
+
+  const model = newModel();
+  /** @type {{event: string, data: any}[]} */
+  let queue = [];
+  let behind = 0;
+  let paused = false;
+  let speed = 1;
+  let overflown = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let holding;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let ticking;
+  let shownAt = performance.now();
+  /** @type {'opening' | 'open' | 'lost' | 'hidden'} */
+  let phase = 'opening';
+  let gone = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let goneSoon;
+  /** @type {any} The connection as last heard, ahead of the frames that still wait. */
+  let link = model.link;
+  let backUntil = 0;
+  /** @type {string | null} */
+  let openKind = null;
+  let fallbackSeen = false;
+  /** Whether anything happened since the recording began. */
+  let begun = false;
+
+  // -------------------------------------------------------------------------------------------------------
+  // DOM
+
+  const copyButton = (/** @type {string} */ value) => {
+    const button = h('button', { type: 'button', class: 'copy', 'aria-label': `${say('panel.copy')}: ${value}` }, [icon('copy')]);
+    button.addEventListener('click', async (event) => {
+      event.preventDefault();
+      event.stopPropagation();
+      await copy(value);
+      button.replaceChildren(icon('done'));
+      button.classList.add('is-done');
+      live.textContent = say('panel.copied');
+      setTimeout(() => {
+        button.replaceChildren(icon('copy'));
+        button.classList.remove('is-done');
+      }, 1600);
+    });
+    return button;
+  };
+  const command = (/** @type {string} */ value) => h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), value]), copyButton(value)]);
+
+  const source = h('span', { class: 'chip chip-source' });
+  const namespace = h('span', { class: 'panel-namespace' });
+  const state = h('span', { class: 'panel-state', role: 'status' });
+  const kinds = h('span', { class: 'panel-kinds' });
+  const pauseButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setPaused(!paused) });
+  const speeds = h('span', { class: 'speeds', role: 'group', 'aria-label': say('panel.speed') }, SPEEDS.map(([value, label]) =>
+    h('button', { type: 'button', class: 'tool', 'aria-pressed': String(value === 1), data: { speed: String(value) }, onclick: () => setSpeed(value) }, [label])));
+  const jumpButton = h('button', { type: 'button', class: 'tool tool-jump', hidden: true, onclick: jump });
+  const bigButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
+  const bar = h('header', { class: 'panel-bar' }, [
+    h('span', { class: 'panel-who' }, [source, namespace, state]),
+    h('span', { class: 'panel-tools' }, [pauseButton, speeds, bigButton]),
+    kinds,
+  ]);
+  const drawer = h('div', { class: 'panel-drawer', hidden: true });
+  const terminal = h('p', { class: 'panel-terminal', hidden: true });
+  const host = h('div', { class: 'panel-scene', tabindex: '0', role: 'group', 'aria-label': say('panel.scene') });
+  const notice = h('div', { class: 'panel-notice', hidden: true });
+  const list = h('ol', { class: 'story' });
+  const latest = h('button', { type: 'button', class: 'tool latest', hidden: true, onclick: () => toEnd(true) }, [say('panel.latest')]);
+  const live = h('div', { class: 'unseen', 'aria-live': 'polite' });
+  const storyBox = h('section', { class: 'panel-story', 'aria-label': say('panel.story') }, [h('p', { class: 'story-empty' }, [say('panel.story.empty')]), list, latest]);
+  aside.replaceChildren(h('div', { class: 'panel-frame' }, [
+    bar,
+    h('div', { class: 'panel-body' }, [h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice, jumpButton, drawer])]), storyBox]),
+    live,
+  ]));
+  aside.classList.add('panel');
+  if (!aside.hasAttribute('aria-label')) aside.setAttribute('aria-label', say('panel.title'));
+  const stage = openStage(host);
+  const mono = monoRatio(aside);
+
+  // -------------------------------------------------------------------------------------------------------
+  // Frames in, at the pace of a reader
+
+  /** Shows frames up to the next one that needs time, then waits that long. */
+  function pump() {
+    holding = undefined;
+    if (paused) return;
+    let hold = 0;
+    /** @type {{event: string, data: any} | undefined} */
+    let told;
+    let restart = false;
+    while (queue.length && hold === 0) {
+      const next = /** @type {{event: string, data: any}} */ (queue.shift());
+      if (isTold(next.event, next.data)) {
+        behind -= 1;
+        told = next;
+      }
+      hold = holdOf(next.event, next.data, behind, speed);
+      restart ||= next.event === 'restarted';
+      take(next.event, next.data, true);
+    }
+    shown();
+    draw(!restart);
+    if (told) light(told.event, told.data);
+    showBehind();
+    if (hold > 0) holding = setTimeout(pump, hold);
+  }
+
+  function shown() {
+    shownAt = performance.now();
+  }
+
+  /** The cluster's clock as the reader sees it: it stands while the panel is paused. */
+  function now() {
+    return model.at + (paused ? 0 : (performance.now() - shownAt) * speed);
+  }
+
+  /** @param {string} event @param {any} data @param {boolean} aloud */
+  function take(event, data, aloud) {
+    apply(model, event, data);
+    if (event === 'said') {
+      terminal.hidden = false;
+      terminal.replaceChildren(h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), data.text);
+      addLine(h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), data.text])]));
+      if (aloud) live.textContent = `${say('panel.terminal')}: ${data.text}`;
+    } else if (event === 'restarted') {
+      terminal.hidden = true;
+      begun = false;
+      addLine(h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]));
+      if (aloud) live.textContent = say('panel.restarted');
+    }
+    if (data.story) {
+      begun = true;
+      const told = tell(data.story, stories);
+      addLine(storyLine(told, data.at));
+      if (aloud) live.textContent = told.what;
+    }
+  }
+
+  /** Lights what the story speaks of. @param {string} event @param {any} data */
+  function light(event, data) {
+    if (event === 'inside') {
+      const volume = [...model.cards.values()].find((card) => card.kind === 'PersistentVolume' && card.claim?.name === data.inside.claim);
+      if (volume) stage.spot(`volume:${volume.uid}`);
+      return;
+    }
+    const card = data.card;
+    const kind = /** @type {Record<string, string>} */ ({ Pod: 'body', PersistentVolumeClaim: 'claim', PersistentVolume: 'volume', StorageClass: 'class' })[card?.kind] ?? 'controller';
+    const seat = card?.kind === 'Pod' && event === 'deleted';
+    stage.spot(card ? (seat ? `seat:${model.source?.namespace}/${card.name}` : `${kind}:${card.uid}`) : '');
+    if (still.matches || !data.story) return;
+    // The one moment the chapter is about: the new body takes the claim that the old one had.
+    if (data.story.key === 'pod.running' && model.reborn.has(card.uid)) {
+      for (const use of card.claims ?? []) {
+        const claim = [...model.cards.values()].find((other) => other.kind === 'PersistentVolumeClaim' && other.name === use.claim);
+        // Rung when the plug arrives, not when it sets out.
+        if (claim) setTimeout(() => stage.pulse(`claim:${claim.uid}`, say('scene.same.claim')), PLUGGED_MS);
+      }
+    }
+  }
+
+  function jump() {
+    clearTimeout(holding);
+    holding = undefined;
+    if (overflown) {
+      queue = [];
+      behind = 0;
+      overflown = false;
+      stream.reopen();
+      return;
+    }
+    for (const { event, data } of queue) take(event, data, false);
+    queue = [];
+    behind = 0;
+    shown();
+    stage.spot('');
+    draw(false);
+    showBehind();
+    showState();
+    toEnd(true);
+  }
+
+  /** @param {boolean} next */
+  function setPaused(next) {
+    if (paused === next) return;
+    if (next) model.at = now();
+    paused = next;
+    shown();
+    if (paused) {
+      clearTimeout(holding);
+      holding = undefined;
+      clearTimeout(ticking);
+    } else if (overflown) {
+      jump();
+    } else {
+      pump();
+    }
+    showTools();
+    showState();
+  }
+
+  /** @param {number} next */
+  function setSpeed(next) {
+    model.at = now();
+    shown();
+    speed = next;
+    for (const button of speeds.querySelectorAll('button')) button.setAttribute('aria-pressed', String(Number(button.dataset.speed) === next));
+  }
+
+  function projected() {
+    return document.documentElement.hasAttribute('data-projector');
+  }
+
+  /** One attribute on the root, which the page's own button sets as well. @param {boolean} on */
+  function setProjector(on) {
+    document.documentElement.toggleAttribute('data-projector', on);
+  }
+
+  // -------------------------------------------------------------------------------------------------------
+  // Scene
+
+  function draw(/** @type {boolean} */ animate) {
+    const width = Math.floor(host.clientWidth);
+    const height = Math.floor(host.clientHeight);
+    if (width < 50 || height < 50) return;
+    const scene = layout(arrange(model), model, { width, height, projector: projected(), mono, say });
+    stage.draw(scene, animate && !still.matches && document.visibilityState === 'visible');
+    countDown();
+    showNotice();
+  }
+
+  function countDown() {
+    clearTimeout(ticking);
+    const at = now();
+    const running = stage.countdown((deleting) => graceLeft(/** @type {any} */ ({ deleting }), at) ?? { seconds: 0, share: 0 });
+    if (running && !paused) ticking = setTimeout(countDown, Math.min(4000, 1000 / speed));
+  }
+
+  new ResizeObserver(() => draw(false)).observe(host);
+  // Large type changes every measure, even where the room stays the same.
+  new MutationObserver(() => {
+    showTools();
+    draw(false);
+    toEnd(false);
+  }).observe(document.documentElement, { attributes: true, attributeFilter: ['data-projector'] });
+
+  // -------------------------------------------------------------------------------------------------------
+  // Story
+
+  /** @param {import('./model.js').Told} told @param {number} at */
+  function storyLine(told, at) {
+    const more = told.field || told.kubectl;
+    const line = h('li', { class: `line kind-${told.key.split('.')[0]}`, data: { story: told.key } });
+    const head = [h('time', {}, [clock(at)]), told.who ? h('span', { class: 'actor', data: { actor: told.who } }, [told.who]) : null, h('strong', {}, [told.what])];
+    const why = told.why ? h('p', { class: 'why' }, [told.why]) : null;
+    if (!more) {
+      line.append(h('div', { class: 'line-head' }, head), ...(why ? [why] : []));
+      return line;
+    }
+    const fold = h('details', {}, [
+      h('summary', { class: 'line-head' }, head),
+      h('div', { class: 'proof' }, [told.field ? h('code', { class: 'field' }, [told.field]) : null, told.kubectl ? command(told.kubectl) : null]),
+    ]);
+    line.append(fold, ...(why ? [why] : []));
+    return line;
+  }
+
+  let following = true;
+  storyBox.addEventListener('scroll', () => {
+    following = storyBox.scrollHeight - storyBox.scrollTop - storyBox.clientHeight < 60;
+    if (following) latest.hidden = true;
+  });
+
+  /** @param {HTMLElement} line */
+  function addLine(line) {
+    storyBox.classList.add('has-lines');
+    list.querySelector('.is-now')?.classList.remove('is-now');
+    line.classList.add('is-now');
+    list.append(line);
+    while (list.children.length > LINES_MAX) list.firstElementChild?.remove();
+    toEnd(false);
+  }
+
+  /** @param {boolean} anyway */
+  function toEnd(anyway) {
+    if (anyway) following = true;
+    if (following) storyBox.scrollTop = storyBox.scrollHeight;
+    latest.hidden = following;
+  }
+
+  // -------------------------------------------------------------------------------------------------------
+  // How the connection is, and what to do
+
+  /** @returns {'connecting' | 'live' | 'empty' | 'interrupted' | 'misconfigured' | 'gone'} */
+  function stateName() {
+    if (gone) return 'gone';
+    if (!model.source) return 'connecting';
+    if (link.state !== 'live') return link.state;
+    return isEmpty(model) && model.source.kind !== 'recording' ? 'empty' : 'live';
+  }
+
+  function showState() {
+    const name = stateName();
+    const from = model.source;
+    aside.dataset.state = name;
+    if (from) aside.dataset.source = from.kind;
+    source.className = `chip chip-source chip-${from?.kind ?? 'none'}`;
+    source.replaceChildren(...(from ? [h('b', {}, [say(`panel.source.${from.kind}`)]), from.kind === 'recording' ? (from.recorded ? day(from.recorded) : from.label) : from.kind === 'kube' ? from.label : ''] : []));
+    source.hidden = !from;
+    source.title = from?.label ?? '';
+    namespace.textContent = from?.namespace ? `namespace ${from.namespace}` : '';
+    const back = performance.now() < backUntil && name !== 'gone' && name !== 'interrupted';
+    state.textContent = paused && name === 'live' ? say('panel.paused') : back ? say('panel.state.back') : name === 'live' && from?.kind === 'recording' ? say('panel.state.playing') : say(`panel.state.${name}`, { time: clock(link.since) });
+    state.classList.toggle('is-back', back);
+    showKinds();
+    showTools();
+    showNotice();
+  }
+
+  function showKinds() {
+    const chips = Object.entries(link.kinds ?? {}).filter(([, how]) => how === 'forbidden' || (how === 'failing' && link.state === 'live')).map(([kind, how]) =>
+      how === 'forbidden'
+        ? h('button', { type: 'button', class: 'chip chip-forbidden', 'aria-expanded': String(openKind === kind), data: { forbidden: kind }, onclick: () => { openKind = openKind === kind ? null : kind; showKinds(); } }, [icon('eye'), say('state.forbidden', { kind })])
+        : h('span', { class: 'chip chip-failing', data: { failing: kind } }, [say('state.failing', { kind })]));
+    const fault = model.source?.fallback;
+    if (fault && !fallbackSeen) {
+      chips.push(h('button', { type: 'button', class: 'chip chip-fallback', 'aria-expanded': String(openKind === 'fallback'), onclick: () => { openKind = openKind === 'fallback' ? null : 'fallback'; showKinds(); } }, [say(`fault.${causeOf(fault)}.title`, faultParams(fault))]));
+    }
+    kinds.replaceChildren(...chips);
+    kinds.hidden = chips.length === 0;
+    if (!chips.some((chip) => chip.getAttribute('aria-expanded') === 'true')) openKind = null;
+    if (openKind === 'fallback' && fault) drawer.replaceChildren(...fallbackText(fault));
+    else if (openKind && openKind !== 'fallback') {
+      const resource = RESOURCES[openKind] ?? openKind.toLowerCase();
+      drawer.replaceChildren(h('p', {}, [say('state.forbidden.text', { kind: openKind })]), command(say('state.forbidden.command', { resource })));
+    }
+    drawer.hidden = !openKind;
+  }
+
+  const causeOf = (/** @type {any} */ fault) => (CAUSES.includes(fault?.cause) ? fault.cause : 'other');
+  const faultParams = (/** @type {any} */ fault) => ({ context: fault?.context ?? fault?.contexts?.[0] ?? '', path: fault?.path ?? '~/.kube/config' });
+
+  /** @param {any} fault */
+  function fallbackText(fault) {
+    return [
+      h('p', {}, [say(model.source.kind === 'embedded' ? 'state.fallback.embedded' : 'state.fallback.text')]),
+      h('p', { class: 'detail' }, [fault.detail ?? '']),
+      command(say('state.fallback.command')),
+      h('button', { type: 'button', class: 'tool', onclick: () => { fallbackSeen = true; openKind = null; showKinds(); } }, [say('panel.close')]),
+    ];
+  }
+
+  function showNotice() {
+    const name = stateName();
+    const blank = name === 'live' && model.source?.kind === 'recording' && !begun && isEmpty(model);
+    const what = blank ? 'blank' : name;
+    const params = { time: clock(link.since), namespace: model.source?.namespace ?? '', ...faultParams(link.fault), context: link.fault?.context ?? model.source?.label ?? '' };
+    aside.dataset.notice = what === 'live' ? '' : what;
+    if (what === 'live') {
+      notice.hidden = true;
+      notice.replaceChildren();
+      notice.dataset.for = '';
+      return;
+    }
+    const key = JSON.stringify([what, params, link.fault, isEmpty(model)]);
+    if (notice.dataset.for === key) return;
+    notice.dataset.for = key;
+    notice.hidden = false;
+    notice.classList.toggle('is-over', !isEmpty(model));
+    const text = (/** @type {string} */ title, /** @type {string} */ body) => [h('h3', {}, [title]), h('p', {}, [body])];
+    /** @type {(Node | null)[]} */
+    let parts;
+    if (what === 'misconfigured') {
+      const fault = link.fault ?? { cause: 'other', detail: '' };
+      const cause = causeOf(fault);
+      const contexts = cause === 'context-not-found' ? (fault.contexts ?? []) : [];
+      parts = [
+        sign(FAULT_SIGNS[cause] ?? 'misconfigured'),
+        ...text(say(`fault.${cause}.title`, params), say(cause === 'context-not-found' && !contexts.length ? 'fault.context-not-found.none' : `fault.${cause}.text`, params)),
+        ...(cause === 'context-not-found'
+          ? contexts.length ? contexts.map((/** @type {string} */ context) => command(say('fault.context-not-found.command', { context }))) : [command(say('state.fallback.command'))]
+          : has(`fault.${cause}.command`) ? [command(say(`fault.${cause}.command`, params))] : []),
+        fault.detail ? h('p', { class: 'detail' }, [fault.detail]) : null,
+      ];
+    } else if (what === 'empty') {
+      parts = [
+        sign('empty'),
+        ...text(say('state.empty.title', params), say('state.empty.text', params)),
+        h('a', { class: 'download', href: '/manifests/stateful-app.tar.gz', download: true }, [say('state.empty.download')]),
+        command(say('state.empty.unpack')),
+        command(say('state.empty.command')),
+      ];
+    } else {
+      const fault = what === 'interrupted' || what === 'connecting' ? link.fault : null;
+      parts = [
+        sign(what === 'blank' ? 'recording' : what),
+        ...text(say(`state.${what}.title`, params), say(`state.${what}.text`, params)),
+        has(`state.${what}.command`) ? command(say(`state.${what}.command`, params)) : null,
+        fault?.detail ? h('p', { class: 'detail' }, [fault.detail]) : null,
+      ];
+    }
+    notice.replaceChildren(h('div', { class: `notice notice-${what}` }, parts.filter((part) => part !== null).map((part) => /** @type {Node} */ (part))));
+  }
+
+  function showTools() {
+    pauseButton.replaceChildren(icon(paused ? 'play' : 'pause'));
+    pauseButton.setAttribute('aria-pressed', String(paused));
+    pauseButton.setAttribute('aria-label', say(paused ? 'panel.resume' : 'panel.pause'));
+    pauseButton.title = say(paused ? 'panel.resume' : 'panel.pause');
+    const full = projected();
+    bigButton.replaceChildren(icon(full ? 'small' : 'big'));
+    bigButton.setAttribute('aria-pressed', String(full));
+    bigButton.setAttribute('aria-label', say(full ? 'panel.projector.off' : 'panel.projector'));
+    bigButton.title = say(full ? 'panel.projector.off' : 'panel.projector');
+    aside.dataset.paused = String(paused);
+  }
+
+  function showBehind() {
+    aside.dataset.behind = String(behind);
+    const worth = behind > 2 || (paused && behind > 0) || overflown;
+    jumpButton.hidden = !worth;
+    if (worth) jumpButton.replaceChildren(h('span', { class: 'count' }, [say('panel.behind', { n: overflown ? `${BUFFER_MAX}+` : behind })]), icon('jump'), say('panel.jump'));
+  }
+
+  aside.addEventListener('keydown', (event) => {
+    const inside = /** @type {HTMLElement} */ (event.target);
+    if (event.ctrlKey || event.metaKey || event.altKey || inside.closest('input, textarea, select')) return;
+    if (event.key === ' ' && !inside.closest('button, summary, a')) {
+      event.preventDefault();
+      setPaused(!paused);
+    } else if (event.key === 'p') {
+      setProjector(!projected());
+    }
+  });
+
+  showTools();
+  showBehind();
+  showState();
+  const stream = openStream(url, {
+    frame(event, data) {
+      if (event === 'snapshot') {
+        queue = [];
+        behind = 0;
+        overflown = false;
+        clearTimeout(holding);
+        holding = undefined;
+        link = data.link;
+        apply(model, event, data);
+        begun = false;
+        shown();
+        aside.dataset.epoch = data.epoch;
+        stage.spot('');
+        draw(false);
+        showState();
+        return;
+      }
+      if (event === 'link') {
+        if (link.state === 'interrupted' && data.link.state === 'live') backUntil = performance.now() + BACK_MS;
+        link = data.link;
+        showState();
+        if (backUntil) setTimeout(showState, BACK_MS + 50);
+      }
+      if (queue.length >= BUFFER_MAX) overflown = true;
+      if (overflown) return;
+      queue.push({ event, data });
+      if (isTold(event, data)) behind += 1;
+      if (!holding) pump();
+      showBehind();
+    },
+    phase(next) {
+      phase = next;
+      clearTimeout(goneSoon);
+      if (next === 'open' || next === 'hidden') gone = false;
+      else if (!gone) goneSoon = setTimeout(() => { gone = phase !== 'open' && phase !== 'hidden'; showState(); }, GRACE_MS);
+      showState();
+    },
+  });
+
+  return { close: () => stream.close() };
+}
+
+/** Width of a letter of the page's monospaced face, as a share of its size. @param {HTMLElement} near */
+function monoRatio(near) {
+  const pen = document.createElement('canvas').getContext('2d');
+  if (!pen) return 0.6;
+  pen.font = `100px ${getComputedStyle(near).getPropertyValue('--mono') || 'monospace'}`;
+  return pen.measureText('0'.repeat(10)).width / 1000 || 0.6;
+}
+
+/** @param {string} value */
+async function copy(value) {
+  try {
+    await navigator.clipboard.writeText(value);
+  } catch {
+    // Without the permission the old way still works, as long as a person pressed the button.
+    const box = document.createElement('textarea');
+    box.value = value;
+    document.body.append(box);
+    box.select();
+    document.execCommand('copy');
+    box.remove();
+  }
+}
+
+const aside = document.getElementById('panel');
+if (aside) {
+  const { words, stories } = JSON.parse(document.getElementById('words')?.textContent || '{}');
+  openPanel(aside, { words: words ?? {}, stories: stories ?? {}, url: aside.dataset.events });
+}
