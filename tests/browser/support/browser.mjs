@@ -133,3 +133,21 @@ export function panelIs(page, ...states) {
 export function storyHas(page, key) {
   return page.waitForSelector(`#panel [data-story="${key}"]`, { state: 'attached' });
 }
+
+/**
+ * Makes the page believe that its tab went to the back, or came to the front again: headless Chromium keeps
+ * every tab visible, so the page is told so where it would read and hear it.
+ * @param {import('playwright-core').Page} page @param {'hidden' | 'visible'} state
+ */
+export function turnTab(page, state) {
+  return page.evaluate((to) => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => to });
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => to === 'hidden' });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, state);
+}
+
+/** How many EventSources of the page are not closed. @param {import('playwright-core').Page} page */
+export function openStreams(page) {
+  return page.evaluate(() => window.__watch.sources.filter((source) => source.readyState !== EventSource.CLOSED).length);
+}
