@@ -193,9 +193,11 @@ for (const field of fields) {
 /** @type {HTMLDetailsElement[]} */
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("details")].filter((details) => !details.open);
+  // Added to: a preview and the print itself may begin one inside the other.
+  opened.push(...[...document.querySelectorAll("details")].filter((details) => !details.open));
   for (const details of opened) details.open = true;
 });
 addEventListener("afterprint", () => {
   for (const details of opened) details.open = false;
+  opened = [];
 });
