@@ -302,7 +302,9 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     const scene = layout(arrange(model), model, { width, height, projector: projected(), mono, say });
     stage.draw(scene, animate && !still.matches && document.visibilityState === 'visible');
     countDown();
-    showNotice();
+    // The first object of a namespace, or its last one, changes the state as a message of the link does.
+    if (aside.dataset.state === stateName()) showNotice();
+    else showState();
   }
 
   function countDown() {

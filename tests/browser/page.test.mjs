@@ -129,11 +129,11 @@ test('on paper there is the text and no panel, and every answer is open', () =>
     assert.equal(await page.locator('#figure-8-1 svg').isVisible(), true);
     const closed = await page.evaluate(() => [...document.querySelectorAll('main > :not(#panel) details')].filter((it) => !(/** @type {HTMLDetailsElement} */ (it).open)).length);
     assert.equal(closed, 0);
-    const pdf = await page.pdf({ format: 'A4' });
-    assert.ok(pdf.subarray(0, 5).toString() === '%PDF-');
     await page.emulateMedia({ media: 'screen' });
     await page.evaluate(() => dispatchEvent(new Event('afterprint')));
     assert.ok(await page.evaluate(() => [...document.querySelectorAll('main > :not(#panel) details')].some((it) => !(/** @type {HTMLDetailsElement} */ (it).open))));
+    const pdf = await page.pdf({ format: 'A4' });
+    assert.ok(pdf.subarray(0, 5).toString() === '%PDF-');
   }));
 
 test('the keyboard reaches every control of the page and of the panel, and each shows that it is reached', () =>
