@@ -177,8 +177,6 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     draw(!restart);
     if (told) light(told.event, told.data);
     showBehind();
-    // What is on the board decides between live and empty as much as the link does.
-    if (stateName() !== aside.dataset.state || (aside.dataset.notice !== '') !== hasNotice()) showState();
     if (hold > 0) holding = setTimeout(pump, hold);
   }
 
@@ -377,15 +375,6 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     return isEmpty(model) && model.source.kind !== 'recording' ? 'empty' : 'live';
   }
 
-  /** Whether a board is empty that is about to be told of. */
-  function isBlank() {
-    return stateName() === 'live' && model.source?.kind === 'recording' && !begun && isEmpty(model);
-  }
-
-  function hasNotice() {
-    return stateName() !== 'live' || isBlank();
-  }
-
   function showState() {
     const name = stateName();
     const from = model.source;
@@ -439,7 +428,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
 
   function showNotice() {
     const name = stateName();
-    const what = isBlank() ? 'blank' : name;
+    const blank = name === 'live' && model.source?.kind === 'recording' && !begun && isEmpty(model);
+    const what = blank ? 'blank' : name;
     const params = { time: clock(link.since), namespace: model.source?.namespace ?? '', ...faultParams(link.fault), context: link.fault?.context ?? model.source?.label ?? '' };
     aside.dataset.notice = what === 'live' ? '' : what;
     if (what === 'live') {
