@@ -1,1 +1,8 @@
-//! A small cluster of our own behind the Kubernetes API on loopback. Knows nobody above; reached by kubeconfig only.
+//! The embedded cluster: a Kubernetes API server subset with its controllers, for readers who have no cluster.
+
+mod failure;
+mod object;
+mod registry;
+mod resource;
+mod schema;
+mod store;
