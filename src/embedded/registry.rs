@@ -17,6 +17,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+pub(crate) use self::admit::{CLAIM_PROTECTION, VOLUME_PROTECTION, is_default_class};
+pub(crate) use self::delete::{FOREGROUND, ORPHAN};
 pub(crate) use self::delete::{Deletion, Outcome, Propagation};
 pub(crate) use self::patch::Patch;
 pub(crate) use self::select::{Labels, Selection};
@@ -168,12 +170,36 @@ impl Registry {
         self.change(resource, namespace, name, part, options, |_| Ok(object))
     }
 
+    /// Writes an object that was read before and changed since, as controllers do it: in stored form, and refused when
+    /// somebody else has written in between.
+    pub(crate) fn replace(&self, resource: &'static Resource, part: Part, object: Value, options: &Options) -> Result<Object, Failure> {
+        let (namespace, name) = (object::namespace(&object).to_owned(), object::name(&object).to_owned());
+        self.change(resource, &namespace, &name, part, options, |_| Ok(object))
+    }
+
     /// Reads an object, lets `edit` change it, and writes it, with nobody in between.
     pub(crate) fn modify(&self, resource: &'static Resource, namespace: &str, name: &str, part: Part, options: &Options, edit: impl FnOnce(&mut Value)) -> Result<Object, Failure> {
         self.change(resource, namespace, name, part, options, |current| {
             let mut object = current.clone();
             edit(&mut object);
             Ok(object)
+        })
+    }
+
+    /// Gives a Pod to a node and marks it in its status, in the one write that watches of a real cluster see. Nothing
+    /// happens when the Pod has a node already or is another one by now.
+    pub(crate) fn assign(&self, namespace: &str, name: &str, uid: &str, node: &str, options: &Options, mark: impl FnOnce(&mut Value)) -> Result<Object, Failure> {
+        let now = Timestamp::now();
+        self.store.write(&Key::new(resource::PODS.plural, namespace, name), |current| {
+            let current = current.ok_or_else(|| Failure::not_found(resource::PODS, name))?;
+            if object::uid(current) != uid || !object::text(current, "/spec/nodeName").is_empty() {
+                return Err(Failure::conflict(resource::PODS, name, &format!("pod {name} is already assigned to node {:?}", object::text(current, "/spec/nodeName"))));
+            }
+            let mut object = (**current).clone();
+            object::set(&mut object, "/spec/nodeName", node);
+            mark(&mut object);
+            fields::track(resource::PODS, Some(current), &mut object, &options.manager, Part::Status, now);
+            Ok(Write::Put(object))
         })
     }
 

@@ -93,3 +93,13 @@ pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<&'static 
 pub(crate) fn by_kind(api_version: &str, kind: &str) -> Option<&'static Resource> {
     ALL.iter().find(|resource| resource.kind == kind && resource.api_version() == api_version).copied()
 }
+
+/// Kinds that a small real cluster has and this one leaves out, with what to call them in the refusal.
+pub(crate) static LEFT_OUT: &[(&str, &str)] = &[
+    ("daemonsets", "DaemonSets"),
+    ("replicationcontrollers", "ReplicationControllers"),
+    ("resourcequotas", "ResourceQuotas"),
+    ("limitranges", "LimitRanges"),
+    ("csidrivers", "CSI drivers"),
+    ("volumeattachments", "VolumeAttachments"),
+];
