@@ -31,9 +31,10 @@ pub(crate) struct Ran {
 
 impl Pod {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("ez").tempdir().unwrap();
+        let mut folder = tempfile::Builder::new().prefix("ez").tempdir().unwrap();
         std::fs::create_dir(folder.path().join("volume")).unwrap();
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+        if std::env::var_os("KEEP").is_some() { let f = folder.path().to_owned(); eprintln!("{}", f.display()); folder.disable_cleanup(true); }
         Self {
             folder,
             runtime: Runtime::new(env!("CARGO_BIN_EXE_eizoku"), cache),
@@ -115,7 +116,10 @@ pub(crate) async fn exec(container: &Container, command: &[&str]) -> Ran {
 
 /// Runs a command that reads `input`.
 pub(crate) async fn exec_with(container: &Container, command: &[&str], input: &'static [u8]) -> Ran {
-    try_exec(container, command, input).await.unwrap()
+    match try_exec(container, command, input).await {
+        Ok(ran) => ran,
+        Err(error) => panic!("{error}: ended with {:?}", container.wait().await),
+    }
 }
 
 pub(crate) async fn try_exec(container: &Container, command: &[&str], input: &'static [u8]) -> Result<Ran, ExecError> {

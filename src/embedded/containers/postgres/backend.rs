@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::child::HIDDEN_BACKEND_ARGUMENT;
 use super::super::frame::{read_block, write_block};
+use super::control::{self, Left};
+use super::{DATA_FOLDER, wire};
 
 /// How long to wait for the folder's lock: a killed owner's process may still be dying.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
@@ -144,8 +146,23 @@ fn serve(input: &mut impl io::Read, output: &mut impl Write) -> anyhow::Result<(
         block.extend(database.exec_protocol_raw(&messages)?);
         write_block(output, &block)?;
     }
-    database.close()?;
-    Ok(())
+    shut_down(database, &opening)
+}
+
+/// Shuts PostgreSQL down in order: with the checkpoint that spares the next start a recovery.
+///
+/// Closing the runtime's handle leaves that out. What ends a single-user session in order is an error that is fatal; `exit_on_error` makes one of any.
+fn shut_down(mut database: Oliphaunt, opening: &Opening) -> anyhow::Result<()> {
+    for sql in ["ROLLBACK", "SET exit_on_error = on", "SELECT 1/0"] {
+        // The last one must fail, and takes the session with it.
+        let _ = database.exec_protocol_raw(wire::query(sql));
+    }
+    // There is nothing left that the handle could close; the process ends now.
+    std::mem::forget(database);
+    match control::read(&opening.folder.join(DATA_FOLDER)) {
+        Some(Left::ShutDown(_)) => Ok(()),
+        _ => anyhow::bail!("PostgreSQL did not shut down in order"),
+    }
 }
 
 fn open(opening: &Opening) -> anyhow::Result<Oliphaunt> {

@@ -184,7 +184,10 @@ impl Plan {
     /// `initdb`, then the superuser under its name and with its password, and the database.
     fn set_up(&self, streams: &mut Streams) -> io::Result<()> {
         fs::write(self.beginning(), "")?;
-        let mut backend = Backend::start(&self.opening("postgres"))?;
+        // Nothing is lost if this is interrupted, so PostgreSQL need not wait for the disk again and again; once at the end is enough.
+        let mut opening = self.opening("postgres");
+        opening.settings.insert("fsync".to_owned(), "off".to_owned());
+        let mut backend = Backend::start(&opening)?;
         let user = identifier(&self.user);
         let mut statements = Vec::new();
         if self.user != "postgres" {
@@ -193,7 +196,8 @@ impl Plan {
                 "CREATE ROLE setting_up SUPERUSER".to_owned(),
                 "SET SESSION AUTHORIZATION setting_up".to_owned(),
                 format!("ALTER ROLE postgres RENAME TO {user}"),
-                "RESET SESSION AUTHORIZATION".to_owned(),
+                // A reset would not do: in single-user mode there is nothing to reset to.
+                format!("SET SESSION AUTHORIZATION {user}"),
                 "DROP ROLE setting_up".to_owned(),
             ]);
         }
@@ -208,6 +212,7 @@ impl Plan {
             wire::rows(&answer).map_err(|report| io::Error::other(report.message))?;
         }
         backend.close()?;
+        sync(&self.folder)?;
         fs::remove_file(self.beginning())?;
         streams.output.write_all(b"\nPostgreSQL init process complete; ready for start up.\n\n")
     }
@@ -265,6 +270,18 @@ impl Plan {
             }
         }
     }
+}
+
+/// Waits until everything written to the folder's file system is on the disk.
+fn sync(folder: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(File::open(folder)?)?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = folder;
+        rustix::fs::sync();
+    }
+    Ok(())
 }
 
 /// A variable, or what the file holds that `NAME_FILE` names.
