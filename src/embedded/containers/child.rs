@@ -38,6 +38,9 @@ pub(super) struct Order {
     /// The socket that PostgreSQL listens on, on the host.
     pub(super) socket: PathBuf,
     pub(super) tty: bool,
+    /// The container's main process: its id on the host (0: this one), and its command.
+    pub(super) main_process: i32,
+    pub(super) main_argv: Vec<String>,
 }
 
 impl Order {
@@ -96,7 +99,15 @@ fn run() -> io::Result<i32> {
         hostname: order.hostname.clone(),
         socket: order.socket.clone(),
         console: Arc::clone(&console),
+        main_process: match order.main_process {
+            0 => i32::try_from(std::process::id()).unwrap_or_default(),
+            process => process,
+        },
+        main_argv: order.main_argv.clone(),
     };
+    if order.is_main {
+        console.heed_signals()?;
+    }
     let streams = Streams::of(&console);
     match programs::find(&world.view, &order) {
         Ok(program) => Ok(programs::run(program, &mut world, &order.argv, streams)),

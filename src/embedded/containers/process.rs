@@ -87,6 +87,8 @@ impl Runtime {
         let order = Order {
             image: info.kind,
             is_main: true,
+            main_process: 0,
+            main_argv: argv.clone(),
             argv,
             env,
             mounts: spec.mounts.clone(),
@@ -232,6 +234,7 @@ impl Container {
         }
         let mut order = Order {
             is_main: false,
+            main_process: i32::try_from(self.0.pid).unwrap_or_default(),
             argv: request.command,
             tty: request.tty,
             ..self.0.order.clone()

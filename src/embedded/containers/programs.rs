@@ -41,6 +41,9 @@ pub(super) struct World {
     /// PostgreSQL's socket, on the host.
     pub(super) socket: PathBuf,
     pub(super) console: Arc<Console>,
+    /// The container's main process: its id on the host, and its command.
+    pub(super) main_process: i32,
+    pub(super) main_argv: Vec<String>,
 }
 
 /// Standard input, output and error of one program.

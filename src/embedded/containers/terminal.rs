@@ -35,6 +35,8 @@ struct Input {
     /// Ctrl-C was typed while no line was read, and nobody has asked yet.
     interrupted: bool,
     on_interrupt: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Signals that came and that no shell has looked at.
+    signals: Vec<&'static str>,
     /// The rest of a line that a program reads piece by piece.
     line: VecDeque<u8>,
 }
@@ -66,6 +68,7 @@ impl Console {
                 editing: false,
                 interrupted: false,
                 on_interrupt: None,
+                signals: Vec::new(),
                 line: VecDeque::new(),
             }),
             changed: Condvar::new(),
@@ -123,6 +126,45 @@ impl Console {
     /// Whether Ctrl-C was typed and nobody has taken note yet.
     pub(super) fn is_interrupted(&self) -> bool {
         self.input.lock().unwrap().interrupted
+    }
+
+    /// Makes this process do with signals what the first process of a container does: nothing, unless a shell has a trap.
+    pub(super) fn heed_signals(self: &Arc<Self>) -> io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let guard = runtime.enter();
+        let kinds = [
+            ("HUP", SignalKind::hangup()),
+            ("INT", SignalKind::interrupt()),
+            ("QUIT", SignalKind::quit()),
+            ("TERM", SignalKind::terminate()),
+            ("USR1", SignalKind::user_defined1()),
+            ("USR2", SignalKind::user_defined2()),
+        ];
+        let mut tasks = Vec::new();
+        for (name, kind) in kinds {
+            let mut signals = signal(kind)?;
+            let console = Arc::clone(self);
+            tasks.push(async move {
+                while signals.recv().await.is_some() {
+                    console.input.lock().unwrap().signals.push(name);
+                    console.changed.notify_all();
+                }
+            });
+        }
+        drop(guard);
+        std::thread::spawn(move || runtime.block_on(futures::future::join_all(tasks)));
+        Ok(())
+    }
+
+    /// The signals that came since the last call, by name.
+    pub(super) fn take_signals(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.input.lock().unwrap().signals)
+    }
+
+    /// The signals that came and were not taken.
+    pub(super) fn signals(&self) -> Vec<&'static str> {
+        self.input.lock().unwrap().signals.clone()
     }
 
     /// Waits; returns early if Ctrl-C is typed.
