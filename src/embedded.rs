@@ -7,7 +7,7 @@
 //! scheduling everything but node selectors and plain requests.
 
 mod api;
-mod containers;
+pub mod containers;
 mod controllers;
 mod failure;
 mod kubelet;
@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::api::Api;
+use self::containers::Runtime;
 use self::failure::Failure;
 use self::kubelet::{Folders, Kubelet};
 use self::registry::{Options, Registry};
@@ -65,24 +66,39 @@ pub fn kubeconfig_path(folder: &Path) -> PathBuf {
     folder.join("kubeconfig")
 }
 
+/// How a cluster is started.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The cluster's own folder.
+    pub folder: PathBuf,
+    /// The port on 127.0.0.1; 0 takes any free one.
+    pub port: u16,
+    /// Remove whatever was there before.
+    pub fresh: bool,
+    /// The program that containers are started with; it must call [`containers::child_main`] first of all. This very
+    /// program when absent.
+    pub program: Option<PathBuf>,
+}
+
 impl Embedded {
-    /// Starts a cluster on a folder of its own. With `fresh` whatever was there before is removed first. Must be called
-    /// inside a multi-threaded Tokio runtime.
+    /// Starts a cluster on a folder of its own, on any free port. With `fresh` whatever was there before is removed
+    /// first. Must be called inside a multi-threaded Tokio runtime.
     ///
     /// # Errors
     /// When another cluster runs on the folder, or the folder or the port cannot be had.
     pub async fn start(folder: &Path, fresh: bool, stop: CancellationToken) -> anyhow::Result<Self> {
-        Self::start_on(folder, 0, fresh, stop).await
+        Self::start_with(Settings { folder: folder.to_owned(), port: 0, fresh, program: None }, stop).await
     }
 
-    /// [`Embedded::start`] on a fixed port (0: any free one).
+    /// [`Embedded::start`] with everything said.
     ///
     /// # Errors
     /// As for [`Embedded::start`].
-    pub async fn start_on(folder: &Path, port: u16, fresh: bool, stop: CancellationToken) -> anyhow::Result<Self> {
-        let shown = folder.display();
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {shown}"))?;
-        restrict(folder)?;
+    pub async fn start_with(settings: Settings, stop: CancellationToken) -> anyhow::Result<Self> {
+        let Settings { folder, port, fresh, program } = settings;
+        let shown = folder.display().to_string();
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {shown}"))?;
+        restrict(&folder)?;
         let folder = folder.canonicalize().with_context(|| format!("cannot open the folder {shown}"))?;
         let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock")).with_context(|| format!("cannot lock {shown}"))?;
         lock.try_lock().map_err(|_| anyhow::anyhow!("another eizoku is running its cluster in {shown}; end it, or use another folder with --data"))?;
@@ -99,9 +115,14 @@ impl Embedded {
         let kubeconfig = kubeconfig_path(&folder);
         write_kubeconfig(&kubeconfig, port, &prefix).with_context(|| format!("cannot write {}", kubeconfig.display()))?;
         let node_root = folder.join("node");
-        let folders = Folders { pods: folder.join("pods"), scratch: folder.join("c"), node_root: node_root.clone(), cache: folder.join("cache") };
+        let folders = Folders { pods: folder.join("pods"), scratch: folder.join("c"), node_root: node_root.clone() };
+        let cache = folder.join("cache");
+        let runtime = match program {
+            Some(program) => Runtime::new(program, cache),
+            None => Runtime::of_this_program(cache)?,
+        };
         let tasks = TaskTracker::new();
-        let kubelet = Kubelet::new(&registry, folders, &stop, &tasks);
+        let kubelet = Kubelet::new(&registry, folders, runtime, &stop, &tasks);
         tasks.spawn(kubelet.clone().run());
         controllers::start(&registry, node_root, &stop, &tasks);
         let api = Api { registry, kubelet, prefix, port, stop };

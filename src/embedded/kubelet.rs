@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use self::worker::Worker;
 use super::NODE;
-use super::containers::Container;
+use super::containers::{Container, Runtime};
 use super::controllers::events::Recorder;
 use super::object::{self, Object, text};
 use super::registry::Registry;
@@ -38,8 +38,6 @@ pub(crate) struct Folders {
     pub(crate) scratch: PathBuf,
     /// The node's disk: volumes lie here and stay.
     pub(crate) node_root: PathBuf,
-    /// What all containers of an image share.
-    pub(crate) cache: PathBuf,
 }
 
 /// A cheap handle on the node's kubelet.
@@ -51,6 +49,7 @@ struct Inner {
     registry: Registry,
     recorder: Recorder,
     folders: Folders,
+    runtime: Runtime,
     state: Mutex<State>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -83,11 +82,12 @@ enum News {
 }
 
 impl Kubelet {
-    pub(crate) fn new(registry: &Registry, folders: Folders, stop: &CancellationToken, tasks: &TaskTracker) -> Self {
+    pub(crate) fn new(registry: &Registry, folders: Folders, runtime: Runtime, stop: &CancellationToken, tasks: &TaskTracker) -> Self {
         Self(Arc::new(Inner {
             registry: registry.clone(),
             recorder: Recorder::new(registry, "kubelet", NODE),
             folders,
+            runtime,
             state: Mutex::default(),
             stop: stop.clone(),
             tasks: tasks.clone(),

@@ -86,15 +86,12 @@ impl Probe {
             _ => 0,
         };
         let refused = format!("dial tcp {address}:{number}: connect: connection refused");
-        // There is no Pod network: the one thing that listens is PostgreSQL, on a port of this machine.
-        match container.postgres_port().filter(|_| number == 5432) {
-            Some(port) if self.what.get("tcpSocket").is_some() => match tokio::net::TcpStream::connect(("127.0.0.1", port)).await {
-                Ok(_) => Ok(()),
-                Err(_) => Err(refused),
-            },
-            _ if self.what.get("httpGet").is_some() => Err(format!("Get \"http://{address}:{number}{}\": {refused}", text(&self.what, "/httpGet/path"))),
-            _ => Err(refused),
+        // There is no Pod network: what listens inside the container is asked there.
+        let port = u16::try_from(number).unwrap_or(0);
+        if self.what.get("tcpSocket").is_some() {
+            return container.connect(port).await.map(drop).map_err(|_| refused);
         }
+        Err(if self.what.get("httpGet").is_some() { format!("Get \"http://{address}:{number}{}\": {refused}", text(&self.what, "/httpGet/path")) } else { refused })
     }
 
     /// Counts answers up to a verdict.

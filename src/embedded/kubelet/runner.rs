@@ -72,7 +72,7 @@ impl Runner {
             self.event("Normal", "Created", format!("Created container: {}", self.seen.name)).await;
             let begun = Instant::now();
             let started_at = Timestamp::now();
-            let end = match containers::start(spec.clone()).await {
+            let end = match self.kubelet.0.runtime.start(spec.clone()).await {
                 Ok(container) => self.live(&container, &image, started_at).await,
                 Err(error) => {
                     self.event("Warning", "Failed", format!("Error: {error}")).await;
@@ -242,7 +242,6 @@ impl Runner {
             hostname: hostname.chars().take(63).collect(),
             scratch: self.kubelet.0.folders.scratch.join(object::random_hex(6)),
             log,
-            cache: self.kubelet.0.folders.cache.clone(),
         })
     }
 
