@@ -3,6 +3,7 @@
 pub mod book;
 pub mod cli;
 pub mod cluster;
+pub mod embedded;
 mod licenses;
 pub mod live;
 pub mod web;

@@ -4,10 +4,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use eizoku::cli::Cli;
+use eizoku::embedded::containers;
 use tracing_subscriber::EnvFilter;
 
+fn main() -> ExitCode {
+    // A container is a child of this program: see first whether that is what this process is.
+    match containers::child_main() {
+        Some(code) => code,
+        None => eizoku(),
+    }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn eizoku() -> ExitCode {
     let filter = EnvFilter::try_from_env("EIZOKU_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

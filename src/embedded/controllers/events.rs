@@ -1,0 +1,192 @@
+//! Events: what happened to an object, counted when it happens again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::driver::Controller;
+use crate::embedded::failure::Failure;
+use crate::embedded::object::{self, text};
+use crate::embedded::registry::{Deletion, Options, Part, Registry};
+use crate::embedded::resource;
+use crate::embedded::store::{Change, Key};
+
+/// Events live for an hour, as on a real cluster.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+/// How often old events are looked for.
+const EXPIRY_EVERY: Duration = Duration::from_secs(60);
+/// Remembered events before the memory is emptied: more than a class makes in an hour.
+const REMEMBERED: usize = 4096;
+
+/// Something to tell about an object.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Note {
+    /// `involvedObject`.
+    pub(crate) regarding: Value,
+    /// Normal or Warning.
+    pub(crate) kind: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+impl Note {
+    pub(crate) fn normal(object: &Value, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { regarding: reference(object), kind: "Normal", reason, message: message.into() }
+    }
+
+    pub(crate) fn warning(object: &Value, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { kind: "Warning", ..Self::normal(object, reason, message) }
+    }
+
+    /// The note is about one container of the Pod.
+    pub(crate) fn on_container(mut self, name: &str) -> Self {
+        self.regarding["fieldPath"] = json!(format!("spec.containers{{{name}}}"));
+        self
+    }
+}
+
+fn reference(object: &Value) -> Value {
+    let mut reference = json!({
+        "kind": text(object, "/kind"), "name": object::name(object), "uid": object::uid(object), "apiVersion": text(object, "/apiVersion"),
+        "resourceVersion": text(object, "/metadata/resourceVersion"),
+    });
+    if !object::namespace(object).is_empty() {
+        reference["namespace"] = json!(object::namespace(object));
+    }
+    reference
+}
+
+/// Writes events in the name of one component.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder {
+    registry: Registry,
+    component: String,
+    /// The node that the component runs on, for the kubelet.
+    host: String,
+    /// The name of the event that tells the same, by what makes events the same.
+    told: Arc<Mutex<HashMap<String, (String, String)>>>,
+}
+
+impl Recorder {
+    pub(crate) fn new(registry: &Registry, component: &str, host: &str) -> Self {
+        Self { registry: registry.clone(), component: component.to_owned(), host: host.to_owned(), told: Arc::default() }
+    }
+
+    /// Writes an event, or counts it up when the same was told before. A failure is only logged: events are never
+    /// worth stopping for.
+    pub(crate) fn record(&self, note: &Note) {
+        let same = format!("{}\0{}\0{}\0{}\0{}", text(&note.regarding, "/uid"), text(&note.regarding, "/fieldPath"), note.kind, note.reason, note.message);
+        let now = Timestamp::now();
+        let known = self.told.lock().unwrap().get(&same).cloned();
+        if let Some((namespace, name)) = known {
+            let counted = self.registry.modify(resource::EVENTS, &namespace, &name, Part::Main, &Options::default(), |event| {
+                let count = object::int(event, "/count").unwrap_or(1) + 1;
+                event["count"] = json!(count);
+                event["lastTimestamp"] = json!(object::time(now));
+            });
+            if counted.is_ok() {
+                return;
+            }
+        }
+        let mut event = self.envelope(note, now);
+        event["source"] = if self.host.is_empty() { json!({"component": self.component}) } else { json!({"component": self.component, "host": self.host}) };
+        event["reportingInstance"] = json!(self.host);
+        event["firstTimestamp"] = json!(object::time(now));
+        event["lastTimestamp"] = json!(object::time(now));
+        event["count"] = json!(1);
+        if let Some(place) = self.insert(event) {
+            let mut told = self.told.lock().unwrap();
+            if told.len() >= REMEMBERED {
+                told.clear();
+            }
+            told.insert(same, place);
+        }
+    }
+
+    /// Writes an event in the newer form that the scheduler uses: the time to the microsecond, no count.
+    pub(crate) fn record_action(&self, note: &Note, action: &str) {
+        let now = Timestamp::now();
+        let mut event = self.envelope(note, now);
+        event["source"] = json!({});
+        event["firstTimestamp"] = Value::Null;
+        event["lastTimestamp"] = Value::Null;
+        event["eventTime"] = json!(object::micro_time(now));
+        event["action"] = json!(action);
+        event["reportingInstance"] = json!(format!("{}-{}", self.component, super::super::NODE));
+        self.insert(event);
+    }
+
+    fn envelope(&self, note: &Note, now: Timestamp) -> Value {
+        let namespace = match text(&note.regarding, "/namespace") {
+            "" => "default",
+            namespace => namespace,
+        };
+        let name = format!("{}.{:x}", text(&note.regarding, "/name"), now.as_nanosecond());
+        json!({
+            "metadata": {"name": name, "namespace": namespace}, "involvedObject": note.regarding, "reason": note.reason, "message": note.message,
+            "type": note.kind, "eventTime": null, "reportingComponent": self.component, "reportingInstance": "",
+        })
+    }
+
+    fn insert(&self, event: Value) -> Option<(String, String)> {
+        let namespace = object::namespace(&event).to_owned();
+        match self.registry.insert(resource::EVENTS, &namespace, event, &Options::default()) {
+            Ok(made) => Some((namespace, object::name(&made).to_owned())),
+            Err(failure) => {
+                tracing::debug!(%failure, "an event was not written");
+                None
+            }
+        }
+    }
+}
+
+/// Removes events when their hour is over.
+pub(super) struct Expiry;
+
+impl Controller for Expiry {
+    fn name(&self) -> &'static str {
+        "events"
+    }
+
+    fn begin(&mut self, _: &Registry) -> Vec<Key> {
+        vec![Key::new(resource::EVENTS.plural, "", "")]
+    }
+
+    fn wakes(&mut self, _: &Registry, _: &Change) -> Vec<Key> {
+        Vec::new()
+    }
+
+    fn reconcile(&mut self, registry: &Registry, _: &Key, now: Timestamp) -> Result<Option<Duration>, Failure> {
+        for event in registry.list(resource::EVENTS, None).0 {
+            if is_over(&event, now) {
+                // An event that somebody else has just removed is as good as removed.
+                let _ = registry.delete(resource::EVENTS, object::namespace(&event), object::name(&event), &Deletion::default());
+            }
+        }
+        Ok(Some(EXPIRY_EVERY))
+    }
+}
+
+fn is_over(event: &Value, now: Timestamp) -> bool {
+    let at = ["/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"].into_iter().find_map(|pointer| object::time_at(event, pointer));
+    at.is_some_and(|at| now - LIFETIME > at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_over_an_hour_after_it_last_happened() {
+        let now: Timestamp = "2026-01-01T02:00:00Z".parse().unwrap();
+        for (event, over) in [
+            (json!({"lastTimestamp": "2026-01-01T01:30:00Z", "metadata": {"creationTimestamp": "2026-01-01T00:30:00Z"}}), false),
+            (json!({"lastTimestamp": null, "eventTime": "2026-01-01T00:59:00.000001Z"}), true),
+        ] {
+            assert_eq!(is_over(&event, now), over);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! One Pod on the node, from its first sight to the last of its folders.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::mounts::{self, Volumes};
+use super::runner::{Report, Runner, Stop, stopped};
+use super::status::{Seen, Stage, compose};
+use super::{Kubelet, News};
+use crate::embedded::controllers::events::Note;
+use crate::embedded::object::{self, Object, array, text};
+use crate::embedded::registry::{Deletion, Options, Part};
+use crate::embedded::resource;
+
+/// How often volumes that cannot be mounted are tried again.
+const MOUNT_AGAIN: Duration = Duration::from_secs(2);
+/// What a forced deletion still leaves a process, as the real kubelet's least.
+const LEAST_GRACE: Duration = Duration::from_secs(2);
+
+/// Works on one Pod.
+pub(super) struct Worker {
+    kubelet: Kubelet,
+    news: watch::Receiver<News>,
+    pod: Object,
+    stage: Stage,
+    init: Vec<Seen>,
+    main: Vec<Seen>,
+    stop: watch::Sender<Stop>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    sender: mpsc::UnboundedSender<Report>,
+}
+
+impl Worker {
+    pub(super) fn new(kubelet: &Kubelet, news: watch::Receiver<News>) -> Self {
+        let pod = match &*news.borrow() {
+            News::Is(pod) | News::Gone(pod) => pod.clone(),
+        };
+        let seen = |list: &str, statuses: &str, reason: &str| array(&pod, list).iter().map(|container| Seen::first(&pod, container, statuses, reason)).collect::<Vec<_>>();
+        let init = seen("/spec/initContainers", "/status/initContainerStatuses", "PodInitializing");
+        let main = seen("/spec/containers", "/status/containerStatuses", if init.is_empty() { "ContainerCreating" } else { "PodInitializing" });
+        let (sender, reports) = mpsc::unbounded_channel();
+        Self { kubelet: kubelet.clone(), news, pod, stage: Stage::default(), init, main, stop: watch::Sender::new(None), reports, sender }
+    }
+
+    /// Runs the Pod to its end, and removes it when it was deleted.
+    pub(super) async fn run(mut self) {
+        self.hear();
+        let was_started = !text(&self.pod, "/status/podIP").is_empty();
+        if !self.is_stopping() {
+            if was_started {
+                let note = Note::normal(&self.pod, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+                self.tell(note).await;
+            }
+            self.write().await;
+            if let Some(volumes) = self.mount().await {
+                self.stage.has_sandbox = true;
+                self.containers(volumes).await;
+            }
+        }
+        let stop = self.kubelet.0.stop.clone();
+        if stop.is_cancelled() {
+            return;
+        }
+        // A Pod that ended by itself stays until somebody deletes it.
+        while !self.is_stopping() {
+            tokio::select! {
+                changed = self.news.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.hear();
+                }
+                () = stop.cancelled() => return,
+            }
+        }
+        self.remove().await;
+    }
+
+    /// Takes in what is new about the Pod: its deletion becomes the order to stop.
+    fn hear(&mut self) {
+        let news = self.news.borrow_and_update().clone();
+        let (pod, is_gone) = match news {
+            News::Is(pod) => (pod, false),
+            News::Gone(pod) => (pod, true),
+        };
+        self.pod = pod;
+        if !is_gone && !object::is_deleting(&self.pod) {
+            return;
+        }
+        self.stage.is_ending = true;
+        let deadline = if is_gone {
+            Instant::now() + LEAST_GRACE
+        } else {
+            let until = object::time_at(&self.pod, "/metadata/deletionTimestamp").unwrap_or_else(Timestamp::now);
+            Instant::now() + Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or(LEAST_GRACE)
+        };
+        self.stop.send_if_modified(|stop| {
+            let is_sooner = stop.is_none_or(|before| deadline < before);
+            if is_sooner {
+                *stop = Some(deadline);
+            }
+            is_sooner
+        });
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.borrow().is_some()
+    }
+
+    async fn tell(&self, note: Note) {
+        let recorder = self.kubelet.0.recorder.clone();
+        let _ = tokio::task::spawn_blocking(move || recorder.record(&note)).await;
+    }
+
+    /// Writes the status as it is now; nothing when the object is gone or is another one by now.
+    async fn write(&self) {
+        let registry = self.kubelet.0.registry.clone();
+        let (pod, stage, init, main) = (self.pod.clone(), self.stage.clone(), self.init.clone(), self.main.clone());
+        let work = move || {
+            registry.modify(resource::PODS, object::namespace(&pod), object::name(&pod), Part::Status, &Options::by("kubelet"), |current| {
+                if object::uid(current) == object::uid(&pod) {
+                    current["status"] = compose(current, &stage, &init, &main, Timestamp::now());
+                }
+            })
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Err(failure)) if failure.code != 404 => tracing::warn!(%failure, "a Pod's status was not written"),
+            _ => {}
+        }
+    }
+
+    /// Mounts the volumes, however long it takes; nothing when the Pod is stopped before.
+    async fn mount(&mut self) -> Option<Volumes> {
+        self.stage.address = self.kubelet.address();
+        let mut stop = self.stop.subscribe();
+        loop {
+            let (kubelet, pod, address) = (self.kubelet.clone(), self.pod.clone(), self.stage.address.clone());
+            match tokio::task::spawn_blocking(move || mounts::prepare(&kubelet, &pod, &address)).await {
+                Ok(Ok(volumes)) => return Some(volumes),
+                Ok(Err(message)) => self.tell(Note::warning(&self.pod, "FailedMount", message)).await,
+                Err(error) => tracing::error!(%error, "mounting failed"),
+            }
+            self.stage.address.clear();
+            let cancelled = self.kubelet.0.stop.clone();
+            tokio::select! {
+                () = tokio::time::sleep(MOUNT_AGAIN) => {}
+                _ = self.news.changed() => self.hear(),
+                () = stopped(&mut stop) => {}
+                () = cancelled.cancelled() => return None,
+            }
+            if self.is_stopping() {
+                return None;
+            }
+            self.stage.address = self.kubelet.address();
+        }
+    }
+
+    fn runner(&self, is_init: bool, index: usize, volumes: &Volumes) -> Runner {
+        let (list, seen) = if is_init { ("/spec/initContainers", &self.init) } else { ("/spec/containers", &self.main) };
+        Runner {
+            kubelet: self.kubelet.clone(),
+            pod: self.pod.clone(),
+            container: array(&self.pod, list)[index].clone(),
+            is_init,
+            index,
+            address: self.stage.address.clone(),
+            volumes: volumes.clone(),
+            seen: seen[index].clone(),
+            reports: self.sender.clone(),
+            stop: self.stop.subscribe(),
+        }
+    }
+
+    /// Runs the init containers one after the other, then the others together, until all have ended for good.
+    async fn containers(&mut self, volumes: Volumes) {
+        for index in 0..self.init.len() {
+            let mut running = JoinSet::new();
+            running.spawn(self.runner(true, index, &volumes).run());
+            if !self.accompany(running).await {
+                return;
+            }
+        }
+        if !self.init.is_empty() {
+            for seen in &mut self.main {
+                seen.state = json!({"waiting": {"reason": "PodInitializing"}});
+            }
+        }
+        let mut running = JoinSet::new();
+        for index in 0..self.main.len() {
+            running.spawn(self.runner(false, index, &volumes).run());
+        }
+        self.accompany(running).await;
+    }
+
+    /// Writes every report down while runners run; true when all of them ended well.
+    async fn accompany(&mut self, mut running: JoinSet<bool>) -> bool {
+        let mut all_well = true;
+        let cancelled = self.kubelet.0.stop.clone();
+        let mut has_said_goodbye = false;
+        loop {
+            tokio::select! {
+                biased;
+                Some(report) = self.reports.recv() => {
+                    let list = if report.is_init { &mut self.init } else { &mut self.main };
+                    list[report.index] = report.seen;
+                    self.write().await;
+                }
+                ended = running.join_next() => match ended {
+                    Some(ended) => all_well &= ended.unwrap_or(false),
+                    None => break,
+                },
+                changed = self.news.changed() => {
+                    if changed.is_err() {
+                        return false;
+                    }
+                    self.hear();
+                    if self.is_stopping() && !has_said_goodbye {
+                        has_said_goodbye = true;
+                        self.say_goodbye().await;
+                    }
+                }
+                () = cancelled.cancelled() => {
+                    running.abort_all();
+                    return false;
+                }
+            }
+        }
+        while let Ok(report) = self.reports.try_recv() {
+            let list = if report.is_init { &mut self.init } else { &mut self.main };
+            list[report.index] = report.seen;
+            self.write().await;
+        }
+        all_well && !self.is_stopping()
+    }
+
+    /// The first signs of a stop: an event for each container that runs, and a status that has seen the deletion.
+    async fn say_goodbye(&self) {
+        for seen in self.main.iter().chain(&self.init).filter(|seen| seen.is_running()) {
+            let note = Note::normal(&self.pod, "Killing", format!("Stopping container {}", seen.name)).on_container(&seen.name);
+            self.tell(note).await;
+        }
+        self.write().await;
+    }
+
+    /// After the last process: the folders go, then the object.
+    async fn remove(mut self) {
+        self.stage.is_ending = true;
+        let folder = self.kubelet.0.folders.pods.join(object::uid(&self.pod));
+        let registry = self.kubelet.0.registry.clone();
+        for seen in self.main.iter_mut().chain(&mut self.init) {
+            // What never ran, or ran in an earlier life of the program, has ended now.
+            if seen.state.get("terminated").is_none() && seen.restarts > 0 {
+                seen.state = if seen.last == json!({}) { seen.state.clone() } else { seen.last.clone() };
+            }
+        }
+        self.write().await;
+        let pod = self.pod.clone();
+        let work = move || {
+            let _ = std::fs::remove_dir_all(folder);
+            let deletion = Deletion { grace: Some(0), uid: Some(object::uid(&pod).to_owned()), ..Deletion::default() };
+            registry.delete(resource::PODS, object::namespace(&pod), object::name(&pod), &deletion)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Err(failure)) if !matches!(failure.code, 404 | 409) => tracing::warn!(%failure, "a Pod was not removed"),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Reading and changing Kubernetes objects as JSON values.
+//!
+//! Owns the small vocabulary (name, labels, owner, condition, quantity) that the store, the API and the controllers share.
+//! It never knows which kinds exist, and never does IO.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// An object as it is stored: shared, never changed in place.
+pub(crate) type Object = Arc<Value>;
+
+/// The string at a JSON pointer, or "" when it is absent or not a string.
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+/// The integer at a JSON pointer.
+pub(crate) fn int(value: &Value, pointer: &str) -> Option<i64> {
+    value.pointer(pointer).and_then(Value::as_i64)
+}
+
+/// The boolean at a JSON pointer, false when absent.
+pub(crate) fn flag(value: &Value, pointer: &str) -> bool {
+    value.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// The array at a JSON pointer, empty when absent.
+pub(crate) fn array<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The string entries of the map at a JSON pointer.
+pub(crate) fn entries<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| (key.as_str(), value.as_str().unwrap_or("")))
+}
+
+/// Puts a value at a JSON pointer; maps on the way are made when missing.
+pub(crate) fn set(target: &mut Value, pointer: &str, value: impl Into<Value>) {
+    let mut place = target;
+    for part in pointer.split('/').skip(1) {
+        let key = part.replace("~1", "/").replace("~0", "~");
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = place.as_object_mut().expect("it was just made a map").entry(key).or_insert(Value::Null);
+    }
+    *place = value.into();
+}
+
+/// Puts a value at a JSON pointer unless something other than null is there.
+pub(crate) fn set_default(target: &mut Value, pointer: &str, value: impl Into<Value>) {
+    if target.pointer(pointer).is_none_or(Value::is_null) {
+        set(target, pointer, value);
+    }
+}
+
+/// Takes away what is at a JSON pointer whose last part is a map's key.
+pub(crate) fn remove(target: &mut Value, pointer: &str) -> Option<Value> {
+    let (parent, key) = pointer.rsplit_once('/')?;
+    let key = key.replace("~1", "/").replace("~0", "~");
+    target.pointer_mut(parent)?.as_object_mut()?.remove(&key)
+}
+
+/// `metadata.name`.
+pub(crate) fn name(object: &Value) -> &str {
+    text(object, "/metadata/name")
+}
+
+/// `metadata.namespace`, "" for cluster-scoped objects.
+pub(crate) fn namespace(object: &Value) -> &str {
+    text(object, "/metadata/namespace")
+}
+
+/// `metadata.uid`.
+pub(crate) fn uid(object: &Value) -> &str {
+    text(object, "/metadata/uid")
+}
+
+/// Whether somebody asked for the object's deletion.
+pub(crate) fn is_deleting(object: &Value) -> bool {
+    !text(object, "/metadata/deletionTimestamp").is_empty()
+}
+
+/// A label's value.
+pub(crate) fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.pointer("/metadata/labels")?.get(key)?.as_str()
+}
+
+/// An annotation's value.
+pub(crate) fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.pointer("/metadata/annotations")?.get(key)?.as_str()
+}
+
+/// Puts an annotation on the object.
+pub(crate) fn annotate(object: &mut Value, key: &str, value: &str) {
+    set(object, &format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1")), value);
+}
+
+/// The finalizers that hold the object.
+pub(crate) fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
+    array(object, "/metadata/finalizers").iter().filter_map(Value::as_str)
+}
+
+/// Takes one finalizer away; true when it was there.
+pub(crate) fn drop_finalizer(object: &mut Value, finalizer: &str) -> bool {
+    let Some(list) = object.pointer_mut("/metadata/finalizers").and_then(Value::as_array_mut) else { return false };
+    let before = list.len();
+    list.retain(|entry| entry != finalizer);
+    let gone = list.len() < before;
+    if list.is_empty() {
+        remove(object, "/metadata/finalizers");
+    }
+    gone
+}
+
+/// The owner reference whose `controller` is true.
+pub(crate) fn controller(object: &Value) -> Option<&Value> {
+    array(object, "/metadata/ownerReferences").iter().find(|owner| flag(owner, "/controller"))
+}
+
+/// Whether the object's controller is the one with this uid.
+pub(crate) fn is_controlled_by(object: &Value, owner_uid: &str) -> bool {
+    controller(object).is_some_and(|owner| text(owner, "/uid") == owner_uid)
+}
+
+/// A controller's owner reference to `owner`.
+pub(crate) fn controller_reference(owner: &Value) -> Value {
+    json!({
+        "apiVersion": text(owner, "/apiVersion"), "kind": text(owner, "/kind"), "name": name(owner), "uid": uid(owner),
+        "controller": true, "blockOwnerDeletion": true,
+    })
+}
+
+/// The status condition of a type.
+pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    array(object, "/status/conditions").iter().find(|condition| text(condition, "/type") == kind)
+}
+
+/// Whether a status condition is there and "True".
+pub(crate) fn is_condition_true(object: &Value, kind: &str) -> bool {
+    condition(object, kind).is_some_and(|condition| text(condition, "/status") == "True")
+}
+
+/// Time as the API writes it: RFC 3339, UTC, whole seconds.
+pub(crate) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Time as `MicroTime` fields have it.
+pub(crate) fn micro_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+/// The time at a JSON pointer.
+pub(crate) fn time_at(object: &Value, pointer: &str) -> Option<Timestamp> {
+    text(object, pointer).parse().ok()
+}
+
+/// A quantity ("1Gi", "500M", "0.5") in its base unit, or nothing when it does not parse.
+pub(crate) fn quantity(text: &str) -> Option<f64> {
+    let split = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-'))).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().ok()?;
+    let factor = match unit {
+        "" => 1.0,
+        "n" => 1e-9,
+        "u" => 1e-6,
+        "m" => 1e-3,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "P" => 1e15,
+        "E" => 1e18,
+        "Ki" => 1024.0,
+        "Mi" => 1024f64.powi(2),
+        "Gi" => 1024f64.powi(3),
+        "Ti" => 1024f64.powi(4),
+        "Pi" => 1024f64.powi(5),
+        "Ei" => 1024f64.powi(6),
+        exponent => 10f64.powi(exponent.strip_prefix(['e', 'E'])?.parse().ok()?),
+    };
+    Some(number * factor)
+}
+
+/// The map at a JSON pointer, made when missing.
+pub(crate) fn map_mut<'a>(object: &'a mut Value, pointer: &str) -> &'a mut Map<String, Value> {
+    if !object.pointer(pointer).is_some_and(Value::is_object) {
+        set(object, pointer, json!({}));
+    }
+    object.pointer_mut(pointer).and_then(Value::as_object_mut).expect("it was just made a map")
+}
+
+/// Letters and digits that generated names use: no vowels, nothing that reads like another.
+const NAME_LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// A random ending for a generated name.
+pub(crate) fn random_letters(count: usize) -> String {
+    let mut bytes = vec![0u8; count];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    bytes.iter().map(|byte| char::from(NAME_LETTERS[usize::from(*byte) % NAME_LETTERS.len()])).collect()
+}
+
+/// A number's decimal digits written in the letters of generated names, as hashes in names are.
+pub(crate) fn safe_letters(digits: &str) -> String {
+    digits.bytes().map(|byte| char::from(NAME_LETTERS[usize::from(byte) % NAME_LETTERS.len()])).collect()
+}
+
+/// A random hexadecimal text of `bytes` bytes.
+pub(crate) fn random_hex(bytes: usize) -> String {
+    let mut buffer = vec![0u8; bytes];
+    getrandom::fill(&mut buffer).expect("the system gives random bytes");
+    buffer.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A random uid (UUID, version 4).
+pub(crate) fn random_uid() -> String {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_compare_across_units() {
+        for (text, bytes) in [("1Gi", 1_073_741_824.0), ("1G", 1e9), ("1024Mi", 1_073_741_824.0), ("500m", 0.5), ("2e3", 2000.0)] {
+            assert_eq!(quantity(text), Some(bytes), "{text}");
+        }
+        assert_eq!(quantity("much"), None);
+    }
+
+    #[test]
+    fn setting_makes_the_maps_on_the_way() {
+        let mut value = json!({});
+        annotate(&mut value, "a.b/c", "d");
+        assert_eq!(value, json!({"metadata": {"annotations": {"a.b/c": "d"}}}));
+        assert_eq!(annotation(&value, "a.b/c"), Some("d"));
+    }
+
+    #[test]
+    fn dropping_the_last_finalizer_drops_the_list() {
+        let mut value = json!({"metadata": {"finalizers": ["a"]}});
+        assert!(drop_finalizer(&mut value, "a"));
+        assert!(!drop_finalizer(&mut value, "a"));
+        assert_eq!(value, json!({"metadata": {}}));
+    }
+}

@@ -1,0 +1,4 @@
+//! Containers as the kubelet uses them: real processes of this program.
+
+mod pod;
+mod postgres;
