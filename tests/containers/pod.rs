@@ -31,10 +31,9 @@ pub(crate) struct Ran {
 
 impl Pod {
     pub(crate) fn new() -> Self {
-        let mut folder = tempfile::Builder::new().prefix("ez").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("ez").tempdir().unwrap();
         std::fs::create_dir(folder.path().join("volume")).unwrap();
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
-        if std::env::var_os("KEEP").is_some() { let f = folder.path().to_owned(); eprintln!("{}", f.display()); folder.disable_cleanup(true); }
         Self {
             folder,
             runtime: Runtime::new(env!("CARGO_BIN_EXE_eizoku"), cache),

@@ -33,9 +33,10 @@ const STATE: &str = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE n
 
 /// The settings a client is told about at the start of a session.
 const REPORTED: &str = "SELECT name, setting FROM pg_settings WHERE name IN ('application_name', 'client_encoding', 'DateStyle', \
-    'default_transaction_read_only', 'in_hot_standby', 'integer_datetimes', 'IntervalStyle', 'is_superuser', 'scram_iterations', 'search_path', \
+    'default_transaction_read_only', 'in_hot_standby', 'integer_datetimes', 'IntervalStyle', 'scram_iterations', 'search_path', \
     'server_encoding', 'server_version', 'standard_conforming_strings', 'TimeZone') \
-    UNION ALL SELECT 'session_authorization', session_user";
+    UNION ALL SELECT 'session_authorization', session_user \
+    UNION ALL SELECT 'is_superuser', current_setting('is_superuser')";
 
 /// Whether sessions may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

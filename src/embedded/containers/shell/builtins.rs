@@ -318,7 +318,6 @@ fn trap(shell: &mut Shell, argv: &[String]) -> i32 {
 
 /// `kill [-signal] 1`: the container's main process is the one that can be signalled.
 fn kill(shell: &mut Shell, argv: &[String]) -> i32 {
-    let mut signal = 15;
     let mut args: Vec<&str> = argv[1..].iter().map(String::as_str).collect();
     if args.first() == Some(&"-l") {
         let names: Vec<_> = SIGNALS.iter().map(|(name, number)| format!("{number}) {name}")).collect();
@@ -330,14 +329,14 @@ fn kill(shell: &mut Shell, argv: &[String]) -> i32 {
         args.insert(0, "-TERM");
     }
     let name = args.remove(0).trim_start_matches('-').trim_start_matches("SIG").to_owned();
-    match SIGNALS.iter().find(|(known, number)| name == *known || name == number.to_string()) {
-        Some((_, number)) => signal = *number,
-        None if name == "0" => signal = 0,
+    let signal = match SIGNALS.iter().find(|(known, number)| name == *known || name == number.to_string()) {
+        Some((_, number)) => *number,
+        None if name == "0" => 0,
         None => {
             shell.complain(format_args!("kill: invalid signal: {name}"));
             return 1;
         }
-    }
+    };
     let mut status = 0;
     for process in args {
         let sent = match (process, Signal::from_named_raw(signal), Pid::from_raw(shell.world.main_process)) {

@@ -94,8 +94,10 @@ pub(super) fn read(console: &Console, prompt: &str, history: &mut History) -> Li
     };
     edit.row = edit.place(edit.prompt_cells(), &[]).0;
     let line = edit.run(history);
-    edit.cursor = edit.text.len();
-    edit.draw();
+    if edit.cursor < edit.text.len() {
+        edit.cursor = edit.text.len();
+        edit.draw();
+    }
     if let Line::Text(text) = &line {
         history.add(text);
     }
@@ -162,8 +164,15 @@ impl Edit<'_> {
         let end = self.text.len();
         match key {
             Key::Char(typed) => {
+                let before = self.place(self.prompt_cells(), &self.text);
                 self.text.insert(self.cursor, typed);
                 self.cursor += 1;
+                let after = self.place(self.prompt_cells(), &self.text);
+                if self.cursor == self.text.len() && before.0 == after.0 && !typed.is_control() {
+                    // Ordinary typing: the screen needs no more than the character.
+                    self.console.write_raw(typed.encode_utf8(&mut [0; 4]).as_bytes());
+                    return;
+                }
             }
             Key::Backspace if self.cursor > 0 => {
                 self.cursor -= 1;
