@@ -13,7 +13,7 @@ use super::wasi::{Network, Psql};
 use super::wire;
 
 /// What psql says when it has thrown a statement away; not shown when that was our way of doing Ctrl-C.
-const CLEARED: &[u8] = b"Query buffer reset (cleared).\n";
+const CLEARED: &[u8] = b"Query buffer reset (cleared).";
 
 /// Runs psql; the result is its exit code.
 pub(in super::super) fn run(world: &mut World, argv: &[String], mut streams: Streams) -> i32 {
@@ -268,6 +268,19 @@ impl Read for Plain {
 struct Typing {
     /// psql is about to say that it has thrown the statement away.
     hides_cleared: bool,
+    /// It has said so, but for the end of the line.
+    hides_newline: bool,
+}
+
+impl Typing {
+    /// What is left to show if the end of a hidden line comes first.
+    fn without_newline<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.hides_newline && !bytes.is_empty() {
+            self.hides_newline = false;
+            return bytes.strip_prefix(b"\n").unwrap_or(bytes);
+        }
+        bytes
+    }
 }
 
 /// psql's standard input on a terminal: edited lines.
@@ -416,14 +429,19 @@ struct Screen {
 impl Write for Screen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut typing = self.typing.lock().unwrap();
-        let shown = if typing.hides_cleared
-            && let Some(at) = bytes.windows(CLEARED.len()).position(|part| part == CLEARED)
+        let mut shown = bytes.to_vec();
+        if typing.hides_cleared
+            && let Some(at) = shown.windows(CLEARED.len()).position(|part| part == CLEARED)
         {
             typing.hides_cleared = false;
-            [&bytes[..at], &bytes[at + CLEARED.len()..]].concat()
+            typing.hides_newline = true;
+            // The end of the line may come in the same piece or in the next.
+            let rest = shown.split_off(at + CLEARED.len());
+            shown.truncate(at);
+            shown.extend(typing.without_newline(&rest));
         } else {
-            bytes.to_vec()
-        };
+            shown = typing.without_newline(&shown).to_vec();
+        }
         drop(typing);
         write_anyway(&mut self.to, &shown)?;
         Ok(bytes.len())
