@@ -41,7 +41,8 @@ impl History {
 
     /// Remembers a line, unless it is empty or the same as the one before.
     fn add(&mut self, line: &str) {
-        if self.keep && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line) {
+        if self.keep && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line)
+        {
             self.lines.push(line.to_owned());
             if self.lines.len() > MOST_LINES {
                 self.lines.remove(0);
@@ -170,7 +171,8 @@ impl Edit<'_> {
                 let after = self.place(self.prompt_cells(), &self.text);
                 if self.cursor == self.text.len() && before.0 == after.0 && !typed.is_control() {
                     // Ordinary typing: the screen needs no more than the character.
-                    self.console.write_raw(typed.encode_utf8(&mut [0; 4]).as_bytes());
+                    self.console
+                        .write_raw(typed.encode_utf8(&mut [0; 4]).as_bytes());
                     return;
                 }
             }
@@ -231,7 +233,11 @@ impl Edit<'_> {
                 from = at + 1;
                 self.text = history.lines[at].chars().collect();
             }
-            let failed = if found.is_none() && !wanted.is_empty() { "failed " } else { "" };
+            let failed = if found.is_none() && !wanted.is_empty() {
+                "failed "
+            } else {
+                ""
+            };
             self.prompt = format!("({failed}reverse-i-search)`{wanted}': ");
             self.cursor = self.text.len();
             self.draw();
