@@ -47,6 +47,10 @@ pub use child::child_main;
 pub use image::{ImageError, ImageInfo, resolve};
 pub use process::{Container, Runtime};
 
+/// The licences of PostgreSQL and what it is built from, to be shown with the program's own.
+#[cfg(feature = "postgres")]
+pub const NOTICES: &str = include_str!("containers/notices.txt");
+
 /// A folder or file of the host that a container sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {

@@ -2,3 +2,5 @@
 
 mod pod;
 mod postgres;
+mod psql;
+mod shell;

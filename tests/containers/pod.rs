@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use eizoku::embedded::containers::{Container, ContainerSpec, ExecError, ExecRequest, Exit, Mount, Runtime, Size};
+use eizoku::embedded::containers::{
+    Container, ContainerSpec, ExecError, ExecRequest, Exit, Mount, Runtime, Size,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
@@ -31,10 +33,9 @@ pub(crate) struct Ran {
 
 impl Pod {
     pub(crate) fn new() -> Self {
-        let mut folder = tempfile::Builder::new().prefix("ez").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("ez").tempdir().unwrap();
         std::fs::create_dir(folder.path().join("volume")).unwrap();
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
-        if std::env::var_os("KEEP").is_some() { let f = folder.path().to_owned(); eprintln!("{}", f.display()); folder.disable_cleanup(true); }
         Self {
             folder,
             runtime: Runtime::new(env!("CARGO_BIN_EXE_eizoku"), cache),
@@ -69,7 +70,11 @@ impl Pod {
 
     pub(crate) fn postgres(&self) -> ContainerSpec {
         let mut spec = self.spec("postgres:18");
-        for (name, value) in [("POSTGRES_USER", "user"), ("POSTGRES_PASSWORD", "password"), ("POSTGRES_DB", "app_db")] {
+        for (name, value) in [
+            ("POSTGRES_USER", "user"),
+            ("POSTGRES_PASSWORD", "password"),
+            ("POSTGRES_DB", "app_db"),
+        ] {
             spec.env.push((name.to_owned(), value.to_owned()));
         }
         spec
@@ -86,7 +91,10 @@ impl Pod {
     }
 
     pub(crate) async fn try_start(&self, spec: &ContainerSpec) -> Result<Container, String> {
-        self.runtime.start(spec.clone()).await.map_err(|error| error.to_string())
+        self.runtime
+            .start(spec.clone())
+            .await
+            .map_err(|error| error.to_string())
     }
 
     /// Starts a container and waits for its end.
@@ -106,7 +114,9 @@ pub(crate) fn log(spec: &ContainerSpec) -> String {
 }
 
 pub(crate) async fn end(container: &Container) -> Exit {
-    tokio::time::timeout(PATIENCE, container.wait()).await.expect("the container ends")
+    tokio::time::timeout(PATIENCE, container.wait())
+        .await
+        .expect("the container ends")
 }
 
 /// Runs a command without a terminal.
@@ -115,14 +125,22 @@ pub(crate) async fn exec(container: &Container, command: &[&str]) -> Ran {
 }
 
 /// Runs a command that reads `input`.
-pub(crate) async fn exec_with(container: &Container, command: &[&str], input: &'static [u8]) -> Ran {
+pub(crate) async fn exec_with(
+    container: &Container,
+    command: &[&str],
+    input: &'static [u8],
+) -> Ran {
     match try_exec(container, command, input).await {
         Ok(ran) => ran,
         Err(error) => panic!("{error}: ended with {:?}", container.wait().await),
     }
 }
 
-pub(crate) async fn try_exec(container: &Container, command: &[&str], input: &'static [u8]) -> Result<Ran, ExecError> {
+pub(crate) async fn try_exec(
+    container: &Container,
+    command: &[&str],
+    input: &'static [u8],
+) -> Result<Ran, ExecError> {
     let (out, err) = (Screen::default(), Screen::default());
     let request = ExecRequest {
         command: command.iter().map(ToString::to_string).collect(),
@@ -132,7 +150,9 @@ pub(crate) async fn try_exec(container: &Container, command: &[&str], input: &'s
         stderr: Some(Box::pin(err.clone())),
         resize: None,
     };
-    let code = tokio::time::timeout(PATIENCE, container.exec(request)).await.expect("the command ends")?;
+    let code = tokio::time::timeout(PATIENCE, container.exec(request))
+        .await
+        .expect("the command ends")?;
     Ok(Ran {
         code,
         out: out.text(),
@@ -143,7 +163,18 @@ pub(crate) async fn try_exec(container: &Container, command: &[&str], input: &'s
 /// Waits until PostgreSQL accepts connections, as a readiness probe does.
 pub(crate) async fn ready(container: &Container, spec: &ContainerSpec) {
     let until = Instant::now() + PATIENCE;
-    while exec(container, &["sh", "-c", "pg_isready -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\""]).await.code != 0 {
+    while exec(
+        container,
+        &[
+            "sh",
+            "-c",
+            "pg_isready -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\"",
+        ],
+    )
+    .await
+    .code
+        != 0
+    {
         assert!(Instant::now() < until, "not ready:\n{}", log(spec));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -163,7 +194,12 @@ impl Terminal {
         let (keys, typed) = tokio::io::duplex(4096);
         let screen = Screen::default();
         let (resize, sizes) = mpsc::channel(4);
-        resize.try_send(Size { width: 80, height: 24 }).unwrap();
+        resize
+            .try_send(Size {
+                width: 80,
+                height: 24,
+            })
+            .unwrap();
         let request = ExecRequest {
             command: command.iter().map(ToString::to_string).collect(),
             tty: true,
@@ -198,7 +234,11 @@ impl Terminal {
                 self.seen = end;
                 return part;
             }
-            assert!(Instant::now() < until, "no {text:?} in {:?}", &all[self.seen..]);
+            assert!(
+                Instant::now() < until,
+                "no {text:?} in {:?}",
+                &all[self.seen..]
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -211,7 +251,11 @@ impl Terminal {
     }
 
     pub(crate) async fn end(self) -> i32 {
-        tokio::time::timeout(PATIENCE, self.done).await.expect("the session ends").unwrap().unwrap()
+        tokio::time::timeout(PATIENCE, self.done)
+            .await
+            .expect("the session ends")
+            .unwrap()
+            .unwrap()
     }
 }
 
@@ -226,7 +270,11 @@ impl Screen {
 }
 
 impl AsyncWrite for Screen {
-    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -73,7 +73,9 @@ pub fn resolve(image: &str) -> Result<ImageInfo, ImageError> {
         ("docker.io/library/postgres", _) => {
             format!("PostgreSQL {POSTGRES_VERSION} is built in: use postgres:{POSTGRES_MAJOR}")
         }
-        _ => format!("this cluster carries postgres:{POSTGRES_MAJOR} and busybox and pulls nothing"),
+        _ => {
+            format!("this cluster carries postgres:{POSTGRES_MAJOR} and busybox and pulls nothing")
+        }
     };
     Err(ImageError::NotCarried {
         reference: name.to_string(),
@@ -84,9 +86,14 @@ pub fn resolve(image: &str) -> Result<ImageInfo, ImageError> {
 /// Whether a tag without its variant (`18.4` of `18.4-alpine`) means the built-in version. Docker's images know 18, 18.0 to 18.4 and latest.
 fn is_carried(version: &str) -> bool {
     match version.split_once('.') {
-        None => matches!(version, "latest" | POSTGRES_MAJOR | "alpine" | "trixie" | "bookworm"),
+        None => matches!(
+            version,
+            "latest" | POSTGRES_MAJOR | "alpine" | "trixie" | "bookworm"
+        ),
         Some((major, minor)) => {
-            major == POSTGRES_MAJOR && !minor.is_empty() && minor.bytes().all(|b| b.is_ascii_digit())
+            major == POSTGRES_MAJOR
+                && !minor.is_empty()
+                && minor.bytes().all(|b| b.is_ascii_digit())
         }
     }
 }
@@ -179,11 +186,7 @@ impl fmt::Display for Reference {
 
 impl ImageKind {
     /// What runs in a container: a manifest's `command` replaces the image's entry point (and its default arguments), `args` the default arguments.
-    pub(super) fn argv(
-        self,
-        command: Option<&[String]>,
-        args: Option<&[String]>,
-    ) -> Vec<String> {
+    pub(super) fn argv(self, command: Option<&[String]>, args: Option<&[String]>) -> Vec<String> {
         let some = |list: Option<&[String]>| list.filter(|l| !l.is_empty()).map(<[String]>::to_vec);
         match (some(command), some(args)) {
             (Some(mut command), args) => {
@@ -254,7 +257,10 @@ mod tests {
             ("postgres:18.4", "docker.io/library/postgres:18.4"),
             ("postgres:18-alpine", "docker.io/library/postgres:18-alpine"),
             ("library/postgres:18", "docker.io/library/postgres:18"),
-            ("docker.io/library/postgres:18", "docker.io/library/postgres:18"),
+            (
+                "docker.io/library/postgres:18",
+                "docker.io/library/postgres:18",
+            ),
             ("busybox", "docker.io/library/busybox:latest"),
             ("busybox:1.36", "docker.io/library/busybox:1.36"),
         ] {
@@ -266,11 +272,20 @@ mod tests {
 
     #[test]
     fn another_postgres_says_which_version_there_is() {
-        for name in ["postgres:16", "postgres:16.2", "postgres:19", "postgres:18.x", "postgres@sha256:00"] {
+        for name in [
+            "postgres:16",
+            "postgres:16.2",
+            "postgres:19",
+            "postgres:18.x",
+            "postgres@sha256:00",
+        ] {
             let error = resolve(name).unwrap_err();
             assert_eq!(error.reason(), "ErrImagePull");
             if cfg!(feature = "postgres") {
-                assert!(error.to_string().contains("PostgreSQL 18.4 is built in"), "{error}");
+                assert!(
+                    error.to_string().contains("PostgreSQL 18.4 is built in"),
+                    "{error}"
+                );
             }
         }
     }
@@ -285,7 +300,11 @@ mod tests {
             "{error}"
         );
         for name in ["", "UPPER", "nginx:", "a//b", "nginx:a b"] {
-            assert_eq!(resolve(name).unwrap_err().reason(), "InvalidImageName", "{name}");
+            assert_eq!(
+                resolve(name).unwrap_err().reason(),
+                "InvalidImageName",
+                "{name}"
+            );
         }
     }
 
@@ -296,9 +315,15 @@ mod tests {
             ImageKind::Postgres.argv(command.map(words).as_deref(), args.map(words).as_deref())
         };
         assert_eq!(argv(None, None), ["docker-entrypoint.sh", "postgres"]);
-        assert_eq!(argv(None, Some(&["-c", "work_mem=8MB"])), ["docker-entrypoint.sh", "-c", "work_mem=8MB"]);
+        assert_eq!(
+            argv(None, Some(&["-c", "work_mem=8MB"])),
+            ["docker-entrypoint.sh", "-c", "work_mem=8MB"]
+        );
         assert_eq!(argv(Some(&["sh"]), None), ["sh"]);
-        assert_eq!(argv(Some(&["sh"]), Some(&["-c", "date"])), ["sh", "-c", "date"]);
+        assert_eq!(
+            argv(Some(&["sh"]), Some(&["-c", "date"])),
+            ["sh", "-c", "date"]
+        );
         assert_eq!(ImageKind::Busybox.argv(None, None), ["sh"]);
     }
 }

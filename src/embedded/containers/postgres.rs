@@ -40,7 +40,10 @@ fn log(process: u32, severity: &str, text: &str) {
     let now = jiff::Timestamp::now();
     let stamp = now.strftime("%Y-%m-%d %H:%M:%S%.3f UTC");
     // Continuation lines begin with a tab.
-    eprintln!("{stamp} [{process}] {severity}:  {}", text.replace('\n', "\n\t"));
+    eprintln!(
+        "{stamp} [{process}] {severity}:  {}",
+        text.replace('\n', "\n\t")
+    );
 }
 
 /// A name as an SQL identifier.

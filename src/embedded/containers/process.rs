@@ -17,9 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::child::{HIDDEN_ARGUMENT, Order};
 use super::frame::Frame;
 use super::log::{Lines, Log};
-use super::{
-    ContainerSpec, ExecError, ExecRequest, Exit, Size, StartError, image, programs,
-};
+use super::{ContainerSpec, ExecError, ExecRequest, Exit, Size, StartError, image, programs};
 
 /// Enough for a screen of text; pipes hold no more either.
 const CHUNK: usize = 64 * 1024;
@@ -106,9 +104,12 @@ impl Runtime {
         let log = Arc::new(Log::open(&spec.log)?);
 
         let mut child = self.spawn(0, &spec.scratch)?;
-        let pid = child.id().expect("a child that was not waited for has an id");
+        let pid = child
+            .id()
+            .expect("a child that was not waited for has an id");
         let mut life = child.stdin.take().expect("standard input is a pipe");
-        life.write_all(&Frame::Order(order.to_json()).encode()).await?;
+        life.write_all(&Frame::Order(order.to_json()).encode())
+            .await?;
         life.write_all(&Frame::InputEnd.encode()).await?;
         let (tell, exit) = watch::channel(None);
         tokio::spawn(attend(child, pid, log, tell));
@@ -242,10 +243,8 @@ impl Container {
         if request.tty && !order.env.iter().any(|(name, _)| name == "TERM") {
             order.env.push(("TERM".to_owned(), "xterm".to_owned()));
         }
-        programs::find(&order.view(), &order).map_err(|why| ExecError::Command {
-            id: new_id(),
-            why,
-        })?;
+        programs::find(&order.view(), &order)
+            .map_err(|why| ExecError::Command { id: new_id(), why })?;
         let group = i32::try_from(self.0.pid).unwrap_or_default();
         let mut child = match self.0.runtime.spawn(group, &self.0.scratch) {
             Ok(child) => child,
@@ -256,7 +255,9 @@ impl Container {
         let mut input = child.stdin.take().expect("standard input is a pipe");
         let stdout = child.stdout.take().expect("standard output is a pipe");
         let stderr = child.stderr.take().expect("standard error is a pipe");
-        input.write_all(&Frame::Order(order.to_json()).encode()).await?;
+        input
+            .write_all(&Frame::Order(order.to_json()).encode())
+            .await?;
         let feed = feed(input, request.stdin, request.resize);
         let outputs = async {
             match request.stderr {
@@ -322,10 +323,7 @@ async fn feed(
     }
 }
 
-async fn copy(
-    mut from: impl AsyncRead + Unpin,
-    mut to: std::pin::Pin<Box<dyn AsyncWrite + Send>>,
-) {
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: std::pin::Pin<Box<dyn AsyncWrite + Send>>) {
     let mut buffer = vec![0; CHUNK];
     let mut listening = true;
     while let Ok(n @ 1..) = from.read(&mut buffer).await {

@@ -20,12 +20,21 @@ use super::view::View;
 
 /// Programs that every image has. The shell's own builtins are not here.
 const EVERYWHERE: [&str; 42] = [
-    "[", "base64", "basename", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "du", "echo", "env", "expr",
-    "false", "find", "grep", "head", "hostname", "id", "ln", "ls", "mkdir", "mount", "mv", "nproc", "printenv",
-    "printf", "ps", "pwd", "rm", "rmdir", "sh", "sleep", "sort", "stat", "sync", "tail", "test", "touch", "true", "wc",
+    "[", "base64", "basename", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "du", "echo",
+    "env", "expr", "false", "find", "grep", "head", "hostname", "id", "ln", "ls", "mkdir", "mount",
+    "mv", "nproc", "printenv", "printf", "ps", "pwd", "rm", "rmdir", "sh", "sleep", "sort", "stat",
+    "sync", "tail", "test", "touch", "true", "wc",
 ];
-const EVERYWHERE_TOO: [&str; 9] = ["seq", "tee", "tr", "uname", "uniq", "uptime", "which", "whoami", "yes"];
-const POSTGRES: [&str; 5] = ["bash", "docker-entrypoint.sh", "pg_isready", "postgres", "psql"];
+const EVERYWHERE_TOO: [&str; 9] = [
+    "seq", "tee", "tr", "uname", "uniq", "uptime", "which", "whoami", "yes",
+];
+const POSTGRES: [&str; 5] = [
+    "bash",
+    "docker-entrypoint.sh",
+    "pg_isready",
+    "postgres",
+    "psql",
+];
 
 /// The files, environment and place of a running program.
 #[derive(Clone)]
@@ -140,7 +149,11 @@ pub(super) fn names(image: ImageKind) -> Vec<&'static str> {
         ImageKind::Postgres => &POSTGRES,
         ImageKind::Busybox => &[],
     };
-    let mut names: Vec<_> = EVERYWHERE.into_iter().chain(EVERYWHERE_TOO).chain(more.iter().copied()).collect();
+    let mut names: Vec<_> = EVERYWHERE
+        .into_iter()
+        .chain(EVERYWHERE_TOO)
+        .chain(more.iter().copied())
+        .collect();
     names.sort_unstable();
     names
 }
@@ -177,13 +190,17 @@ pub(super) fn locate(
 ) -> Result<Program, Missing> {
     let known = names(image);
     if name.contains('/') {
-        let place = view.resolve(directory, name, true).map_err(|_| Missing::NoFile)?;
+        let place = view
+            .resolve(directory, name, true)
+            .map_err(|_| Missing::NoFile)?;
         let base = name.rsplit('/').next().unwrap_or(name);
         // Debian's /usr/bin is /bin; PostgreSQL's own folder holds its programs, too.
         let is_bin = place.path.contains("/bin/");
         let about = match std::fs::metadata(&place.host) {
             Ok(about) => about,
-            Err(_) if is_bin && known.contains(&base) => return Ok(Program::BuiltIn(base.to_owned())),
+            Err(_) if is_bin && known.contains(&base) => {
+                return Ok(Program::BuiltIn(base.to_owned()));
+            }
             Err(_) => return Err(Missing::NoFile),
         };
         if about.is_dir() {
@@ -210,7 +227,12 @@ pub(super) fn locate(
 }
 
 /// Runs a program to its end; the result is its exit code.
-pub(super) fn run(program: Program, world: &mut World, argv: &[String], mut streams: Streams) -> i32 {
+pub(super) fn run(
+    program: Program,
+    world: &mut World,
+    argv: &[String],
+    mut streams: Streams,
+) -> i32 {
     match program {
         Program::Script(path) => shell::run_script(world, &path, argv, streams),
         Program::BuiltIn(name) => match name.as_str() {
@@ -220,7 +242,9 @@ pub(super) fn run(program: Program, world: &mut World, argv: &[String], mut stre
             #[cfg(feature = "postgres")]
             "pg_isready" => super::postgres::pg_isready(world, argv, streams),
             #[cfg(feature = "postgres")]
-            "docker-entrypoint.sh" | "postgres" => super::postgres::entrypoint(world, argv, streams),
+            "docker-entrypoint.sh" | "postgres" => {
+                super::postgres::entrypoint(world, argv, streams)
+            }
             name => {
                 let done = files::run(name, world, argv, &mut streams)
                     .or_else(|| text::run(name, world, argv, &mut streams));
@@ -257,7 +281,10 @@ pub(super) fn reason(error: &io::Error) -> String {
         io::ErrorKind::StorageFull => "No space left on device".to_owned(),
         _ => {
             let text = error.to_string();
-            text.split(" (os error").next().unwrap_or_default().to_owned()
+            text.split(" (os error")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
         }
     }
 }
@@ -271,7 +298,8 @@ mod tests {
     fn programs_are_found_as_exec_finds_them() {
         let folder = tempfile::tempdir().unwrap();
         let view = View::new(folder.path().to_owned(), &[], None);
-        view.prepare(ImageKind::Busybox, "box", &names(ImageKind::Busybox)).unwrap();
+        view.prepare(ImageKind::Busybox, "box", &names(ImageKind::Busybox))
+            .unwrap();
         fs::write(folder.path().join("tmp/script"), "#!/bin/sh\n").unwrap();
         let find = |name: &str| locate(&view, ImageKind::Busybox, "/tmp", "/bin:/usr/bin", name);
         assert_eq!(find("ls"), Ok(Program::BuiltIn("ls".into())));
@@ -282,7 +310,11 @@ mod tests {
         assert_eq!(find("/nope"), Err(Missing::NoFile));
         assert_eq!(find("/etc"), Err(Missing::IsFolder));
         assert_eq!(find("./script"), Err(Missing::NotExecutable));
-        fs::set_permissions(folder.path().join("tmp/script"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(
+            folder.path().join("tmp/script"),
+            fs::Permissions::from_mode(0o755),
+        )
+        .unwrap();
         assert_eq!(find("./script"), Ok(Program::Script("/tmp/script".into())));
     }
 }

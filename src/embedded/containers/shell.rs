@@ -175,12 +175,20 @@ impl Shell {
 
     fn file(&mut self, path: &str) -> i32 {
         let mut bytes = Vec::new();
-        let read = self.world.view.open(&self.world.directory, path).and_then(|mut file| file.read_to_end(&mut bytes));
+        let read = self
+            .world
+            .view
+            .open(&self.world.directory, path)
+            .and_then(|mut file| file.read_to_end(&mut bytes));
         match read {
             Ok(_) => self.script(&String::from_utf8_lossy(&bytes)),
             Err(error) => {
                 self.complain(format_args!("can't open '{path}': {}", reason(&error)));
-                if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }
+                if error.kind() == io::ErrorKind::NotFound {
+                    127
+                } else {
+                    126
+                }
             }
         }
     }
@@ -229,7 +237,9 @@ impl Shell {
                     };
                     format!("root@{}:{directory}# ", self.world.hostname)
                 }
-                (true, _) if self.world.image == super::image::ImageKind::Busybox => format!("{} # ", self.world.directory),
+                (true, _) if self.world.image == super::image::ImageKind::Busybox => {
+                    format!("{} # ", self.world.directory)
+                }
                 (true, _) => "# ".to_owned(),
             };
             let _ = self.streams.output.write_all(prompt.as_bytes());
@@ -274,14 +284,19 @@ impl Shell {
         match name {
             "?" => Some(self.status.to_string()),
             "#" => Some(self.arguments.len().to_string()),
-            "$" => Some(if self.world.is_main { "1".to_owned() } else { std::process::id().to_string() }),
+            "$" => Some(if self.world.is_main {
+                "1".to_owned()
+            } else {
+                std::process::id().to_string()
+            }),
             "!" => Some(String::new()),
             "-" => Some(if self.ends_on_error { "e" } else { "" }.to_owned()),
             "@" | "*" => (!self.arguments.is_empty()).then(|| self.arguments.join(" ")),
             "0" => Some(self.name.clone()),
-            name if name.starts_with(|c: char| c.is_ascii_digit()) => {
-                self.arguments.get(name.parse::<usize>().ok()?.checked_sub(1)?).cloned()
-            }
+            name if name.starts_with(|c: char| c.is_ascii_digit()) => self
+                .arguments
+                .get(name.parse::<usize>().ok()?.checked_sub(1)?)
+                .cloned(),
             name => self.variables.get(name).cloned(),
         }
     }
@@ -310,7 +325,11 @@ impl Shell {
             if self.world.console.is_interrupted() {
                 self.status = 130;
                 // At a prompt the rest of the line is dropped; a script ends.
-                return if self.is_interactive { Flow::Break(usize::MAX) } else { Flow::Exit };
+                return if self.is_interactive {
+                    Flow::Break(usize::MAX)
+                } else {
+                    Flow::Exit
+                };
             }
             for signal in self.world.console.take_signals() {
                 if self.run_trap(signal) == Flow::Exit {
@@ -322,7 +341,11 @@ impl Shell {
     }
 
     fn run_trap(&mut self, name: &str) -> Flow {
-        let action = if name == "EXIT" { self.traps.remove(name) } else { self.traps.get(name).cloned() };
+        let action = if name == "EXIT" {
+            self.traps.remove(name)
+        } else {
+            self.traps.get(name).cloned()
+        };
         match action.as_deref().map(parse::parse) {
             Some(Ok(list)) => {
                 let status = self.status;
@@ -443,7 +466,10 @@ impl Shell {
                 self.status = shell.status;
                 Flow::Next
             }
-            Kind::If { branches, otherwise } => {
+            Kind::If {
+                branches,
+                otherwise,
+            } => {
                 for (condition, body) in branches {
                     let flow = self.condition(condition);
                     if flow != Flow::Next {
@@ -454,9 +480,15 @@ impl Shell {
                     }
                 }
                 self.status = 0;
-                otherwise.as_ref().map_or(Flow::Next, |list| self.list(list))
+                otherwise
+                    .as_ref()
+                    .map_or(Flow::Next, |list| self.list(list))
             }
-            Kind::Loop { until, condition, body } => {
+            Kind::Loop {
+                until,
+                condition,
+                body,
+            } => {
                 let mut status = 0;
                 loop {
                     let flow = self.condition(condition);
@@ -530,7 +562,11 @@ impl Shell {
     fn failed(&mut self, text: &str) -> Flow {
         self.complain(text);
         self.status = 2;
-        if self.is_interactive { Flow::Break(usize::MAX) } else { Flow::Exit }
+        if self.is_interactive {
+            Flow::Break(usize::MAX)
+        } else {
+            Flow::Exit
+        }
     }
 
     fn simple(&mut self, assignments: &[(String, Word)], words: &[Word]) -> Flow {
@@ -551,7 +587,11 @@ impl Shell {
             }
         }
         if self.traces {
-            let shown: Vec<String> = values.iter().map(|(n, v)| format!("{n}={v}")).chain(argv.iter().cloned()).collect();
+            let shown: Vec<String> = values
+                .iter()
+                .map(|(n, v)| format!("{n}={v}"))
+                .chain(argv.iter().cloned())
+                .collect();
             self.streams.complain(format_args!("+ {}", shown.join(" ")));
         }
         let Some(name) = argv.first() else {
@@ -567,7 +607,11 @@ impl Shell {
             let arguments = std::mem::replace(&mut self.arguments, argv[1..].to_vec());
             let flow = self.command(&function);
             self.arguments = arguments;
-            return if flow == Flow::Return { Flow::Next } else { flow };
+            return if flow == Flow::Return {
+                Flow::Next
+            } else {
+                flow
+            };
         }
         if builtins::is_special(name) {
             for (name, value) in &values {
@@ -625,15 +669,26 @@ impl Shell {
         let wrong = |what: &str, error: &io::Error| format!("{what} {target}: {}", reason(error));
         match (redirect.stream, redirect.how) {
             (0, How::Read) => {
-                let file = world.view.open(directory, &target).map_err(|error| wrong("can't open", &error))?;
+                let file = world
+                    .view
+                    .open(directory, &target)
+                    .map_err(|error| wrong("can't open", &error))?;
                 self.streams.input = Source::File(Arc::new(file));
             }
             (0, How::Here) => {
-                self.streams.input = Source::Text(Arc::new(Mutex::new(io::Cursor::new(target.into_bytes()))));
+                self.streams.input =
+                    Source::Text(Arc::new(Mutex::new(io::Cursor::new(target.into_bytes()))));
             }
             (stream @ (1 | 2), How::Truncate | How::Append) => {
-                let how = if redirect.how == How::Append { view::Write::Append } else { view::Write::Truncate };
-                let file = world.view.create(directory, &target, how).map_err(|error| wrong("can't create", &error))?;
+                let how = if redirect.how == How::Append {
+                    view::Write::Append
+                } else {
+                    view::Write::Truncate
+                };
+                let file = world
+                    .view
+                    .create(directory, &target, how)
+                    .map_err(|error| wrong("can't create", &error))?;
                 let sink = Sink::File(Arc::new(file));
                 if stream == 1 {
                     self.streams.output = sink;

@@ -131,7 +131,9 @@ impl Console {
     /// Makes this process do with signals what the first process of a container does: nothing, unless a shell has a trap.
     pub(super) fn heed_signals(self: &Arc<Self>) -> io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
         let guard = runtime.enter();
         let kinds = [
             ("HUP", SignalKind::hangup()),
@@ -260,7 +262,9 @@ impl Console {
         let mut output = self.output.lock().unwrap();
         if !self.tty {
             let _ = match stream {
-                Stream::Output => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
+                Stream::Output => io::stdout()
+                    .write_all(bytes)
+                    .and_then(|()| io::stdout().flush()),
                 Stream::Error => io::stderr().write_all(bytes),
             };
             return;

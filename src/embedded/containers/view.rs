@@ -17,7 +17,13 @@ const MOST_LINKS: usize = 40;
 pub(super) const DATA_FOLDER: &str = "pgdata";
 
 /// Devices that mean the same in a container as outside.
-const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+const DEVICES: [&str; 5] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+];
 
 /// A container's files.
 #[derive(Debug, Clone)]
@@ -65,16 +71,33 @@ impl View {
                 read_only: place.read_only,
             };
             view.mounts.push(deeper);
-            view.mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
+            view.mounts
+                .sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
         }
         view
     }
 
     /// Makes the writable layer as the image has it: folders, a few files under `/etc`, programs under `/bin`.
-    pub(super) fn prepare(&self, image: ImageKind, hostname: &str, programs: &[&str]) -> io::Result<()> {
-        for folder in ["bin", "dev", "etc", "home", "proc", "root", "tmp", "usr/bin", "usr/local/bin", "var/log"]
-            .iter()
-            .chain(image.folders())
+    pub(super) fn prepare(
+        &self,
+        image: ImageKind,
+        hostname: &str,
+        programs: &[&str],
+    ) -> io::Result<()> {
+        for folder in [
+            "bin",
+            "dev",
+            "etc",
+            "home",
+            "proc",
+            "root",
+            "tmp",
+            "usr/bin",
+            "usr/local/bin",
+            "var/log",
+        ]
+        .iter()
+        .chain(image.folders())
         {
             fs::create_dir_all(self.root.join(folder))?;
         }
@@ -84,8 +107,14 @@ impl View {
         };
         for (file, text) in [
             ("etc/hostname", format!("{hostname}\n")),
-            ("etc/hosts", format!("127.0.0.1\tlocalhost\n127.0.0.1\t{hostname}\n")),
-            ("etc/passwd", format!("root:x:0:0:root:/root:/bin/sh\n{user}")),
+            (
+                "etc/hosts",
+                format!("127.0.0.1\tlocalhost\n127.0.0.1\t{hostname}\n"),
+            ),
+            (
+                "etc/passwd",
+                format!("root:x:0:0:root:/root:/bin/sh\n{user}"),
+            ),
         ] {
             fs::write(self.root.join(file), text)?;
         }
@@ -150,7 +179,11 @@ impl View {
         if path.is_empty() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let start = if path.starts_with('/') { "/" } else { directory };
+        let start = if path.starts_with('/') {
+            "/"
+        } else {
+            directory
+        };
         let mut done: Vec<String> = Vec::new();
         let mut todo: Vec<String> = parts_reversed(path);
         todo.extend(parts_reversed(start));
@@ -270,11 +303,24 @@ mod tests {
         let volume = folder.join("volume");
         fs::create_dir_all(&volume).unwrap();
         let mounts = [
-            Mount { host: volume.clone(), path: "/var/lib/postgresql".into(), read_only: false },
-            Mount { host: volume, path: "/config/".into(), read_only: true },
+            Mount {
+                host: volume.clone(),
+                path: "/var/lib/postgresql".into(),
+                read_only: false,
+            },
+            Mount {
+                host: volume,
+                path: "/config/".into(),
+                read_only: true,
+            },
         ];
-        let view = View::new(folder.join("root"), &mounts, Some("/var/lib/postgresql/18/docker"));
-        view.prepare(ImageKind::Postgres, "postgres-0", &["ls"]).unwrap();
+        let view = View::new(
+            folder.join("root"),
+            &mounts,
+            Some("/var/lib/postgresql/18/docker"),
+        );
+        view.prepare(ImageKind::Postgres, "postgres-0", &["ls"])
+            .unwrap();
         view
     }
 
@@ -285,11 +331,20 @@ mod tests {
         let host = |path: &str| view.resolve("/tmp", path, true).unwrap().host;
         assert_eq!(host("a"), folder.path().join("root/tmp/a"));
         assert_eq!(host("/var/lib/postgresql"), folder.path().join("volume"));
-        assert_eq!(host("/var/lib/postgresql/18/docker/base"), folder.path().join("volume/18/docker/pgdata/base"));
-        assert_eq!(host("/var/lib/postgresqlx"), folder.path().join("root/var/lib/postgresqlx"));
+        assert_eq!(
+            host("/var/lib/postgresql/18/docker/base"),
+            folder.path().join("volume/18/docker/pgdata/base")
+        );
+        assert_eq!(
+            host("/var/lib/postgresqlx"),
+            folder.path().join("root/var/lib/postgresqlx")
+        );
         assert_eq!(host("../../.."), folder.path().join("root"));
         assert_eq!(host("/dev/null"), Path::new("/dev/null"));
-        assert_eq!(fs::read_to_string(host("/etc/hostname")).unwrap(), "postgres-0\n");
+        assert_eq!(
+            fs::read_to_string(host("/etc/hostname")).unwrap(),
+            "postgres-0\n"
+        );
         assert!(folder.path().join("root/config").is_dir());
     }
 
@@ -298,11 +353,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let view = view(folder.path());
         fs::write(folder.path().join("secret"), "host").unwrap();
-        for target in [folder.path().join("secret").to_str().unwrap(), "../../../../secret"] {
+        for target in [
+            folder.path().join("secret").to_str().unwrap(),
+            "../../../../secret",
+        ] {
             let link = folder.path().join("volume/link");
             let _ = fs::remove_file(&link);
             symlink(target, link).unwrap();
-            assert!(view.open("/", "/var/lib/postgresql/link").is_err(), "{target}");
+            assert!(
+                view.open("/", "/var/lib/postgresql/link").is_err(),
+                "{target}"
+            );
         }
         symlink("/etc/hostname", folder.path().join("volume/name")).unwrap();
         assert!(view.open("/", "/var/lib/postgresql/name").is_ok());
@@ -316,7 +377,10 @@ mod tests {
         let view = view(folder.path());
         let error = view.create("/", "/config/a", Write::Truncate).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ReadOnlyFilesystem);
-        assert!(view.create("/var/lib/postgresql", "a", Write::Append).is_ok());
+        assert!(
+            view.create("/var/lib/postgresql", "a", Write::Append)
+                .is_ok()
+        );
         assert!(view.open("/config", "a").is_ok());
     }
 }

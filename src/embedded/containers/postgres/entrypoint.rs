@@ -38,7 +38,10 @@ Error: in 18+, these Docker images are configured to store database data in a
 pub(in super::super) fn run(world: &mut World, argv: &[String], mut streams: Streams) -> i32 {
     let mut args = argv.to_vec();
     let mut is_entrypoint = false;
-    if args.first().is_some_and(|name| name.ends_with("docker-entrypoint.sh")) {
+    if args
+        .first()
+        .is_some_and(|name| name.ends_with("docker-entrypoint.sh"))
+    {
         args.remove(0);
         is_entrypoint = true;
         if args.first().is_none_or(|arg| arg.starts_with('-')) {
@@ -73,8 +76,15 @@ fn run_instead(world: &mut World, args: &[String], mut streams: Streams) -> i32 
                 Missing::NoFile => "No such file or directory",
                 Missing::NotExecutable | Missing::IsFolder => "Permission denied",
             };
-            streams.complain(format_args!("/usr/local/bin/docker-entrypoint.sh: exec: {}: {text}", args[0]));
-            if matches!(why, Missing::NotInPath | Missing::NoFile) { 127 } else { 126 }
+            streams.complain(format_args!(
+                "/usr/local/bin/docker-entrypoint.sh: exec: {}: {text}",
+                args[0]
+            ));
+            if matches!(why, Missing::NotInPath | Missing::NoFile) {
+                127
+            } else {
+                126
+            }
         }
     }
 }
@@ -99,10 +109,12 @@ impl Plan {
         if !pgdata.starts_with('/') {
             return Err("Error: PGDATA must be an absolute path".to_owned());
         }
-        let place = world
-            .view
-            .writable("/", &pgdata, true)
-            .map_err(|error| format!("mkdir: cannot create directory '{pgdata}': {}", programs::reason(&error)))?;
+        let place = world.view.writable("/", &pgdata, true).map_err(|error| {
+            format!(
+                "mkdir: cannot create directory '{pgdata}': {}",
+                programs::reason(&error)
+            )
+        })?;
         let folder = place.host.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self {
             database: variable(world, "POSTGRES_DB")?.unwrap_or_else(|| user.clone()),
@@ -121,24 +133,44 @@ impl Plan {
     }
 
     fn beside(&self, what: &str) -> PathBuf {
-        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        let name = self
+            .folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
         self.folder.with_file_name(format!(".{name}.{what}"))
     }
 
     fn run(&self, world: &World, streams: &mut Streams) -> Result<i32, String> {
         let signals = signals().map_err(|error| format!("signals: {error}"))?;
-        let has_old_mount = world.view.mounts().iter().any(|mount| mount.path == "/var/lib/postgresql/data");
+        let has_old_mount = world
+            .view
+            .mounts()
+            .iter()
+            .any(|mount| mount.path == "/var/lib/postgresql/data");
         if has_old_mount && !self.pgdata.starts_with("/var/lib/postgresql/data") {
             return Err(OLD_MOUNT.to_owned());
         }
         let parent = self.folder.parent().unwrap_or(&self.folder);
         fs::create_dir_all(parent).map_err(|error| {
-            format!("mkdir: cannot create directory '{}': {}", self.pgdata, programs::reason(&error))
+            format!(
+                "mkdir: cannot create directory '{}': {}",
+                self.pgdata,
+                programs::reason(&error)
+            )
         })?;
-        let lock = File::create(self.beside("postmaster.lock")).map_err(|error| error.to_string())?;
+        let lock =
+            File::create(self.beside("postmaster.lock")).map_err(|error| error.to_string())?;
         if lock.try_lock().is_err() {
             log(1, "FATAL", "lock file \"postmaster.pid\" already exists");
-            log(1, "HINT", &format!("Is another postmaster (PID 1) running in data directory \"{}\"?", self.pgdata));
+            log(
+                1,
+                "HINT",
+                &format!(
+                    "Is another postmaster (PID 1) running in data directory \"{}\"?",
+                    self.pgdata
+                ),
+            );
             return Ok(1);
         }
         let data = self.folder.join(DATA_FOLDER);
@@ -150,10 +182,16 @@ impl Plan {
             return Err(NO_PASSWORD.to_owned());
         }
 
-        let postmaster = Arc::new(Postmaster::new(self.opening(if is_new { &self.database } else { "postgres" })));
-        listen(&postmaster, world).map_err(|error| format!("could not create Unix socket: {error}"))?;
+        let postmaster = Arc::new(Postmaster::new(self.opening(if is_new {
+            &self.database
+        } else {
+            "postgres"
+        })));
+        listen(&postmaster, world)
+            .map_err(|error| format!("could not create Unix socket: {error}"))?;
         if is_new {
-            self.set_up(streams).map_err(|error| format!("initdb: error: {error}"))?;
+            self.set_up(streams)
+                .map_err(|error| format!("initdb: error: {error}"))?;
         } else {
             let _ = streams.output.write_all(
                 b"\nPostgreSQL Database directory appears to contain a database; Skipping initialization\n\n",
@@ -186,7 +224,9 @@ impl Plan {
         fs::write(self.beginning(), "")?;
         // Nothing is lost if this is interrupted, so PostgreSQL need not wait for the disk again and again; once at the end is enough.
         let mut opening = self.opening("postgres");
-        opening.settings.insert("fsync".to_owned(), "off".to_owned());
+        opening
+            .settings
+            .insert("fsync".to_owned(), "off".to_owned());
         let mut backend = Backend::start(&opening)?;
         let user = identifier(&self.user);
         let mut statements = Vec::new();
@@ -202,7 +242,10 @@ impl Plan {
             ]);
         }
         if !self.password.is_empty() {
-            statements.push(format!("ALTER ROLE {user} PASSWORD {}", literal(&self.password)));
+            statements.push(format!(
+                "ALTER ROLE {user} PASSWORD {}",
+                literal(&self.password)
+            ));
         }
         if self.database != "postgres" {
             statements.push(format!("CREATE DATABASE {}", identifier(&self.database)));
@@ -214,22 +257,47 @@ impl Plan {
         backend.close()?;
         sync(&self.folder)?;
         fs::remove_file(self.beginning())?;
-        streams.output.write_all(b"\nPostgreSQL init process complete; ready for start up.\n\n")
+        streams
+            .output
+            .write_all(b"\nPostgreSQL init process complete; ready for start up.\n\n")
     }
 
     /// Starts PostgreSQL and says in the log what the postmaster and the start-up process say.
     fn start(&self, data: &Path) -> io::Result<Backend> {
         let stamp = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
         let left = control::read(data);
-        log(1, "LOG", "starting PostgreSQL 18.4 on wasm32-wasix, compiled ahead of time");
-        log(1, "LOG", "listening on Unix socket \"/var/run/postgresql/.s.PGSQL.5432\"");
+        log(
+            1,
+            "LOG",
+            "starting PostgreSQL 18.4 on wasm32-wasix, compiled ahead of time",
+        );
+        log(
+            1,
+            "LOG",
+            "listening on Unix socket \"/var/run/postgresql/.s.PGSQL.5432\"",
+        );
         match left {
             Some(Left::ShutDown(time)) => {
-                log(29, "LOG", &format!("database system was shut down at {}", stamp(time)));
+                log(
+                    29,
+                    "LOG",
+                    &format!("database system was shut down at {}", stamp(time)),
+                );
             }
             Some(Left::Running(time)) => {
-                log(29, "LOG", &format!("database system was interrupted; last known up at {}", stamp(time)));
-                log(29, "LOG", "database system was not properly shut down; automatic recovery in progress");
+                log(
+                    29,
+                    "LOG",
+                    &format!(
+                        "database system was interrupted; last known up at {}",
+                        stamp(time)
+                    ),
+                );
+                log(
+                    29,
+                    "LOG",
+                    "database system was not properly shut down; automatic recovery in progress",
+                );
             }
             None => {}
         }
@@ -254,19 +322,36 @@ impl Plan {
         for name in names {
             let path = format!("{folder}/{name}");
             let argv: Vec<String> = if name.ends_with(".sql") {
-                let psql = ["psql", "-v", "ON_ERROR_STOP=1", "--no-password", "-U", &self.user, "-d", &self.database, "-f", &path];
+                let psql = [
+                    "psql",
+                    "-v",
+                    "ON_ERROR_STOP=1",
+                    "--no-password",
+                    "-U",
+                    &self.user,
+                    "-d",
+                    &self.database,
+                    "-f",
+                    &path,
+                ];
                 psql.map(str::to_owned).to_vec()
             } else if name.ends_with(".sh") {
                 vec!["sh".to_owned(), path.clone()]
             } else {
-                let _ = streams.output.write_all(format!("/usr/local/bin/docker-entrypoint.sh: ignoring {path}\n").as_bytes());
+                let _ = streams.output.write_all(
+                    format!("/usr/local/bin/docker-entrypoint.sh: ignoring {path}\n").as_bytes(),
+                );
                 continue;
             };
-            let _ = streams.output.write_all(format!("/usr/local/bin/docker-entrypoint.sh: running {path}\n").as_bytes());
+            let _ = streams.output.write_all(
+                format!("/usr/local/bin/docker-entrypoint.sh: running {path}\n").as_bytes(),
+            );
             let program = programs::Program::BuiltIn(argv[0].clone());
             let code = programs::run(program, &mut world.clone(), &argv, streams.clone());
             if code != 0 {
-                streams.complain(format_args!("/usr/local/bin/docker-entrypoint.sh: {path} ended with {code}"));
+                streams.complain(format_args!(
+                    "/usr/local/bin/docker-entrypoint.sh: {path} ended with {code}"
+                ));
             }
         }
     }
@@ -286,13 +371,21 @@ fn sync(folder: &Path) -> io::Result<()> {
 
 /// A variable, or what the file holds that `NAME_FILE` names.
 fn variable(world: &World, name: &str) -> Result<Option<String>, String> {
-    let file = world.env.get(&format!("{name}_FILE")).filter(|path| !path.is_empty());
+    let file = world
+        .env
+        .get(&format!("{name}_FILE"))
+        .filter(|path| !path.is_empty());
     let value = world.env.get(name).filter(|value| !value.is_empty());
     match (value, file) {
-        (Some(_), Some(_)) => Err(format!("error: both {name} and {name}_FILE are set (but are exclusive)")),
+        (Some(_), Some(_)) => Err(format!(
+            "error: both {name} and {name}_FILE are set (but are exclusive)"
+        )),
         (None, Some(path)) => {
             let mut text = String::new();
-            let read = world.view.open("/", path).and_then(|mut file| io::Read::read_to_string(&mut file, &mut text));
+            let read = world
+                .view
+                .open("/", path)
+                .and_then(|mut file| io::Read::read_to_string(&mut file, &mut text));
             read.map_err(|error| format!("{path}: {}", programs::reason(&error)))?;
             Ok(Some(text.trim_end_matches('\n').to_owned()))
         }
@@ -312,7 +405,11 @@ fn settings(args: &[String]) -> Result<BTreeMap<String, String>, String> {
         };
         match pair.and_then(|pair| pair.split_once('=')) {
             Some((name, value)) => settings.insert(name.replace('-', "_"), value.to_owned()),
-            None => return Err(format!("postgres: invalid option -- '{arg}'\nTry \"postgres --help\" for more information.")),
+            None => {
+                return Err(format!(
+                    "postgres: invalid option -- '{arg}'\nTry \"postgres --help\" for more information."
+                ));
+            }
         };
     }
     Ok(settings)
@@ -346,7 +443,9 @@ enum Shutdown {
 fn signals() -> io::Result<mpsc::Receiver<Shutdown>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (tell, told) = mpsc::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     let guard = runtime.enter();
     let mut smart = signal(SignalKind::terminate())?;
     let mut fast = signal(SignalKind::interrupt())?;
@@ -387,7 +486,10 @@ fn attend(postmaster: &Arc<Postmaster>, signals: &mpsc::Receiver<Shutdown>) -> i
         });
         // A stronger signal while sessions are being waited for.
         which = loop {
-            if told.recv_timeout(std::time::Duration::from_millis(20)).is_ok() {
+            if told
+                .recv_timeout(std::time::Duration::from_millis(20))
+                .is_ok()
+            {
                 break Shutdown::Smart;
             }
             if let Ok(stronger @ (Shutdown::Fast | Shutdown::Immediate)) = signals.try_recv() {
@@ -424,7 +526,13 @@ mod tests {
     #[test]
     fn server_arguments_are_settings_or_an_error() {
         let words = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let found = settings(&words(&["-c", "work_mem=8MB", "--log-statement=all", "-cport=1"])).unwrap();
+        let found = settings(&words(&[
+            "-c",
+            "work_mem=8MB",
+            "--log-statement=all",
+            "-cport=1",
+        ]))
+        .unwrap();
         assert_eq!(found["work_mem"], "8MB");
         assert_eq!(found["log_statement"], "all");
         assert_eq!(found["port"], "1");

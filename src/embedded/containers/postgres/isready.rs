@@ -14,8 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Runs `pg_isready`: 0 accepting, 1 rejecting, 2 no response, 3 not even asked.
 pub(in super::super) fn run(world: &mut World, argv: &[String], mut streams: Streams) -> i32 {
     let mut quiet = false;
-    let mut host = world.env.get("PGHOST").cloned().unwrap_or_else(|| "/var/run/postgresql".to_owned());
-    let mut port = world.env.get("PGPORT").cloned().unwrap_or_else(|| "5432".to_owned());
+    let mut host = world
+        .env
+        .get("PGHOST")
+        .cloned()
+        .unwrap_or_else(|| "/var/run/postgresql".to_owned());
+    let mut port = world
+        .env
+        .get("PGPORT")
+        .cloned()
+        .unwrap_or_else(|| "5432".to_owned());
     let mut args = argv.iter().skip(1);
     while let Some(arg) = args.next() {
         let (name, value) = split(arg);
@@ -39,12 +47,16 @@ pub(in super::super) fn run(world: &mut World, argv: &[String], mut streams: Str
             }
             _ if name.starts_with('-') => {
                 streams.complain(format_args!("pg_isready: unrecognized option '{arg}'"));
-                streams.complain("pg_isready: hint: Try \"pg_isready --help\" for more information.");
+                streams
+                    .complain("pg_isready: hint: Try \"pg_isready --help\" for more information.");
                 return 3;
             }
             _ => {
-                streams.complain(format_args!("pg_isready: error: too many command-line arguments (first is \"{arg}\")"));
-                streams.complain("pg_isready: hint: Try \"pg_isready --help\" for more information.");
+                streams.complain(format_args!(
+                    "pg_isready: error: too many command-line arguments (first is \"{arg}\")"
+                ));
+                streams
+                    .complain("pg_isready: hint: Try \"pg_isready --help\" for more information.");
                 return 3;
             }
         }
@@ -59,7 +71,9 @@ pub(in super::super) fn run(world: &mut World, argv: &[String], mut streams: Str
         None => (2, "no response"),
     };
     if !quiet {
-        let _ = streams.output.write_all(format!("{host}:{port} - {text}\n").as_bytes());
+        let _ = streams
+            .output
+            .write_all(format!("{host}:{port} - {text}\n").as_bytes());
     }
     code
 }

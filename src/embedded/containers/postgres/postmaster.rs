@@ -33,9 +33,10 @@ const STATE: &str = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE n
 
 /// The settings a client is told about at the start of a session.
 const REPORTED: &str = "SELECT name, setting FROM pg_settings WHERE name IN ('application_name', 'client_encoding', 'DateStyle', \
-    'default_transaction_read_only', 'in_hot_standby', 'integer_datetimes', 'IntervalStyle', 'is_superuser', 'scram_iterations', 'search_path', \
+    'default_transaction_read_only', 'in_hot_standby', 'integer_datetimes', 'IntervalStyle', 'scram_iterations', 'search_path', \
     'server_encoding', 'server_version', 'standard_conforming_strings', 'TimeZone') \
-    UNION ALL SELECT 'session_authorization', session_user";
+    UNION ALL SELECT 'session_authorization', session_user \
+    UNION ALL SELECT 'is_superuser', current_setting('is_superuser')";
 
 /// Whether sessions may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +181,11 @@ impl Postmaster {
                     return Ok(backend);
                 }
                 let owner = shared.owner;
-                let state = shared.sessions.get(&session).map(|s| s.state.clone()).unwrap_or_default();
+                let state = shared
+                    .sessions
+                    .get(&session)
+                    .map(|s| s.state.clone())
+                    .unwrap_or_default();
                 drop(shared);
                 let parked = match owner {
                     Some(owner) => self.park(&mut backend, owner),
@@ -207,7 +212,11 @@ impl Postmaster {
                     }
                     Ok(None) => {}
                     Err(error) => {
-                        log(1, "LOG", &format!("could not hand the backend over: {error}"));
+                        log(
+                            1,
+                            "LOG",
+                            &format!("could not hand the backend over: {error}"),
+                        );
                         shared.owner = None;
                         drop(shared);
                         self.restart();
@@ -273,13 +282,29 @@ impl Postmaster {
     }
 
     /// Looks a session's user and database up, as PostgreSQL does after authentication. The result is what the client is told.
-    pub(super) fn log_in(&self, session: u32, settings: &[(String, String)]) -> Result<Vec<u8>, Report> {
-        let setting = |wanted: &str| settings.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-        let Some(user) = setting("user").filter(|user| !user.is_empty()) else {
-            return Err(Report::fatal("28000", "no PostgreSQL user name specified in startup packet"));
+    pub(super) fn log_in(
+        &self,
+        session: u32,
+        settings: &[(String, String)],
+    ) -> Result<Vec<u8>, Report> {
+        let setting = |wanted: &str| {
+            settings
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.as_str())
         };
-        let database = setting("database").filter(|name| !name.is_empty()).unwrap_or(user);
-        let mut backend = self.take(session).map_err(|refusal| refusal.report("FATAL"))?;
+        let Some(user) = setting("user").filter(|user| !user.is_empty()) else {
+            return Err(Report::fatal(
+                "28000",
+                "no PostgreSQL user name specified in startup packet",
+            ));
+        };
+        let database = setting("database")
+            .filter(|name| !name.is_empty())
+            .unwrap_or(user);
+        let mut backend = self
+            .take(session)
+            .map_err(|refusal| refusal.report("FATAL"))?;
         let checked = check(&mut backend, user, database);
         let mut state = State {
             database: database.to_owned(),
@@ -299,16 +324,22 @@ impl Postmaster {
         let result = checked.and_then(|()| {
             self.load_checked(&mut backend, &state)?;
             let current = backend.as_mut().expect("it was loaded");
-            let answer = current.send(&wire::query(REPORTED)).map_err(|error| broken(&error))?;
+            let answer = current
+                .send(&wire::query(REPORTED))
+                .map_err(|error| broken(&error))?;
             wire::rows(&answer)
         });
         let Some(backend) = backend else {
             self.lock().owner = None;
             self.restart();
-            return Err(result.err().unwrap_or_else(|| Refusal::Broken.report("FATAL")));
+            return Err(result
+                .err()
+                .unwrap_or_else(|| Refusal::Broken.report("FATAL")));
         };
         let mut shared = self.lock();
-        if result.is_ok() && let Some(session) = shared.sessions.get_mut(&session) {
+        if result.is_ok()
+            && let Some(session) = shared.sessions.get_mut(&session)
+        {
             session.state = state;
         }
         shared.process = backend.process();
@@ -333,9 +364,11 @@ impl Postmaster {
         }
         let current = backend.insert(current);
         for sql in state.statements() {
-            let answer = current.send(&wire::query(&sql)).map_err(|error| broken(&error))?;
+            let answer = current
+                .send(&wire::query(&sql))
+                .map_err(|error| broken(&error))?;
             wire::rows(&answer).map_err(|report| Report {
-                severity: "FATAL".to_owned(),
+                severity: "FATAL".into(),
                 position: None,
                 ..report
             })?;
@@ -355,10 +388,14 @@ impl Postmaster {
         };
         match backend.send(messages) {
             Ok(answer) => {
-                let status = wire::messages(&answer).filter(|(kind, _)| *kind == b'Z').last();
+                let status = wire::messages(&answer)
+                    .filter(|(kind, _)| *kind == b'Z')
+                    .last();
                 let mut shared = self.lock();
                 // Without a Sync the batch goes on, and the backend with it.
-                shared.status = status.and_then(|(_, body)| body.first().copied()).unwrap_or(b'B');
+                shared.status = status
+                    .and_then(|(_, body)| body.first().copied())
+                    .unwrap_or(b'B');
                 shared.held = false;
                 shared.backend = Some(backend);
                 drop(shared);
@@ -376,7 +413,11 @@ impl Postmaster {
                 shared.owner = None;
                 drop(shared);
                 if !cancelled {
-                    log(1, "LOG", &format!("server process (PID {process}) was terminated: {error}"));
+                    log(
+                        1,
+                        "LOG",
+                        &format!("server process (PID {process}) was terminated: {error}"),
+                    );
                     log(1, "LOG", "all server processes terminated; reinitializing");
                 }
                 self.restart();
@@ -391,7 +432,9 @@ impl Postmaster {
     /// The answer to a statement whose backend was killed: the error, and the failed transaction in which the session is if it was in one.
     fn cancelled(&self, session: u32, before: u8) -> Vec<u8> {
         let mut status = b'I';
-        if before != b'I' && let Ok(mut backend) = self.take(session) {
+        if before != b'I'
+            && let Ok(mut backend) = self.take(session)
+        {
             let failed = backend
                 .send(&wire::query("BEGIN"))
                 .and_then(|_| backend.send(&wire::query("SELECT 1/0")));
@@ -445,7 +488,11 @@ impl Postmaster {
         let mut shared = self.lock();
         shared.phase = Phase::Stopping;
         if now {
-            let goodbye = Report::fatal("57P01", "terminating connection due to administrator command").encode();
+            let goodbye = Report::fatal(
+                "57P01",
+                "terminating connection due to administrator command",
+            )
+            .encode();
             for session in shared.sessions.values_mut() {
                 let _ = io::Write::write_all(&mut session.stream, &goodbye);
                 let _ = session.stream.shutdown(Shutdown::Both);
@@ -459,7 +506,11 @@ impl Postmaster {
                 kill(shared.process);
                 return;
             }
-            shared = self.changed.wait_timeout(shared, Duration::from_millis(100)).unwrap().0;
+            shared = self
+                .changed
+                .wait_timeout(shared, Duration::from_millis(100))
+                .unwrap()
+                .0;
         }
     }
 
@@ -484,13 +535,18 @@ impl State {
     fn statements(&self) -> Vec<String> {
         let mut statements = Vec::new();
         if !self.user.is_empty() {
-            statements.push(format!("SET SESSION AUTHORIZATION {}", identifier(&self.user)));
+            statements.push(format!(
+                "SET SESSION AUTHORIZATION {}",
+                identifier(&self.user)
+            ));
         }
         if !self.settings.is_empty() {
             let calls: Vec<_> = self
                 .settings
                 .iter()
-                .map(|(name, value)| format!("set_config({}, {}, false)", literal(name), literal(value)))
+                .map(|(name, value)| {
+                    format!("set_config({}, {}, false)", literal(name), literal(value))
+                })
                 .collect();
             statements.push(format!("SELECT {}", calls.join(", ")));
         }
@@ -534,18 +590,29 @@ fn check(backend: &mut Backend, user: &str, database: &str) -> Result<(), Report
         "SELECT r.rolname, r.rolcanlogin, d.datname, d.datallowconn, has_database_privilege(r.oid, d.oid, 'CONNECT') \
          FROM (VALUES (1)) AS one LEFT JOIN pg_roles r ON r.rolname = {user_text} LEFT JOIN pg_database d ON d.datname = {database_text}"
     );
-    let answer = backend.send(&wire::query(&sql)).map_err(|error| broken(&error))?;
+    let answer = backend
+        .send(&wire::query(&sql))
+        .map_err(|error| broken(&error))?;
     let rows = wire::rows(&answer)?;
     let yes = |at: usize| rows[0][at].as_deref() == Some("t");
     let there = |at: usize| rows[0][at].is_some();
     if !there(0) {
-        return Err(Report::fatal("28000", format!("role \"{user}\" does not exist")));
+        return Err(Report::fatal(
+            "28000",
+            format!("role \"{user}\" does not exist"),
+        ));
     }
     if !yes(1) {
-        return Err(Report::fatal("28000", format!("role \"{user}\" is not permitted to log in")));
+        return Err(Report::fatal(
+            "28000",
+            format!("role \"{user}\" is not permitted to log in"),
+        ));
     }
     if !there(2) {
-        return Err(Report::fatal("3D000", format!("database \"{database}\" does not exist")));
+        return Err(Report::fatal(
+            "3D000",
+            format!("database \"{database}\" does not exist"),
+        ));
     }
     if !yes(3) {
         let text = format!("database \"{database}\" is not currently accepting connections");
@@ -554,7 +621,10 @@ fn check(backend: &mut Backend, user: &str, database: &str) -> Result<(), Report
     if !yes(4) {
         return Err(Report {
             detail: Some("User does not have CONNECT privilege.".to_owned()),
-            ..Report::fatal("42501", format!("permission denied for database \"{database}\""))
+            ..Report::fatal(
+                "42501",
+                format!("permission denied for database \"{database}\""),
+            )
         });
     }
     Ok(())
@@ -594,8 +664,14 @@ mod tests {
     #[test]
     fn options_are_settings() {
         let settings = options("-c search_path=a -cwork_mem=1MB --statement-timeout=5s junk");
-        let names: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(names, ["search_path=a", "work_mem=1MB", "statement_timeout=5s"]);
+        let names: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(
+            names,
+            ["search_path=a", "work_mem=1MB", "statement_timeout=5s"]
+        );
     }
 
     #[test]
@@ -608,7 +684,10 @@ mod tests {
         };
         assert_eq!(
             state.statements(),
-            ["SET SESSION AUTHORIZATION \"a\"\"b\"", "SELECT set_config('application_name', 'it''s', false)"]
+            [
+                "SET SESSION AUTHORIZATION \"a\"\"b\"",
+                "SELECT set_config('application_name', 'it''s', false)"
+            ]
         );
     }
 }

@@ -13,7 +13,7 @@ use super::wasi::{Network, Psql};
 use super::wire;
 
 /// What psql says when it has thrown a statement away; not shown when that was our way of doing Ctrl-C.
-const CLEARED: &[u8] = b"Query buffer reset (cleared).\n";
+const CLEARED: &[u8] = b"Query buffer reset (cleared).";
 
 /// Runs psql; the result is its exit code.
 pub(in super::super) fn run(world: &mut World, argv: &[String], mut streams: Streams) -> i32 {
@@ -95,8 +95,19 @@ struct Arguments {
 /// Options with a value, short and long.
 const WITH_VALUE: &str = "cdfFhLopPRTUv";
 const LONG_WITH_VALUE: [&str; 13] = [
-    "command", "dbname", "file", "field-separator", "host", "log-file", "output", "port", "pset", "record-separator",
-    "table-attr", "username", "set",
+    "command",
+    "dbname",
+    "file",
+    "field-separator",
+    "host",
+    "log-file",
+    "output",
+    "port",
+    "pset",
+    "record-separator",
+    "table-attr",
+    "username",
+    "set",
 ];
 
 impl Arguments {
@@ -104,7 +115,12 @@ impl Arguments {
         let mut env: Vec<(String, String)> = world
             .env
             .iter()
-            .filter(|(name, _)| name.starts_with("PG") || name.starts_with("PSQL_") || *name == "COLUMNS" || *name == "LANG")
+            .filter(|(name, _)| {
+                name.starts_with("PG")
+                    || name.starts_with("PSQL_")
+                    || *name == "COLUMNS"
+                    || *name == "LANG"
+            })
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         for (name, value) in [
@@ -127,7 +143,10 @@ impl Arguments {
             env,
             files: Vec::new(),
             reads_input: true,
-            names_socket: world.env.get("PGHOST").is_none_or(|host| host.starts_with('/')),
+            names_socket: world
+                .env
+                .get("PGHOST")
+                .is_none_or(|host| host.starts_with('/')),
         };
         let mut args = argv.iter().skip(1);
         while let Some(arg) = args.next() {
@@ -174,14 +193,19 @@ impl Arguments {
         found.args.push("--pset=pager=off".to_owned());
         if found.names_socket {
             found.env.retain(|(name, _)| name != "PGHOST");
-            found.env.push(("PGHOST".to_owned(), "127.0.0.1".to_owned()));
+            found
+                .env
+                .push(("PGHOST".to_owned(), "127.0.0.1".to_owned()));
         }
         Ok(found)
     }
 
     fn flags(&mut self, arg: &str) {
-        let long = ["--list", "--version", "--help"].iter().any(|flag| arg.starts_with(flag));
-        if long || (!arg.starts_with("--") && arg.contains(['l', 'V', '?']) && arg.starts_with('-')) {
+        let long = ["--list", "--version", "--help"]
+            .iter()
+            .any(|flag| arg.starts_with(flag));
+        if long || (!arg.starts_with("--") && arg.contains(['l', 'V', '?']) && arg.starts_with('-'))
+        {
             self.reads_input = false;
         }
     }
@@ -207,7 +231,9 @@ impl Arguments {
                 ("file", value)
             }
             "o" | "output" | "L" | "log-file" => {
-                return Err(format!("psql: error: {value}: writing to a file is left out here; use a redirection: psql … > {value}"));
+                return Err(format!(
+                    "psql: error: {value}: writing to a file is left out here; use a redirection: psql … > {value}"
+                ));
             }
             other => {
                 if other.len() == 1 {
@@ -226,10 +252,14 @@ impl Arguments {
     /// Puts a script where psql looks for it.
     fn take_file(&mut self, world: &World, path: &str) -> Result<(), String> {
         let mut bytes = Vec::new();
-        let read = world.view.open(&world.directory, path).and_then(|mut file| file.read_to_end(&mut bytes));
+        let read = world
+            .view
+            .open(&world.directory, path)
+            .and_then(|mut file| file.read_to_end(&mut bytes));
         match read {
             Ok(_) => {
-                self.files.push((format!("/{}", path.trim_start_matches('/')), bytes));
+                self.files
+                    .push((format!("/{}", path.trim_start_matches('/')), bytes));
                 Ok(())
             }
             Err(error) => Err(format!("psql: error: {path}: {}", reason(&error))),
@@ -239,7 +269,11 @@ impl Arguments {
 
 /// A long option's name; `--variable` is `--set`.
 fn long_name(name: &str) -> String {
-    if name == "variable" { "set".to_owned() } else { name.to_owned() }
+    if name == "variable" {
+        "set".to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// The first option with a value in a word of short ones: what stands before it, the option, and the value if it is attached.
@@ -248,7 +282,11 @@ fn short_option(arg: &str) -> Option<(String, char, Option<String>)> {
     let at = letters.find(|c: char| WITH_VALUE.contains(c))?;
     let option = letters[at..].chars().next()?;
     let value = &letters[at + option.len_utf8()..];
-    Some((letters[..at].to_owned(), option, (!value.is_empty()).then(|| value.to_owned())))
+    Some((
+        letters[..at].to_owned(),
+        option,
+        (!value.is_empty()).then(|| value.to_owned()),
+    ))
 }
 
 /// Standard input that is no terminal.
@@ -268,6 +306,19 @@ impl Read for Plain {
 struct Typing {
     /// psql is about to say that it has thrown the statement away.
     hides_cleared: bool,
+    /// It has said so, but for the end of the line.
+    hides_newline: bool,
+}
+
+impl Typing {
+    /// What is left to show if the end of a hidden line comes first.
+    fn without_newline<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.hides_newline && !bytes.is_empty() {
+            self.hides_newline = false;
+            return bytes.strip_prefix(b"\n").unwrap_or(bytes);
+        }
+        bytes
+    }
 }
 
 /// psql's standard input on a terminal: edited lines.
@@ -292,7 +343,8 @@ impl Read for Prompt {
             match self.console.read_line(&mut self.history) {
                 Line::Text(line) => match left_out(&line) {
                     Some(text) if state == State::Ready => {
-                        self.console.write(Stream::Error, format!("{text}\n{prompt}").as_bytes());
+                        self.console
+                            .write(Stream::Error, format!("{text}\n{prompt}").as_bytes());
                     }
                     _ => {
                         self.statement.push_str(&line);
@@ -321,15 +373,25 @@ impl Read for Prompt {
 /// Commands of psql that need the computer it runs on.
 fn left_out(line: &str) -> Option<String> {
     let command = line.trim_start().strip_prefix('\\')?;
-    let name: String = command.chars().take_while(|c| c.is_ascii_alphabetic() || *c == '!').collect();
+    let name: String = command
+        .chars()
+        .take_while(|c| c.is_ascii_alphabetic() || *c == '!')
+        .collect();
     let text = match name.as_str() {
-        "i" | "ir" | "include" => "reading a file is left out in this session; run it as: kubectl exec -i POD -- psql … -f - < FILE",
+        "i" | "ir" | "include" => {
+            "reading a file is left out in this session; run it as: kubectl exec -i POD -- psql … -f - < FILE"
+        }
         "e" | "edit" | "ef" | "ev" => "there is no editor in this container",
-        "o" | "out" | "w" | "write" | "s" if command[name.len()..].trim().is_empty() => return None,
+        "o" | "out" | "w" | "write" | "s" if command[name.len()..].trim().is_empty() => {
+            return None;
+        }
         "o" | "out" | "w" | "write" | "s" => "writing to a file is left out in this session",
         "cd" | "lo_import" | "lo_export" => "this session has no files",
         "!" => "this session has no shell; use: kubectl exec -it POD -- sh",
-        "copy" if !command.to_lowercase().contains("stdin") && !command.to_lowercase().contains("stdout") => {
+        "copy"
+            if !command.to_lowercase().contains("stdin")
+                && !command.to_lowercase().contains("stdout") =>
+        {
             "copying from and to files is left out in this session; use stdin or stdout"
         }
         _ => return None,
@@ -355,7 +417,10 @@ enum State {
 impl State {
     /// `name` `state` [`*` or `!` in a transaction] `#` or `>` and a space.
     fn of(prompt: &str) -> Self {
-        let Some(start) = prompt.strip_suffix("# ").or_else(|| prompt.strip_suffix("> ")) else {
+        let Some(start) = prompt
+            .strip_suffix("# ")
+            .or_else(|| prompt.strip_suffix("> "))
+        else {
             return Self::Ready;
         };
         let known = |c: char| "=-('\"$*^".contains(c);
@@ -390,7 +455,10 @@ fn open_dollar(statement: &str) -> String {
     let mut open: Option<String> = None;
     let mut rest = statement;
     while let Some(at) = rest.find('$') {
-        let name = rest[at + 1..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        let name = rest[at + 1..]
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect::<String>();
         let after = at + 1 + name.len();
         if rest[after..].starts_with('$') {
             let tag = format!("${name}$");
@@ -416,14 +484,21 @@ struct Screen {
 impl Write for Screen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut typing = self.typing.lock().unwrap();
-        let shown = if typing.hides_cleared
-            && let Some(at) = bytes.windows(CLEARED.len()).position(|part| part == CLEARED)
+        let mut shown = bytes.to_vec();
+        if typing.hides_cleared
+            && let Some(at) = shown
+                .windows(CLEARED.len())
+                .position(|part| part == CLEARED)
         {
             typing.hides_cleared = false;
-            [&bytes[..at], &bytes[at + CLEARED.len()..]].concat()
+            typing.hides_newline = true;
+            // The end of the line may come in the same piece or in the next.
+            let rest = shown.split_off(at + CLEARED.len());
+            shown.truncate(at);
+            shown.extend(typing.without_newline(&rest));
         } else {
-            bytes.to_vec()
-        };
+            shown = typing.without_newline(&shown).to_vec();
+        }
         drop(typing);
         write_anyway(&mut self.to, &shown)?;
         Ok(bytes.len())
@@ -495,7 +570,9 @@ impl Cancel {
             return;
         }
         head.extend_from_slice(bytes);
-        let key = wire::messages(&head).find(|(kind, _)| *kind == b'K').map(|(_, body)| body.to_vec());
+        let key = wire::messages(&head)
+            .find(|(kind, _)| *kind == b'K')
+            .map(|(_, body)| body.to_vec());
         if key.is_some() {
             *self.key.lock().unwrap() = key;
             head.resize(Self::HEAD + 1, 0);
@@ -541,7 +618,10 @@ mod tests {
 
     #[test]
     fn an_open_text_is_ended_before_it_is_thrown_away() {
-        assert_eq!(State::Dollar.ending("select $$a$$, $body$ $1 $$ "), "$body$");
+        assert_eq!(
+            State::Dollar.ending("select $$a$$, $body$ $1 $$ "),
+            "$body$"
+        );
         assert_eq!(State::Dollar.ending("select $$a\n"), "$$");
         assert_eq!(State::Quoted('\'').ending("select 'a\n"), "'");
         assert_eq!(State::Comment.ending("/* a /* b\n"), "*/*/");
@@ -550,10 +630,26 @@ mod tests {
 
     #[test]
     fn commands_that_need_files_say_so() {
-        for line in ["\\i file.sql", "  \\ir x", "\\! ls", "\\e", "\\o out.txt", "\\copy t from 'x'"] {
+        for line in [
+            "\\i file.sql",
+            "  \\ir x",
+            "\\! ls",
+            "\\e",
+            "\\o out.txt",
+            "\\copy t from 'x'",
+        ] {
             assert!(left_out(line).is_some(), "{line}");
         }
-        for line in ["\\d inventory", "\\q", "select 1; \\i", "\\o", "\\copy t from stdin", "\\x", "\\echo a", "\\c app_db"] {
+        for line in [
+            "\\d inventory",
+            "\\q",
+            "select 1; \\i",
+            "\\o",
+            "\\copy t from stdin",
+            "\\x",
+            "\\echo a",
+            "\\c app_db",
+        ] {
             assert!(left_out(line).is_none(), "{line}");
         }
     }
@@ -562,7 +658,10 @@ mod tests {
     fn short_options_may_stand_together() {
         assert_eq!(short_option("-At"), None);
         assert_eq!(short_option("-Atc"), Some(("At".into(), 'c', None)));
-        assert_eq!(short_option("-Uuser"), Some((String::new(), 'U', Some("user".into()))));
+        assert_eq!(
+            short_option("-Uuser"),
+            Some((String::new(), 'U', Some("user".into())))
+        );
         assert_eq!(short_option("app_db"), None);
     }
 }

@@ -28,7 +28,9 @@ fn try_serve(postmaster: &Arc<Postmaster>, mut stream: UnixStream) -> io::Result
             Some(Opening::Session(settings)) => break settings,
             Some(Opening::Unknown(version)) => {
                 let (major, minor) = (version >> 16, version & 0xffff);
-                let text = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0");
+                let text = format!(
+                    "unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0"
+                );
                 return stream.write_all(&Report::fatal("0A000", text).encode());
             }
             None => return Ok(()),
@@ -43,7 +45,10 @@ fn try_serve(postmaster: &Arc<Postmaster>, mut stream: UnixStream) -> io::Result
         return stream.write_all(&Report::fatal("57P03", text).encode());
     }
     stream.write_all(&wire::authenticated())?;
-    if settings.iter().any(|(name, value)| name == "application_name" && value == ONLY_ASKING) {
+    if settings
+        .iter()
+        .any(|(name, value)| name == "application_name" && value == ONLY_ASKING)
+    {
         return Ok(());
     }
     let (process, key) = postmaster.enter(stream.try_clone()?);
@@ -166,9 +171,8 @@ impl Session<'_> {
             // Outside a transaction a try costs nothing: a statement that is wrong is refused before any data is asked for.
             let mut probe = query.to_vec();
             probe.extend(wire::message(b'f', b"probe\0"));
-            let answer = match self.postmaster.run(self.process, &probe) {
-                Ok(answer) => answer,
-                Err(_) => return self.answer(stream, query).map(|_| ()),
+            let Ok(answer) = self.postmaster.run(self.process, &probe) else {
+                return self.answer(stream, query).map(|_| ());
             };
             if !wire::messages(&answer).any(|(kind, _)| kind == b'G') {
                 self.note(&answer, query);
@@ -212,7 +216,8 @@ impl Session<'_> {
 /// Whether a simple query is one `COPY … FROM STDIN`.
 fn copies_in(message: &[u8]) -> bool {
     let text = String::from_utf8_lossy(message.get(5..).unwrap_or_default()).to_lowercase();
-    let mut words = text.split(|c: char| c.is_whitespace() || c == ';' || c == '\0' || c == '(' || c == ')');
+    let mut words =
+        text.split(|c: char| c.is_whitespace() || c == ';' || c == '\0' || c == '(' || c == ')');
     let mut words = words.by_ref().filter(|word| !word.is_empty());
     if words.next() != Some("copy") {
         return false;
@@ -222,9 +227,20 @@ fn copies_in(message: &[u8]) -> bool {
 }
 
 fn write_log(process: u32, report: &Report, statement: Option<&str>) {
-    let at = report.position.as_ref().map(|at| format!(" at character {at}")).unwrap_or_default();
-    log(process, &report.severity, &format!("{}{at}", report.message));
-    for (what, text) in [("DETAIL", report.detail.as_deref()), ("HINT", report.hint.as_deref()), ("STATEMENT", statement)] {
+    let at = report
+        .position
+        .map(|at| format!(" at character {at}"))
+        .unwrap_or_default();
+    log(
+        process,
+        &report.severity,
+        &format!("{}{at}", report.message),
+    );
+    for (what, text) in [
+        ("DETAIL", report.detail.as_deref()),
+        ("HINT", report.hint.as_deref()),
+        ("STATEMENT", statement),
+    ] {
         if let Some(text) = text {
             log(process, what, text);
         }
@@ -237,10 +253,19 @@ mod tests {
 
     #[test]
     fn a_copy_from_the_client_is_recognised() {
-        for sql in ["COPY t FROM STDIN;", "copy t (a, b)\nfrom stdin with (format csv)", "Copy t From\tStdin"] {
+        for sql in [
+            "COPY t FROM STDIN;",
+            "copy t (a, b)\nfrom stdin with (format csv)",
+            "Copy t From\tStdin",
+        ] {
             assert!(copies_in(&wire::query(sql)), "{sql}");
         }
-        for sql in ["COPY t TO STDOUT", "SELECT 'copy t from stdin'", "COPY t FROM '/tmp/x'", ""] {
+        for sql in [
+            "COPY t TO STDOUT",
+            "SELECT 'copy t from stdin'",
+            "COPY t FROM '/tmp/x'",
+            "",
+        ] {
             assert!(!copies_in(&wire::query(sql)), "{sql}");
         }
     }

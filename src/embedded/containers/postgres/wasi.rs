@@ -21,8 +21,8 @@ use wasmer_wasix::runtime::task_manager::tokio::TokioTaskManager;
 use wasmer_wasix::virtual_fs::{self, FileSystem, FsError};
 use wasmer_wasix::virtual_net::tcp_pair::TcpSocketHalf;
 use wasmer_wasix::virtual_net::{
-    self, InterestHandler, NetworkError, SocketStatus, VirtualConnectedSocket, VirtualIoSource, VirtualNetworking,
-    VirtualSocket, VirtualTcpSocket,
+    self, InterestHandler, NetworkError, SocketStatus, VirtualConnectedSocket, VirtualIoSource,
+    VirtualNetworking, VirtualSocket, VirtualTcpSocket,
 };
 use webc::metadata::annotations::Wasi;
 
@@ -51,7 +51,10 @@ impl Psql {
         let _inside = tokio.enter();
         let mut features = Features::new();
         features.exceptions(true);
-        let engine: wasmer::Engine = EngineBuilder::headless().set_features(Some(features)).engine().into();
+        let engine: wasmer::Engine = EngineBuilder::headless()
+            .set_features(Some(features))
+            .engine()
+            .into();
         let tasks = Arc::new(TokioTaskManager::new(tokio.handle().clone()));
         let hash = ModuleHash::sha256(wasm()?);
         let cache = FileSystemCache::new(unpack(&engine, hash)?, Arc::clone(&tasks));
@@ -83,7 +86,9 @@ impl Psql {
             .build()?;
         let runtime = Arc::clone(&env.runtime);
         let mut task = spawn_exec_module(module, env, &runtime)?;
-        let code = tokio.block_on(task.wait_finished()).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let code = tokio
+            .block_on(task.wait_finished())
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
         // A connection's task may still be reading; the process ends soon anyway.
         tokio.shutdown_background();
         Ok(code.raw())
@@ -104,8 +109,15 @@ fn unpack(engine: &wasmer::Engine, hash: ModuleHash) -> anyhow::Result<PathBuf> 
     use oliphaunt_wasix_tools_aot_x86_64_unknown_linux_gnu as compiled;
 
     let cache = PathBuf::from(std::env::var_os("XDG_CACHE_HOME").unwrap_or_default()).join("psql");
-    let folder = format!("{}-v{}", engine.deterministic_id(), wasmer_types::MetadataHeader::CURRENT_VERSION);
-    let file = cache.join(folder).join(hash.to_string()).with_extension("bin");
+    let folder = format!(
+        "{}-v{}",
+        engine.deterministic_id(),
+        wasmer_types::MetadataHeader::CURRENT_VERSION
+    );
+    let file = cache
+        .join(folder)
+        .join(hash.to_string())
+        .with_extension("bin");
     if !file.exists() {
         let packed = compiled::artifact_bytes("tool:psql")
             .ok_or_else(|| anyhow::anyhow!("psql is not compiled for this computer"))?;
@@ -143,6 +155,9 @@ fn files(files: &[(String, Vec<u8>)]) -> anyhow::Result<virtual_fs::mem_fs::File
     Ok(system)
 }
 
+/// Called with every piece that the server sends.
+pub(super) type Listener = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
 /// What psql can connect to.
 #[derive(Clone)]
 pub(super) struct Network {
@@ -151,7 +166,7 @@ pub(super) struct Network {
     /// The names that mean this container.
     pub(super) names: Vec<String>,
     /// Told what the server sends, before psql gets it.
-    pub(super) listener: Arc<dyn Fn(&[u8]) + Send + Sync>,
+    pub(super) listener: Listener,
 }
 
 #[derive(Clone)]
@@ -162,7 +177,9 @@ struct Joined {
 
 impl std::fmt::Debug for Joined {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Joined").field("socket", &self.network.socket).finish_non_exhaustive()
+        f.debug_struct("Joined")
+            .field("socket", &self.network.socket)
+            .finish_non_exhaustive()
     }
 }
 
@@ -336,10 +353,16 @@ macro_rules! stream {
             fn unlink(&mut self) -> virtual_fs::Result<()> {
                 Ok(())
             }
-            fn poll_read_ready(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+            fn poll_read_ready(
+                self: Pin<&mut Self>,
+                _cx: &mut Context<'_>,
+            ) -> Poll<io::Result<usize>> {
                 Poll::Ready(Ok(1))
             }
-            fn poll_write_ready(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+            fn poll_write_ready(
+                self: Pin<&mut Self>,
+                _cx: &mut Context<'_>,
+            ) -> Poll<io::Result<usize>> {
                 Poll::Ready(Ok(8192))
             }
         }
@@ -359,7 +382,11 @@ stream!(InputFile, "InputFile");
 stream!(OutputFile, "OutputFile");
 
 impl virtual_fs::AsyncRead for InputFile {
-    fn poll_read(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let n = self.0.read(buffer.initialize_unfilled())?;
         buffer.advance(n);
         Poll::Ready(Ok(()))
@@ -367,7 +394,11 @@ impl virtual_fs::AsyncRead for InputFile {
 }
 
 impl virtual_fs::AsyncWrite for InputFile {
-    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, _bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        _bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Poll::Ready(Err(io::ErrorKind::PermissionDenied.into()))
     }
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -379,13 +410,21 @@ impl virtual_fs::AsyncWrite for InputFile {
 }
 
 impl virtual_fs::AsyncRead for OutputFile {
-    fn poll_read(self: Pin<&mut Self>, _cx: &mut Context<'_>, _buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        _buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 }
 
 impl virtual_fs::AsyncWrite for OutputFile {
-    fn poll_write(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.0.write_all(bytes)?;
         Poll::Ready(Ok(bytes.len()))
     }

@@ -29,7 +29,10 @@ pub(super) fn read_opening(from: &mut impl Read) -> io::Result<Option<Opening>> 
     }
     let length = u32::from_be_bytes(length) as usize;
     if !(8..=LARGEST_STARTUP).contains(&length) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "invalid length of startup packet"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "invalid length of startup packet",
+        ));
     }
     let mut body = vec![0; length - 4];
     from.read_exact(&mut body)?;
@@ -46,7 +49,9 @@ pub(super) fn read_opening(from: &mut impl Read) -> io::Result<Option<Opening>> 
         },
         // Newer minor versions may be asked for; clients accept what they get.
         version if version >> 16 == 3 => {
-            let mut words = body[4..].split(|&b| b == 0).map(|w| String::from_utf8_lossy(w).into_owned());
+            let mut words = body[4..]
+                .split(|&b| b == 0)
+                .map(|w| String::from_utf8_lossy(w).into_owned());
             let mut settings = Vec::new();
             while let (Some(name), Some(value)) = (words.next(), words.next()) {
                 if name.is_empty() {
@@ -69,7 +74,10 @@ pub(super) fn read_message(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> 
     from.read_exact(&mut head[1..])?;
     let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
     if !(4..=LARGEST_MESSAGE).contains(&length) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "invalid message length"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "invalid message length",
+        ));
     }
     let mut message = head.to_vec();
     message.resize(length + 1, 0);
@@ -91,7 +99,11 @@ pub(super) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
 /// A message of this kind.
 pub(super) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut message = vec![kind];
-    message.extend(u32::try_from(body.len() + 4).unwrap_or(u32::MAX).to_be_bytes());
+    message.extend(
+        u32::try_from(body.len() + 4)
+            .unwrap_or(u32::MAX)
+            .to_be_bytes(),
+    );
     message.extend(body);
     message
 }
@@ -128,18 +140,18 @@ pub(super) fn ready(status: u8) -> Vec<u8> {
 /// An error or notice that PostgreSQL or the postmaster reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Report {
-    pub(super) severity: String,
+    pub(super) severity: Box<str>,
     pub(super) code: String,
     pub(super) message: String,
     pub(super) detail: Option<String>,
     pub(super) hint: Option<String>,
-    pub(super) position: Option<String>,
+    pub(super) position: Option<u32>,
 }
 
 impl Report {
     pub(super) fn new(severity: &str, code: &str, message: impl Into<String>) -> Self {
         Self {
-            severity: severity.to_owned(),
+            severity: severity.into(),
             code: code.to_owned(),
             message: message.into(),
             ..Self::default()
@@ -153,14 +165,15 @@ impl Report {
     /// As an ErrorResponse.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
+        let position = self.position.map(|at| at.to_string());
         let fields = [
-            (b'S', Some(&self.severity)),
-            (b'V', Some(&self.severity)),
-            (b'C', Some(&self.code)),
-            (b'M', Some(&self.message)),
-            (b'D', self.detail.as_ref()),
-            (b'H', self.hint.as_ref()),
-            (b'P', self.position.as_ref()),
+            (b'S', Some(&*self.severity)),
+            (b'V', Some(&*self.severity)),
+            (b'C', Some(self.code.as_str())),
+            (b'M', Some(self.message.as_str())),
+            (b'D', self.detail.as_deref()),
+            (b'H', self.hint.as_deref()),
+            (b'P', position.as_deref()),
         ];
         for (kind, value) in fields {
             if let Some(value) = value {
@@ -179,12 +192,12 @@ impl Report {
         for field in body.split(|&b| b == 0).filter(|field| !field.is_empty()) {
             let value = String::from_utf8_lossy(&field[1..]).into_owned();
             match field[0] {
-                b'V' => report.severity = value,
+                b'V' => report.severity = value.into(),
                 b'C' => report.code = value,
                 b'M' => report.message = value,
                 b'D' => report.detail = Some(value),
                 b'H' => report.hint = Some(value),
-                b'P' => report.position = Some(value),
+                b'P' => report.position = value.parse().ok(),
                 _ => {}
             }
         }
@@ -228,7 +241,10 @@ mod tests {
     #[test]
     fn openings_are_told_apart() {
         let open = |bytes: &[u8]| read_opening(&mut &*bytes).unwrap();
-        assert_eq!(open(&[0, 0, 0, 8, 4, 210, 22, 47]), Some(Opening::Encryption));
+        assert_eq!(
+            open(&[0, 0, 0, 8, 4, 210, 22, 47]),
+            Some(Opening::Encryption)
+        );
         assert_eq!(
             open(&[0, 0, 0, 16, 4, 210, 22, 46, 0, 0, 0, 7, 0, 0, 0, 9]),
             Some(Opening::Cancel { process: 7, key: 9 })
@@ -236,9 +252,15 @@ mod tests {
         let mut start = vec![0, 0, 0, 33, 0, 3, 0, 0];
         start.extend(b"user\0me\0database\0app_db\0\0");
         start[3] = u8::try_from(start.len()).unwrap();
-        let settings = vec![("user".into(), "me".into()), ("database".into(), "app_db".into())];
+        let settings = vec![
+            ("user".into(), "me".into()),
+            ("database".into(), "app_db".into()),
+        ];
         assert_eq!(open(&start), Some(Opening::Session(settings)));
-        assert_eq!(open(&[0, 0, 0, 8, 0, 2, 0, 0]), Some(Opening::Unknown(0x20000)));
+        assert_eq!(
+            open(&[0, 0, 0, 8, 0, 2, 0, 0]),
+            Some(Opening::Unknown(0x20000))
+        );
         assert_eq!(open(&[]), None);
         assert!(read_opening(&mut [255, 0, 0, 0].as_slice()).is_err());
     }

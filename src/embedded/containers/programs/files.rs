@@ -11,7 +11,12 @@ use super::super::view::{self, Place, parent_of};
 use super::{Streams, World, locate, reason};
 
 /// Runs a program of this kind; `None` if it is not one.
-pub(super) fn run(name: &str, world: &mut World, argv: &[String], streams: &mut Streams) -> Option<io::Result<i32>> {
+pub(super) fn run(
+    name: &str,
+    world: &mut World,
+    argv: &[String],
+    streams: &mut Streams,
+) -> Option<io::Result<i32>> {
     let mut tool = Tool {
         name,
         world,
@@ -45,7 +50,11 @@ pub(super) fn run(name: &str, world: &mut World, argv: &[String], streams: &mut 
         "which" => tool.which(),
         "basename" => tool.base_name(),
         "dirname" => tool.each(|tool, path| {
-            let parent = if path.contains('/') { parent_of(path) } else { ".".to_owned() };
+            let parent = if path.contains('/') {
+                parent_of(path)
+            } else {
+                ".".to_owned()
+            };
             writeln!(tool.streams.output, "{parent}")
         }),
         _ => return None,
@@ -104,20 +113,33 @@ impl Tool<'_> {
 
     fn about(&self, path: &str, follow: bool) -> io::Result<(Place, Metadata)> {
         let place = self.at(path, follow)?;
-        let about = if follow { fs::metadata(&place.host)? } else { fs::symlink_metadata(&place.host)? };
+        let about = if follow {
+            fs::metadata(&place.host)?
+        } else {
+            fs::symlink_metadata(&place.host)?
+        };
         Ok((place, about))
     }
 
     /// A place that may be changed.
     fn to_change(&self, path: &str) -> io::Result<Place> {
-        let place = self.world.view.writable(&self.world.directory, path, false)?;
-        if self.world.view.is_mount_point(&place.path) && self.name != "touch" && self.name != "mkdir" {
+        let place = self
+            .world
+            .view
+            .writable(&self.world.directory, path, false)?;
+        if self.world.view.is_mount_point(&place.path)
+            && self.name != "touch"
+            && self.name != "mkdir"
+        {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
         Ok(place)
     }
 
-    fn each(&mut self, mut action: impl FnMut(&mut Self, &str) -> io::Result<()>) -> io::Result<()> {
+    fn each(
+        &mut self,
+        mut action: impl FnMut(&mut Self, &str) -> io::Result<()>,
+    ) -> io::Result<()> {
         if self.operands.is_empty() {
             self.fail("missing operand");
         }
@@ -176,7 +198,10 @@ impl Tool<'_> {
             if self.has('R') {
                 for name in names.iter().rev() {
                     let below = format!("{}/{name}", path.trim_end_matches('/'));
-                    if self.about(&below, false).is_ok_and(|(_, about)| about.is_dir()) {
+                    if self
+                        .about(&below, false)
+                        .is_ok_and(|(_, about)| about.is_dir())
+                    {
                         folders.push(below);
                     }
                 }
@@ -193,7 +218,13 @@ impl Tool<'_> {
     }
 
     fn entries(&mut self, folder: &str, names: &[String]) -> io::Result<()> {
-        let path = |name: &String| if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        let path = |name: &String| {
+            if folder.is_empty() {
+                name.clone()
+            } else {
+                format!("{folder}/{name}")
+            }
+        };
         if !self.has('l') {
             if self.streams.are_a_terminal() && !self.has('1') {
                 return self.columns(names);
@@ -205,20 +236,37 @@ impl Tool<'_> {
         }
         for name in names {
             // A mount point that only the view knows has no entry of its own in the folder.
-            let Ok((place, about)) = self.about(&path(name), false) else { continue };
-            let size = if self.has('h') { human(about.len()) } else { about.len().to_string() };
-            let link = fs::read_link(&place.host).map(|to| format!(" -> {}", to.display())).unwrap_or_default();
+            let Ok((place, about)) = self.about(&path(name), false) else {
+                continue;
+            };
+            let size = if self.has('h') {
+                human(about.len())
+            } else {
+                about.len().to_string()
+            };
+            let link = fs::read_link(&place.host)
+                .map(|to| format!(" -> {}", to.display()))
+                .unwrap_or_default();
             let (mode, links) = (mode_text(&about), about.nlink());
             let owner = self.owner(&place.path);
-            let when = moment(about.modified().ok()).strftime("%b %e %H:%M").to_string();
-            writeln!(self.streams.output, "{mode} {links:>4} {owner:<8} {owner:<8} {size:>9} {when} {name}{link}")?;
+            let when = moment(about.modified().ok())
+                .strftime("%b %e %H:%M")
+                .to_string();
+            writeln!(
+                self.streams.output,
+                "{mode} {links:>4} {owner:<8} {owner:<8} {size:>9} {when} {name}{link}"
+            )?;
         }
         Ok(())
     }
 
     /// PostgreSQL's files belong to postgres, all others to root, whoever runs this program.
     fn owner(&self, path: &str) -> &'static str {
-        let pgdata = self.world.env.get("PGDATA").filter(|pgdata| pgdata.len() > 1);
+        let pgdata = self
+            .world
+            .env
+            .get("PGDATA")
+            .filter(|pgdata| pgdata.len() > 1);
         match pgdata {
             Some(pgdata) if path.starts_with(pgdata.as_str()) => "postgres",
             _ => "root",
@@ -247,15 +295,24 @@ impl Tool<'_> {
             if place.host.is_dir() {
                 return Ok(());
             }
-            let file = tool.world.view.create(&tool.world.directory, path, view::Write::Append)?;
+            let file = tool
+                .world
+                .view
+                .create(&tool.world.directory, path, view::Write::Append)?;
             file.set_modified(SystemTime::now())
         })
     }
 
     fn make_folders(&mut self) -> io::Result<()> {
         self.each(|tool, path| {
-            let place = tool.to_change(path).map_err(|error| worded("can't create directory", &error))?;
-            let made = if tool.has('p') { fs::create_dir_all(place.host) } else { fs::create_dir(place.host) };
+            let place = tool
+                .to_change(path)
+                .map_err(|error| worded("can't create directory", &error))?;
+            let made = if tool.has('p') {
+                fs::create_dir_all(place.host)
+            } else {
+                fs::create_dir(place.host)
+            };
             made.map_err(|error| worded("can't create directory", &error))
         })
     }
@@ -290,7 +347,13 @@ impl Tool<'_> {
     /// Removes a folder, but nothing that is mounted in it.
     fn remove_all(&self, place: &Place) -> io::Result<()> {
         let below = format!("{}/", place.path.trim_end_matches('/'));
-        if self.world.view.mounts().iter().any(|mount| mount.path.starts_with(&below)) {
+        if self
+            .world
+            .view
+            .mounts()
+            .iter()
+            .any(|mount| mount.path.starts_with(&below))
+        {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
         fs::remove_dir_all(&place.host)
@@ -301,7 +364,9 @@ impl Tool<'_> {
             self.fail("missing file operand");
             return Ok(());
         };
-        let into_folder = self.about(&target, true).is_ok_and(|(_, about)| about.is_dir());
+        let into_folder = self
+            .about(&target, true)
+            .is_ok_and(|(_, about)| about.is_dir());
         if self.operands.len() > 1 && !into_folder {
             self.fail(format_args!("target '{target}' is not a directory"));
             return Ok(());
@@ -309,10 +374,25 @@ impl Tool<'_> {
         let is_move = self.name == "mv";
         let recursive = self.has('r') || self.has('R') || self.has('a');
         self.each(|tool, path| {
-            let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
-            let target = if into_folder { format!("{}/{name}", target.trim_end_matches('/')) } else { target.clone() };
-            let to = tool.world.view.writable(&tool.world.directory, &target, true)?;
-            let from = if is_move { tool.to_change(path)? } else { tool.at(path, true)? };
+            let name = path
+                .trim_end_matches('/')
+                .rsplit('/')
+                .next()
+                .unwrap_or(path);
+            let target = if into_folder {
+                format!("{}/{name}", target.trim_end_matches('/'))
+            } else {
+                target.clone()
+            };
+            let to = tool
+                .world
+                .view
+                .writable(&tool.world.directory, &target, true)?;
+            let from = if is_move {
+                tool.to_change(path)?
+            } else {
+                tool.at(path, true)?
+            };
             let about = fs::symlink_metadata(&from.host)?;
             if is_move && fs::rename(&from.host, &to.host).is_ok() {
                 return Ok(());
@@ -346,7 +426,11 @@ impl Tool<'_> {
         if self.has('f') {
             let _ = fs::remove_file(&place.host);
         }
-        if self.has('s') { symlink(target, place.host) } else { fs::hard_link(self.at(target, true)?.host, place.host) }
+        if self.has('s') {
+            symlink(target, place.host)
+        } else {
+            fs::hard_link(self.at(target, true)?.host, place.host)
+        }
     }
 
     fn change_mode(&mut self) -> io::Result<()> {
@@ -357,7 +441,10 @@ impl Tool<'_> {
         }
         let mode = self.operands.remove(0);
         self.each(|tool, path| {
-            let place = tool.world.view.writable(&tool.world.directory, path, true)?;
+            let place = tool
+                .world
+                .view
+                .writable(&tool.world.directory, path, true)?;
             let old = fs::metadata(&place.host)?.permissions().mode();
             let new = changed_mode(old, &mode).ok_or_else(|| io::Error::other("invalid mode"))?;
             fs::set_permissions(place.host, fs::Permissions::from_mode(new))
@@ -395,28 +482,56 @@ impl Tool<'_> {
         }
         self.each(|tool, path| {
             let bytes = used(&tool.at(path, true)?.host)?;
-            let size = if tool.has('h') { human(bytes) } else { bytes.div_ceil(1024).to_string() };
+            let size = if tool.has('h') {
+                human(bytes)
+            } else {
+                bytes.div_ceil(1024).to_string()
+            };
             writeln!(tool.streams.output, "{size}\t{path}")
         })
     }
 
     fn free(&mut self) -> io::Result<()> {
         let paths = if self.operands.is_empty() {
-            std::iter::once("/".to_owned()).chain(self.world.view.mounts().iter().map(|mount| mount.path.clone())).collect()
+            std::iter::once("/".to_owned())
+                .chain(
+                    self.world
+                        .view
+                        .mounts()
+                        .iter()
+                        .map(|mount| mount.path.clone()),
+                )
+                .collect()
         } else {
             self.operands.clone()
         };
         let unit = if self.has('h') { "Size" } else { "1K-blocks" };
-        writeln!(self.streams.output, "{:<20} {unit:>10} {:>10} {:>10} Use% Mounted on", "Filesystem", "Used", "Available")?;
+        writeln!(
+            self.streams.output,
+            "{:<20} {unit:>10} {:>10} {:>10} Use% Mounted on",
+            "Filesystem", "Used", "Available"
+        )?;
         for path in paths {
             let place = self.at(&path, true)?;
-            let Ok(about) = rustix::fs::statvfs(&place.host) else { continue };
+            let Ok(about) = rustix::fs::statvfs(&place.host) else {
+                continue;
+            };
             let total = about.f_blocks * about.f_frsize;
             let used = total - about.f_bfree * about.f_frsize;
             let free = about.f_bavail * about.f_frsize;
-            let percent = if used + free == 0 { 0 } else { (used * 100).div_ceil(used + free) };
+            let percent = if used + free == 0 {
+                0
+            } else {
+                (used * 100).div_ceil(used + free)
+            };
             let human = self.has('h');
-            let show = |bytes: u64| if human { self::human(bytes) } else { (bytes / 1024).to_string() };
+            let show = |bytes: u64| {
+                if human {
+                    self::human(bytes)
+                } else {
+                    (bytes / 1024).to_string()
+                }
+            };
             let source = if path == "/" { "overlay" } else { "volume" };
             writeln!(
                 self.streams.output,
@@ -430,14 +545,21 @@ impl Tool<'_> {
     }
 
     fn mounts(&mut self) -> io::Result<()> {
-        writeln!(self.streams.output, "overlay on / type overlay (rw,relatime)")?;
+        writeln!(
+            self.streams.output,
+            "overlay on / type overlay (rw,relatime)"
+        )?;
         for mount in self.world.view.mounts().to_vec() {
             // The folder that hides where PostgreSQL's files lie is no mount that anybody made.
             if mount.host.ends_with(view::DATA_FOLDER) {
                 continue;
             }
             let mode = if mount.read_only { "ro" } else { "rw" };
-            writeln!(self.streams.output, "volume on {} type ext4 ({mode},relatime)", mount.path)?;
+            writeln!(
+                self.streams.output,
+                "volume on {} type ext4 ({mode},relatime)",
+                mount.path
+            )?;
         }
         Ok(())
     }
@@ -445,7 +567,13 @@ impl Tool<'_> {
     fn which(&mut self) -> io::Result<()> {
         let path = self.world.env.get("PATH").cloned().unwrap_or_default();
         for name in self.operands.clone() {
-            match locate(&self.world.view, self.world.image, &self.world.directory, &path, &name) {
+            match locate(
+                &self.world.view,
+                self.world.image,
+                &self.world.directory,
+                &path,
+                &name,
+            ) {
                 Ok(super::Program::BuiltIn(name)) => writeln!(self.streams.output, "/bin/{name}")?,
                 Ok(super::Program::Script(path)) => writeln!(self.streams.output, "{path}")?,
                 Err(_) => self.failed = true,
@@ -459,20 +587,34 @@ impl Tool<'_> {
             self.fail("missing operand");
             return Ok(());
         };
-        let name = path.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("/");
+        let name = path
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next()
+            .filter(|name| !name.is_empty())
+            .unwrap_or("/");
         let suffix = self.operands.get(1).map_or("", String::as_str);
-        let name = name.strip_suffix(suffix).filter(|rest| !rest.is_empty()).unwrap_or(name);
+        let name = name
+            .strip_suffix(suffix)
+            .filter(|rest| !rest.is_empty())
+            .unwrap_or(name);
         writeln!(self.streams.output, "{name}")
     }
 
     fn find(&mut self, args: &[String]) -> io::Result<()> {
         self.flags.push('a');
-        let starts: Vec<String> = args.iter().take_while(|arg| !arg.starts_with('-')).cloned().collect();
+        let starts: Vec<String> = args
+            .iter()
+            .take_while(|arg| !arg.starts_with('-'))
+            .cloned()
+            .collect();
         let mut tests = args[starts.len()..].iter();
         let (mut name, mut kind, mut deepest) = (None, None, usize::MAX);
         while let Some(test) = tests.next() {
             match (test.as_str(), tests.next()) {
-                ("-name", Some(pattern)) => name = Some(pattern.chars().map(|c| (c, false)).collect::<Vec<_>>()),
+                ("-name", Some(pattern)) => {
+                    name = Some(pattern.chars().map(|c| (c, false)).collect::<Vec<_>>());
+                }
                 ("-type", Some(letter)) => kind = letter.chars().next(),
                 ("-maxdepth", Some(depth)) => deepest = depth.parse().unwrap_or(usize::MAX),
                 ("-print", None) => {}
@@ -482,8 +624,13 @@ impl Tool<'_> {
                 }
             }
         }
-        let starts = if starts.is_empty() { vec![".".to_owned()] } else { starts };
-        let mut todo: Vec<(String, usize)> = starts.into_iter().rev().map(|path| (path, 0)).collect();
+        let starts = if starts.is_empty() {
+            vec![".".to_owned()]
+        } else {
+            starts
+        };
+        let mut todo: Vec<(String, usize)> =
+            starts.into_iter().rev().map(|path| (path, 0)).collect();
         while let Some((path, depth)) = todo.pop() {
             let (place, about) = match self.about(&path, false) {
                 Ok(found) => found,
@@ -493,8 +640,12 @@ impl Tool<'_> {
                 }
             };
             let base: Vec<char> = path.rsplit('/').next().unwrap_or(&path).chars().collect();
-            let fits = name.as_ref().is_none_or(|pattern| super::shell::matches(pattern, &base))
-                && kind.is_none_or(|kind| mode_text(&about).starts_with(if kind == 'f' { '-' } else { kind }));
+            let fits = name
+                .as_ref()
+                .is_none_or(|pattern| super::shell::matches(pattern, &base))
+                && kind.is_none_or(|kind| {
+                    mode_text(&about).starts_with(if kind == 'f' { '-' } else { kind })
+                });
             if fits {
                 writeln!(self.streams.output, "{path}")?;
             }
@@ -525,7 +676,12 @@ impl Tool<'_> {
 
     fn any(&self, words: &[&str]) -> Option<bool> {
         // Three words are one comparison, also when the middle one is -o or -a.
-        let split = |by: &str| words.iter().position(|word| *word == by).filter(|at| words.len() > 3 && *at > 0);
+        let split = |by: &str| {
+            words
+                .iter()
+                .position(|word| *word == by)
+                .filter(|at| words.len() > 3 && *at > 0)
+        };
         if let Some(at) = split("-o") {
             return Some(self.any(&words[..at])? || self.any(&words[at + 1..])?);
         }
@@ -539,10 +695,15 @@ impl Tool<'_> {
             ["-n", text] => Some(!text.is_empty()),
             ["-z", text] => Some(text.is_empty()),
             ["-t", _] => Some(self.streams.are_a_terminal()),
-            ["-h" | "-L", path] => Some(self.about(path, false).is_ok_and(|(_, about)| about.is_symlink())),
+            ["-h" | "-L", path] => Some(
+                self.about(path, false)
+                    .is_ok_and(|(_, about)| about.is_symlink()),
+            ),
             [test, path] if test.len() == 2 && test.starts_with('-') => {
                 let about = self.about(path, true).ok();
-                let is = |check: &dyn Fn(&Metadata) -> bool| about.as_ref().is_some_and(|(_, about)| check(about));
+                let is = |check: &dyn Fn(&Metadata) -> bool| {
+                    about.as_ref().is_some_and(|(_, about)| check(about))
+                };
                 Some(match *test {
                     "-e" | "-a" | "-r" => about.is_some(),
                     "-f" => is(&Metadata::is_file),
@@ -605,7 +766,8 @@ fn used(path: &std::path::Path) -> io::Result<u64> {
 }
 
 fn moment(time: Option<SystemTime>) -> Timestamp {
-    time.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default()
+    time.and_then(|time| Timestamp::try_from(time).ok())
+        .unwrap_or_default()
 }
 
 /// As `ls -l` shows kind and permissions.
@@ -618,7 +780,13 @@ fn mode_text(about: &Metadata) -> String {
         '-'
     };
     let mode = about.permissions().mode();
-    let bits = (0..9).map(|bit| if mode & (0o400 >> bit) != 0 { ['r', 'w', 'x'][bit % 3] } else { '-' });
+    let bits = (0..9).map(|bit| {
+        if mode & (0o400 >> bit) != 0 {
+            ['r', 'w', 'x'][bit % 3]
+        } else {
+            '-'
+        }
+    });
     std::iter::once(kind).chain(bits).collect()
 }
 
@@ -630,9 +798,27 @@ fn changed_mode(old: u32, text: &str) -> Option<u32> {
     let at = text.find(['+', '-', '='])?;
     let who: u32 = match &text[..at] {
         "" | "a" => 0o777,
-        who => who.chars().try_fold(0, |all, c| Some(all | match c { 'u' => 0o700, 'g' => 0o070, 'o' => 0o007, _ => return None }))?,
+        who => who.chars().try_fold(0, |all, c| {
+            Some(
+                all | match c {
+                    'u' => 0o700,
+                    'g' => 0o070,
+                    'o' => 0o007,
+                    _ => return None,
+                },
+            )
+        })?,
     };
-    let what = text[at + 1..].chars().try_fold(0, |all, c| Some(all | match c { 'r' => 0o444, 'w' => 0o222, 'x' => 0o111, _ => return None }))?;
+    let what = text[at + 1..].chars().try_fold(0, |all, c| {
+        Some(
+            all | match c {
+                'r' => 0o444,
+                'w' => 0o222,
+                'x' => 0o111,
+                _ => return None,
+            },
+        )
+    })?;
     Some(match text.as_bytes()[at] {
         b'+' => old | (who & what),
         b'-' => old & !(who & what),
@@ -645,7 +831,11 @@ fn human(bytes: u64) -> String {
     let mut size = bytes as f64;
     for unit in ["", "K", "M", "G"] {
         if size < 1024.0 {
-            return if unit.is_empty() || size >= 10.0 { format!("{size:.0}{unit}") } else { format!("{size:.1}{unit}") };
+            return if unit.is_empty() || size >= 10.0 {
+                format!("{size:.0}{unit}")
+            } else {
+                format!("{size:.1}{unit}")
+            };
         }
         size /= 1024.0;
     }
@@ -658,13 +848,22 @@ mod tests {
 
     #[test]
     fn modes_change_as_chmod_says() {
-        for (old, text, new) in [(0o644, "755", Some(0o755)), (0o644, "+x", Some(0o755)), (0o755, "go-rx", Some(0o700)), (0o644, "u=x", Some(0o144)), (0o644, "z", None)] {
+        for (old, text, new) in [
+            (0o644, "755", Some(0o755)),
+            (0o644, "+x", Some(0o755)),
+            (0o755, "go-rx", Some(0o700)),
+            (0o644, "u=x", Some(0o144)),
+            (0o644, "z", None),
+        ] {
             assert_eq!(changed_mode(old, text), new, "{text}");
         }
     }
 
     #[test]
     fn sizes_are_readable() {
-        assert_eq!([human(12), human(1536), human(40 << 20), human(3 << 40)], ["12", "1.5K", "40M", "3.0T"]);
+        assert_eq!(
+            [human(12), human(1536), human(40 << 20), human(3 << 40)],
+            ["12", "1.5K", "40M", "3.0T"]
+        );
     }
 }

@@ -9,7 +9,12 @@ use jiff::{Timestamp, Zoned};
 use super::{Sink, Source, Streams, World, locate, reason, run as run_program};
 
 /// Runs a program of this kind; `None` if it is not one.
-pub(super) fn run(name: &str, world: &mut World, argv: &[String], streams: &mut Streams) -> Option<io::Result<i32>> {
+pub(super) fn run(
+    name: &str,
+    world: &mut World,
+    argv: &[String],
+    streams: &mut Streams,
+) -> Option<io::Result<i32>> {
     let args = &argv[1..];
     let mut out = streams.output.clone();
     Some(match name {
@@ -24,12 +29,26 @@ pub(super) fn run(name: &str, world: &mut World, argv: &[String], streams: &mut 
         "whoami" => writeln!(out, "root").map(|()| 0),
         "id" => writeln!(out, "uid=0(root) gid=0(root) groups=0(root)").map(|()| 0),
         "uname" => uname(&mut out, world, args).map(|()| 0),
-        "nproc" => writeln!(out, "{}", std::thread::available_parallelism().map_or(1, usize::from)).map(|()| 0),
-        "uptime" => writeln!(out, " {} up, load average: 0.00, 0.00, 0.00", now().strftime("%H:%M:%S")).map(|()| 0),
+        "nproc" => writeln!(
+            out,
+            "{}",
+            std::thread::available_parallelism().map_or(1, usize::from)
+        )
+        .map(|()| 0),
+        "uptime" => writeln!(
+            out,
+            " {} up, load average: 0.00, 0.00, 0.00",
+            now().strftime("%H:%M:%S")
+        )
+        .map(|()| 0),
         "ps" => processes(&mut out, world).map(|()| 0),
         "seq" => seq(&mut out, args).map(|()| 0),
         "yes" => loop {
-            let word = if args.is_empty() { "y".to_owned() } else { args.join(" ") };
+            let word = if args.is_empty() {
+                "y".to_owned()
+            } else {
+                args.join(" ")
+            };
             if let Err(error) = writeln!(out, "{word}") {
                 break Err(error);
             }
@@ -37,7 +56,9 @@ pub(super) fn run(name: &str, world: &mut World, argv: &[String], streams: &mut 
         "tee" => tee(world, args, streams),
         "tr" => tr(args, streams),
         "tail" if args.iter().any(|arg| arg == "-f" || arg == "-F") => follow(world, args, streams),
-        "cat" | "head" | "tail" | "wc" | "grep" | "sort" | "uniq" | "cut" | "base64" => filter(name, world, args, streams),
+        "cat" | "head" | "tail" | "wc" | "grep" | "sort" | "uniq" | "cut" | "base64" => {
+            filter(name, world, args, streams)
+        }
         "expr" => expr(&mut out, args),
         _ => return None,
     })
@@ -112,11 +133,16 @@ fn printf(out: &mut Sink, args: &[String]) -> io::Result<()> {
             }
             match chars.next() {
                 Some('%') => text.push('%'),
-                Some('s') => text.push_str(&padded(&spec, values.next().map_or("", String::as_str))),
+                Some('s') => {
+                    text.push_str(&padded(&spec, values.next().map_or("", String::as_str)));
+                }
                 Some('b') => text.push_str(&unescape(values.next().map_or("", String::as_str))),
                 Some('c') => text.extend(values.next().and_then(|value| value.chars().next())),
                 Some(kind @ ('d' | 'i' | 'x' | 'o' | 'u')) => {
-                    let number: i64 = values.next().and_then(|value| value.trim().parse().ok()).unwrap_or(0);
+                    let number: i64 = values
+                        .next()
+                        .and_then(|value| value.trim().parse().ok())
+                        .unwrap_or(0);
                     let digits = match kind {
                         'x' => format!("{number:x}"),
                         'o' => format!("{number:o}"),
@@ -142,7 +168,10 @@ fn padded(spec: &str, text: &str) -> String {
         Ok(most) => text.chars().take(most).collect(),
         Err(_) => text.to_owned(),
     };
-    let wide: usize = width.trim_start_matches(['-', '+', ' ', '0']).parse().unwrap_or(0);
+    let wide: usize = width
+        .trim_start_matches(['-', '+', ' ', '0'])
+        .parse()
+        .unwrap_or(0);
     let gap = wide.saturating_sub(text.chars().count());
     match width.chars().next() {
         Some('-') => text + &" ".repeat(gap),
@@ -151,7 +180,12 @@ fn padded(spec: &str, text: &str) -> String {
     }
 }
 
-fn environment(name: &str, world: &mut World, args: &[String], streams: &mut Streams) -> io::Result<i32> {
+fn environment(
+    name: &str,
+    world: &mut World,
+    args: &[String],
+    streams: &mut Streams,
+) -> io::Result<i32> {
     if name == "printenv" && !args.is_empty() {
         let mut code = 0;
         for arg in args {
@@ -186,12 +220,18 @@ fn environment(name: &str, world: &mut World, args: &[String], streams: &mut Str
         return match locate(&world.view, world.image, &world.directory, &path, program) {
             Ok(found) => Ok(run_program(found, &mut world, &argv, streams.clone())),
             Err(_) => {
-                streams.complain(format_args!("env: can't execute '{program}': No such file or directory"));
+                streams.complain(format_args!(
+                    "env: can't execute '{program}': No such file or directory"
+                ));
                 Ok(127)
             }
         };
     }
-    let text: String = world.env.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let text: String = world
+        .env
+        .iter()
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .collect();
     streams.output.write_all(text.as_bytes())?;
     Ok(0)
 }
@@ -213,9 +253,14 @@ fn date(out: &mut Sink, args: &[String]) -> io::Result<()> {
             "-R" => format = "%a, %d %b %Y %H:%M:%S +0000".to_owned(),
             "-d" | "--date" => {
                 let text = args.next().map(String::as_str).unwrap_or_default();
-                let seconds = text.strip_prefix('@').and_then(|seconds| seconds.parse().ok());
-                let moment = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).or_else(|| text.parse().ok());
-                let moment = moment.ok_or_else(|| io::Error::other(format!("invalid date '{text}'")))?;
+                let seconds = text
+                    .strip_prefix('@')
+                    .and_then(|seconds| seconds.parse().ok());
+                let moment = seconds
+                    .and_then(|seconds| Timestamp::from_second(seconds).ok())
+                    .or_else(|| text.parse().ok());
+                let moment =
+                    moment.ok_or_else(|| io::Error::other(format!("invalid date '{text}'")))?;
                 now = moment.to_zoned(TimeZone::UTC);
             }
             arg => match arg.strip_prefix('+') {
@@ -226,7 +271,8 @@ fn date(out: &mut Sink, args: &[String]) -> io::Result<()> {
     }
     // jiff writes fractions as %f with a width; date's nanoseconds are %N.
     let format = format.replace("%N", "%9f");
-    let text = jiff::fmt::strtime::format(&format, &now).map_err(|error| io::Error::other(error.to_string()))?;
+    let text = jiff::fmt::strtime::format(&format, &now)
+        .map_err(|error| io::Error::other(error.to_string()))?;
     writeln!(out, "{text}")
 }
 
@@ -260,8 +306,14 @@ fn sleep(world: &World, args: &[String], streams: &mut Streams) -> io::Result<i3
         streams.complain("sleep: missing operand");
         return Ok(1);
     }
-    world.console.sleep(Duration::from_secs_f64(total.min(f64::from(u32::MAX))));
-    Ok(if world.console.is_interrupted() { 130 } else { 0 })
+    world
+        .console
+        .sleep(Duration::from_secs_f64(total.min(f64::from(u32::MAX))));
+    Ok(if world.console.is_interrupted() {
+        130
+    } else {
+        0
+    })
 }
 
 fn uname(out: &mut Sink, world: &World, args: &[String]) -> io::Result<()> {
@@ -280,7 +332,11 @@ fn processes(out: &mut Sink, world: &World) -> io::Result<()> {
     let mut text = "PID   USER     TIME  COMMAND\n".to_owned();
     let main = world.main_argv.join(" ");
     let is_postgres = main.starts_with("docker-entrypoint.sh");
-    let (user, main) = if is_postgres { ("postgres", "postgres") } else { ("root", main.as_str()) };
+    let (user, main) = if is_postgres {
+        ("postgres", "postgres")
+    } else {
+        ("root", main.as_str())
+    };
     text.push_str(&format!("    1 {user:<8} 0:00 {main}\n"));
     if !world.is_main {
         text.push_str(&format!("{:>5} root     0:00 ps\n", std::process::id()));
@@ -364,13 +420,22 @@ fn tr(args: &[String], streams: &mut Streams) -> io::Result<i32> {
 
 /// `tail -f`: what is there, then what comes, until Ctrl-C.
 fn follow(world: &World, args: &[String], streams: &mut Streams) -> io::Result<i32> {
-    let Some(path) = args.iter().rfind(|arg| !arg.starts_with('-') && arg.parse::<u32>().is_err()) else {
+    let Some(path) = args
+        .iter()
+        .rfind(|arg| !arg.starts_with('-') && arg.parse::<u32>().is_err())
+    else {
         return Err(io::Error::other("no file to follow"));
     };
     let mut file = world.view.open(&world.directory, path)?;
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
-    let skip = text.iter().rev().skip(1).enumerate().filter(|(_, byte)| **byte == b'\n').nth(9);
+    let skip = text
+        .iter()
+        .rev()
+        .skip(1)
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'\n')
+        .nth(9);
     let start = skip.map_or(0, |(at, _)| text.len() - 1 - at);
     streams.output.write_all(&text[start..])?;
     while !world.console.is_interrupted() {
@@ -426,7 +491,11 @@ fn filter(name: &str, world: &World, args: &[String], streams: &mut Streams) -> 
             options.count = Some(letters.to_owned());
         } else if takes_value.contains(first) {
             let rest = letters[1..].to_owned();
-            let value = if rest.is_empty() { args.next().cloned().unwrap_or_default() } else { rest };
+            let value = if rest.is_empty() {
+                args.next().cloned().unwrap_or_default()
+            } else {
+                rest
+            };
             match first {
                 'd' => options.delimiter = value.chars().next().unwrap_or('\t'),
                 'f' => options.fields = value,
@@ -476,7 +545,11 @@ fn filter(name: &str, world: &World, args: &[String], streams: &mut Streams) -> 
         job.file(source, path, &mut streams.output)?;
     }
     job.end(&mut streams.output)?;
-    Ok(if name == "grep" && code == 0 { i32::from(!job.found) } else { code })
+    Ok(if name == "grep" && code == 0 {
+        i32::from(!job.found)
+    } else {
+        code
+    })
 }
 
 struct Job<'a> {
@@ -509,7 +582,11 @@ impl Job<'_> {
                 let mut bytes = Vec::new();
                 source.read_to_end(&mut bytes)?;
                 let text = String::from_utf8_lossy(&bytes);
-                let count = [bytes.iter().filter(|b| **b == b'\n').count(), text.split_whitespace().count(), bytes.len()];
+                let count = [
+                    bytes.iter().filter(|b| **b == b'\n').count(),
+                    text.split_whitespace().count(),
+                    bytes.len(),
+                ];
                 self.counts.push(count);
                 self.write_count(count, path, out)
             }
@@ -527,13 +604,19 @@ impl Job<'_> {
 
     fn each_line(&mut self, source: Source, path: &str, out: &mut Sink) -> io::Result<()> {
         let count = self.options.count.clone();
-        let limit: usize = count.as_deref().map_or(10, |text| text.trim_start_matches('+').parse().unwrap_or(10));
+        let limit: usize = count.as_deref().map_or(10, |text| {
+            text.trim_start_matches('+').parse().unwrap_or(10)
+        });
         if self.has('c') && matches!(self.name, "head" | "tail") {
             let mut bytes = Vec::new();
             let mut source = source;
             source.read_to_end(&mut bytes)?;
             let limit = limit.min(bytes.len());
-            let part = if self.name == "head" { &bytes[..limit] } else { &bytes[bytes.len() - limit..] };
+            let part = if self.name == "head" {
+                &bytes[..limit]
+            } else {
+                &bytes[bytes.len() - limit..]
+            };
             return out.write_all(part);
         }
         let from_start = count.as_deref().is_some_and(|text| text.starts_with('+'));
@@ -569,8 +652,16 @@ impl Job<'_> {
                         self.found = true;
                         hits += 1;
                         if !self.has('c') && !self.has('q') {
-                            let title = if self.many { format!("{path}:") } else { String::new() };
-                            let at = if self.has('n') { format!("{number}:") } else { String::new() };
+                            let title = if self.many {
+                                format!("{path}:")
+                            } else {
+                                String::new()
+                            };
+                            let at = if self.has('n') {
+                                format!("{number}:")
+                            } else {
+                                String::new()
+                            };
                             writeln!(out, "{title}{at}{line}")?;
                         }
                     }
@@ -611,7 +702,13 @@ impl Job<'_> {
             .into_iter()
             .zip(count)
             .filter(|(flag, _)| all || self.has(*flag))
-            .map(|(_, n)| if all { format!("{n:>7}") } else { n.to_string() })
+            .map(|(_, n)| {
+                if all {
+                    format!("{n:>7}")
+                } else {
+                    n.to_string()
+                }
+            })
             .collect();
         if path != "-" {
             words.push(path.to_owned());
@@ -622,14 +719,18 @@ impl Job<'_> {
     fn end(&mut self, out: &mut Sink) -> io::Result<()> {
         match self.name {
             "wc" if self.counts.len() > 1 => {
-                let total = self.counts.iter().fold([0; 3], |sum, count| [sum[0] + count[0], sum[1] + count[1], sum[2] + count[2]]);
+                let total = self.counts.iter().fold([0; 3], |sum, count| {
+                    [sum[0] + count[0], sum[1] + count[1], sum[2] + count[2]]
+                });
                 self.write_count(total, "total", out)?;
             }
             "sort" => {
                 if self.has('n') {
                     self.lines.sort_by_key(|line| {
                         let line = line.trim_start();
-                        let end = line.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(line.len());
+                        let end = line
+                            .find(|c: char| !c.is_ascii_digit() && c != '-')
+                            .unwrap_or(line.len());
                         line[..end].parse::<i64>().unwrap_or(0)
                     });
                 } else {
@@ -648,7 +749,10 @@ impl Job<'_> {
             "uniq" => {
                 let mut at = 0;
                 while at < self.lines.len() {
-                    let run = self.lines[at..].iter().take_while(|line| **line == self.lines[at]).count();
+                    let run = self.lines[at..]
+                        .iter()
+                        .take_while(|line| **line == self.lines[at])
+                        .count();
                     if self.has('c') {
                         writeln!(out, "{run:>7} {}", self.lines[at])?;
                     } else {
@@ -665,7 +769,11 @@ impl Job<'_> {
 
 /// Whether a line fits a basic regular expression: `^`, `$`, `.`, `*`, and `\|` or `|` between alternatives.
 fn fits(pattern: &str, line: &str, any_case: bool, fixed: bool) -> bool {
-    let (pattern, line) = if any_case { (pattern.to_lowercase(), line.to_lowercase()) } else { (pattern.to_owned(), line.to_owned()) };
+    let (pattern, line) = if any_case {
+        (pattern.to_lowercase(), line.to_lowercase())
+    } else {
+        (pattern.to_owned(), line.to_owned())
+    };
     if fixed {
         return line.contains(&pattern);
     }
@@ -688,7 +796,9 @@ fn fits_here(pattern: &[char], text: &[char]) -> bool {
             let run = text.iter().take_while(|t| *c == '.' || *t == c).count();
             (0..=run).rev().any(|skip| fits_here(rest, &text[skip..]))
         }
-        [c, rest @ ..] => text.first().is_some_and(|t| *c == '.' || t == c) && fits_here(rest, &text[1..]),
+        [c, rest @ ..] => {
+            text.first().is_some_and(|t| *c == '.' || t == c) && fits_here(rest, &text[1..])
+        }
     }
 }
 
@@ -697,7 +807,10 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 fn encode(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let all = chunk.iter().fold(0_u32, |all, byte| (all << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let all = chunk
+            .iter()
+            .fold(0_u32, |all, byte| (all << 8) | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for at in 0..4 {
             if at > chunk.len() {
                 text.push('=');
@@ -726,7 +839,10 @@ fn decode(text: &[u8]) -> Vec<u8> {
 /// `expr a + b` and comparisons; 0 if the result is neither empty nor 0.
 fn expr(out: &mut Sink, args: &[String]) -> io::Result<i32> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let number = |text: &str| text.parse::<i64>().map_err(|_| io::Error::other("non-integer argument"));
+    let number = |text: &str| {
+        text.parse::<i64>()
+            .map_err(|_| io::Error::other("non-integer argument"))
+    };
     let result = match words.as_slice() {
         [word] => (*word).to_owned(),
         ["length", text] => text.chars().count().to_string(),
@@ -787,7 +903,12 @@ mod tests {
 
     #[test]
     fn base64_goes_both_ways() {
-        for (plain, coded) in [("", ""), ("a", "YQ=="), ("password", "cGFzc3dvcmQ="), ("りんご", "44KK44KT44GU")] {
+        for (plain, coded) in [
+            ("", ""),
+            ("a", "YQ=="),
+            ("password", "cGFzc3dvcmQ="),
+            ("りんご", "44KK44KT44GU"),
+        ] {
             assert_eq!(encode(plain.as_bytes()), coded);
             assert_eq!(decode(coded.as_bytes()), plain.as_bytes());
         }

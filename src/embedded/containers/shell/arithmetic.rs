@@ -1,10 +1,17 @@
 //! `$((…))`: integer arithmetic with C's operators.
 
 /// Evaluates an expression; names are looked up, and unset ones are 0.
-pub(super) fn evaluate(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<i64, &'static str> {
+pub(super) fn evaluate(
+    text: &str,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<i64, &'static str> {
     let mut reader = Reader { rest: text, lookup };
     let value = reader.binary(0)?;
-    if reader.peek().is_empty() { Ok(value) } else { Err("syntax error") }
+    if reader.peek().is_empty() {
+        Ok(value)
+    } else {
+        Err("syntax error")
+    }
 }
 
 /// Operators by precedence, loosest first; longer ones before those they begin with.
@@ -34,7 +41,9 @@ impl<'a> Reader<'a> {
 
     fn operator(&mut self, level: usize) -> Option<&'static str> {
         let rest = self.peek();
-        let found = LEVELS[level].iter().find(|operator| rest.starts_with(**operator))?;
+        let found = LEVELS[level]
+            .iter()
+            .find(|operator| rest.starts_with(**operator))?;
         // `|` is not the start of `||`, nor `<` of `<<`.
         let longer = LEVELS.iter().flat_map(|level| level.iter()).any(|other| {
             other.len() > found.len() && other.starts_with(found) && rest.starts_with(*other)
@@ -102,7 +111,9 @@ impl<'a> Reader<'a> {
                 Ok(value)
             }
             c if c.is_ascii_alphanumeric() || c == '_' => {
-                let length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+                let length = rest
+                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                    .unwrap_or(rest.len());
                 let (word, after) = rest.split_at(length);
                 self.rest = after;
                 if c.is_ascii_digit() {

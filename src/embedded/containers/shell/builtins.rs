@@ -10,17 +10,42 @@ use super::parse::{self, is_name};
 use super::{Flow, Shell};
 
 /// The signals that a script may name, with their numbers.
-const SIGNALS: [(&str, i32); 8] =
-    [("HUP", 1), ("INT", 2), ("QUIT", 3), ("KILL", 9), ("USR1", 10), ("USR2", 12), ("TERM", 15), ("CONT", 18)];
+const SIGNALS: [(&str, i32); 8] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("USR2", 12),
+    ("TERM", 15),
+    ("CONT", 18),
+];
 
 /// Builtins before which assignments stay.
 pub(super) fn is_special(name: &str) -> bool {
-    matches!(name, ":" | "." | "eval" | "exec" | "exit" | "export" | "readonly" | "return" | "set" | "shift" | "trap" | "unset")
+    matches!(
+        name,
+        ":" | "."
+            | "eval"
+            | "exec"
+            | "exit"
+            | "export"
+            | "readonly"
+            | "return"
+            | "set"
+            | "shift"
+            | "trap"
+            | "unset"
+    )
 }
 
 /// Runs a builtin; `None` if this is none.
 pub(super) fn run(shell: &mut Shell, argv: &[String]) -> Option<Flow> {
-    let number = |at: usize, otherwise: i32| argv.get(at).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let number = |at: usize, otherwise: i32| {
+        argv.get(at)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(otherwise)
+    };
     shell.status = match argv[0].as_str() {
         ":" => 0,
         "cd" => cd(shell, argv.get(1)),
@@ -36,8 +61,16 @@ pub(super) fn run(shell: &mut Shell, argv: &[String]) -> Option<Flow> {
             shell.status = number(1, shell.status) & 0xff;
             return Some(Flow::Return);
         }
-        "break" => return Some(Flow::Break(usize::try_from(number(1, 1)).unwrap_or(1).max(1))),
-        "continue" => return Some(Flow::Continue(usize::try_from(number(1, 1)).unwrap_or(1).max(1))),
+        "break" => {
+            return Some(Flow::Break(
+                usize::try_from(number(1, 1)).unwrap_or(1).max(1),
+            ));
+        }
+        "continue" => {
+            return Some(Flow::Continue(
+                usize::try_from(number(1, 1)).unwrap_or(1).max(1),
+            ));
+        }
         "export" | "readonly" | "local" => export(shell, argv),
         "unset" => {
             for name in argv[1..].iter().filter(|name| !name.starts_with('-')) {
@@ -85,9 +118,7 @@ pub(super) fn run(shell: &mut Shell, argv: &[String]) -> Option<Flow> {
         "wait" => wait(shell),
         "trap" => trap(shell, argv),
         "kill" => kill(shell, argv),
-        "umask" => {
-            i32::from(shell.streams.output.write_all(b"0022\n").is_err())
-        }
+        "umask" => i32::from(shell.streams.output.write_all(b"0022\n").is_err()),
         "jobs" | "hash" | "times" => 0,
         _ => return None,
     };
@@ -98,13 +129,22 @@ fn cd(shell: &mut Shell, to: Option<&String>) -> i32 {
     let target = match to.map(String::as_str) {
         None | Some("~") => shell.get("HOME").unwrap_or_else(|| "/".to_owned()),
         Some("-") => {
-            let old = shell.get("OLDPWD").unwrap_or_else(|| shell.world.directory.clone());
-            let _ = shell.streams.output.write_all(format!("{old}\n").as_bytes());
+            let old = shell
+                .get("OLDPWD")
+                .unwrap_or_else(|| shell.world.directory.clone());
+            let _ = shell
+                .streams
+                .output
+                .write_all(format!("{old}\n").as_bytes());
             old
         }
         Some(path) => path.to_owned(),
     };
-    let error = match shell.world.view.resolve(&shell.world.directory, &target, true) {
+    let error = match shell
+        .world
+        .view
+        .resolve(&shell.world.directory, &target, true)
+    {
         Ok(place) if place.host.is_dir() => {
             let old = std::mem::replace(&mut shell.world.directory, place.path);
             let new = shell.world.directory.clone();
@@ -125,7 +165,12 @@ fn export(shell: &mut Shell, argv: &[String]) -> i32 {
         let lines: String = shell
             .exported
             .iter()
-            .filter_map(|name| Some(format!("export {name}='{}'\n", shell.variables.get(name)?.replace('\'', "'\\''"))))
+            .filter_map(|name| {
+                Some(format!(
+                    "export {name}='{}'\n",
+                    shell.variables.get(name)?.replace('\'', "'\\''")
+                ))
+            })
             .collect();
         return i32::from(shell.streams.output.write_all(lines.as_bytes()).is_err());
     }
@@ -150,7 +195,11 @@ fn export(shell: &mut Shell, argv: &[String]) -> i32 {
 
 fn set(shell: &mut Shell, argv: &[String]) -> i32 {
     if argv.len() == 1 {
-        let lines: String = shell.variables.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+        let lines: String = shell
+            .variables
+            .iter()
+            .map(|(name, value)| format!("{name}='{value}'\n"))
+            .collect();
         return i32::from(shell.streams.output.write_all(lines.as_bytes()).is_err());
     }
     let mut args = argv[1..].iter();
@@ -242,15 +291,26 @@ fn find(shell: &mut Shell, argv: &[String]) -> Option<i32> {
         }
         None => return Some(0),
     };
-    let own = ["cd", "exit", "export", "read", "set", "trap", "wait", "kill", "eval", "exec", "type", "command"];
+    let own = [
+        "cd", "exit", "export", "read", "set", "trap", "wait", "kill", "eval", "exec", "type",
+        "command",
+    ];
     let path = shell.get("PATH").unwrap_or_default();
     let found = if own.contains(&name.as_str()) {
         Some((name.clone(), "is a shell builtin".to_owned()))
     } else if shell.functions.contains_key(name) {
         Some((name.clone(), "is a function".to_owned()))
     } else {
-        match programs::locate(&shell.world.view, shell.world.image, &shell.world.directory, &path, name) {
-            Ok(programs::Program::BuiltIn(program)) => Some((format!("/bin/{program}"), format!("is /bin/{program}"))),
+        match programs::locate(
+            &shell.world.view,
+            shell.world.image,
+            &shell.world.directory,
+            &path,
+            name,
+        ) {
+            Ok(programs::Program::BuiltIn(program)) => {
+                Some((format!("/bin/{program}"), format!("is /bin/{program}")))
+            }
             Ok(programs::Program::Script(path)) => Some((path.clone(), format!("is {path}"))),
             Err(_) => None,
         }
@@ -258,16 +318,25 @@ fn find(shell: &mut Shell, argv: &[String]) -> Option<i32> {
     let name = name.clone();
     match found {
         Some((_, text)) if describes => {
-            let _ = shell.streams.output.write_all(format!("{name} {text}\n").as_bytes());
+            let _ = shell
+                .streams
+                .output
+                .write_all(format!("{name} {text}\n").as_bytes());
             Some(0)
         }
         Some((path, _)) => {
-            let _ = shell.streams.output.write_all(format!("{path}\n").as_bytes());
+            let _ = shell
+                .streams
+                .output
+                .write_all(format!("{path}\n").as_bytes());
             Some(0)
         }
         None => {
             if describes {
-                let _ = shell.streams.output.write_all(format!("{name}: not found\n").as_bytes());
+                let _ = shell
+                    .streams
+                    .output
+                    .write_all(format!("{name}: not found\n").as_bytes());
             }
             Some(127)
         }
@@ -284,7 +353,9 @@ fn wait(shell: &mut Shell) -> i32 {
         }
         drop(jobs);
         let has_trap = |signal: &&str| shell.traps.contains_key(*signal);
-        if shell.world.console.is_interrupted() || shell.world.console.signals().iter().any(has_trap) {
+        if shell.world.console.is_interrupted()
+            || shell.world.console.signals().iter().any(has_trap)
+        {
             return 143;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -293,11 +364,17 @@ fn wait(shell: &mut Shell) -> i32 {
 
 fn trap(shell: &mut Shell, argv: &[String]) -> i32 {
     let Some((action, names)) = argv[1..].split_first() else {
-        let lines: String = shell.traps.iter().map(|(name, action)| format!("trap -- '{action}' {name}\n")).collect();
+        let lines: String = shell
+            .traps
+            .iter()
+            .map(|(name, action)| format!("trap -- '{action}' {name}\n"))
+            .collect();
         return i32::from(shell.streams.output.write_all(lines.as_bytes()).is_err());
     };
     for name in names {
-        let known = SIGNALS.iter().find(|(known, number)| name.trim_start_matches("SIG") == *known || *name == number.to_string());
+        let known = SIGNALS.iter().find(|(known, number)| {
+            name.trim_start_matches("SIG") == *known || *name == number.to_string()
+        });
         let name = match (name.as_str(), known) {
             ("EXIT" | "0", _) => "EXIT",
             (_, Some((known, _))) => known,
@@ -318,29 +395,48 @@ fn trap(shell: &mut Shell, argv: &[String]) -> i32 {
 
 /// `kill [-signal] 1`: the container's main process is the one that can be signalled.
 fn kill(shell: &mut Shell, argv: &[String]) -> i32 {
-    let mut signal = 15;
     let mut args: Vec<&str> = argv[1..].iter().map(String::as_str).collect();
     if args.first() == Some(&"-l") {
-        let names: Vec<_> = SIGNALS.iter().map(|(name, number)| format!("{number}) {name}")).collect();
-        return i32::from(shell.streams.output.write_all(format!("{}\n", names.join(" ")).as_bytes()).is_err());
+        let names: Vec<_> = SIGNALS
+            .iter()
+            .map(|(name, number)| format!("{number}) {name}"))
+            .collect();
+        return i32::from(
+            shell
+                .streams
+                .output
+                .write_all(format!("{}\n", names.join(" ")).as_bytes())
+                .is_err(),
+        );
     }
     if args.first() == Some(&"-s") && args.len() > 1 {
         args.remove(0);
     } else if args.first().is_none_or(|arg| !arg.starts_with('-')) {
         args.insert(0, "-TERM");
     }
-    let name = args.remove(0).trim_start_matches('-').trim_start_matches("SIG").to_owned();
-    match SIGNALS.iter().find(|(known, number)| name == *known || name == number.to_string()) {
-        Some((_, number)) => signal = *number,
-        None if name == "0" => signal = 0,
+    let name = args
+        .remove(0)
+        .trim_start_matches('-')
+        .trim_start_matches("SIG")
+        .to_owned();
+    let signal = match SIGNALS
+        .iter()
+        .find(|(known, number)| name == *known || name == number.to_string())
+    {
+        Some((_, number)) => *number,
+        None if name == "0" => 0,
         None => {
             shell.complain(format_args!("kill: invalid signal: {name}"));
             return 1;
         }
-    }
+    };
     let mut status = 0;
     for process in args {
-        let sent = match (process, Signal::from_named_raw(signal), Pid::from_raw(shell.world.main_process)) {
+        let sent = match (
+            process,
+            Signal::from_named_raw(signal),
+            Pid::from_raw(shell.world.main_process),
+        ) {
             ("1", Some(signal), Some(pid)) => kill_process(pid, signal).is_ok(),
             ("1", None, Some(_)) => true,
             _ => false,

@@ -3,9 +3,9 @@
 use std::fs;
 
 use super::super::view::View;
+use super::Shell;
 use super::arithmetic;
 use super::parse::{Part, Word};
-use super::Shell;
 
 /// A character of a word, and whether it was quoted.
 type Marked = (char, bool);
@@ -19,8 +19,14 @@ impl Shell {
         let mut fields = Vec::new();
         for word in words {
             for field in self.split(word)? {
-                let is_pattern = field.iter().any(|(c, quoted)| !quoted && "*?[".contains(*c));
-                let matches = if is_pattern { glob(&self.world.view, &self.world.directory, &field) } else { Vec::new() };
+                let is_pattern = field
+                    .iter()
+                    .any(|(c, quoted)| !quoted && "*?[".contains(*c));
+                let matches = if is_pattern {
+                    glob(&self.world.view, &self.world.directory, &field)
+                } else {
+                    Vec::new()
+                };
                 if matches.is_empty() {
                     fields.push(text(&field));
                 } else {
@@ -44,7 +50,11 @@ impl Shell {
     fn joined(&mut self, word: &Word) -> Result<Vec<Marked>, Failed> {
         let mut all = Vec::new();
         for (at, part) in word.iter().enumerate() {
-            if let Part::Text { text, quoted: false } = part {
+            if let Part::Text {
+                text,
+                quoted: false,
+            } = part
+            {
                 all.extend(self.home(at, text).chars().map(|c| (c, false)));
             } else {
                 for (nth, (value, quoted)) in self.values(part)?.into_iter().enumerate() {
@@ -74,8 +84,14 @@ impl Shell {
         let mut field: Option<Vec<Marked>> = None;
         for (at, part) in word.iter().enumerate() {
             if let Part::Text { text, quoted } = part {
-                let text = if *quoted { text.clone() } else { self.home(at, text) };
-                field.get_or_insert_default().extend(text.chars().map(|c| (c, *quoted)));
+                let text = if *quoted {
+                    text.clone()
+                } else {
+                    self.home(at, text)
+                };
+                field
+                    .get_or_insert_default()
+                    .extend(text.chars().map(|c| (c, *quoted)));
                 continue;
             }
             for (nth, (value, quoted)) in self.values(part)?.into_iter().enumerate() {
@@ -84,7 +100,9 @@ impl Shell {
                     fields.extend(field.take());
                 }
                 if quoted {
-                    field.get_or_insert_default().extend(value.chars().map(|c| (c, true)));
+                    field
+                        .get_or_insert_default()
+                        .extend(value.chars().map(|c| (c, true)));
                     continue;
                 }
                 for c in value.chars() {
@@ -115,14 +133,24 @@ impl Shell {
                     .map_err(|why| format!("arithmetic expression: {why}: \"{expression}\""))?;
                 Ok(vec![(value.to_string(), *quoted)])
             }
-            Part::Variable { name, operator, quoted, .. } if operator.is_empty() && (name == "@" || name == "*") => {
+            Part::Variable {
+                name,
+                operator,
+                quoted,
+                ..
+            } if operator.is_empty() && (name == "@" || name == "*") => {
                 let all = self.arguments.clone();
                 if name == "*" && *quoted {
                     return Ok(vec![(all.join(" "), true)]);
                 }
                 Ok(all.into_iter().map(|value| (value, *quoted)).collect())
             }
-            Part::Variable { name, operator, word, quoted } => {
+            Part::Variable {
+                name,
+                operator,
+                word,
+                quoted,
+            } => {
                 let value = self.parameter(name, operator, word)?;
                 Ok(vec![(value, *quoted)])
             }
@@ -138,7 +166,11 @@ impl Shell {
         match operator.trim_start_matches(':') {
             "" => Ok(value.unwrap_or_default()),
             "#" if operator == "#" && word.is_empty() => {
-                let count = if name == "@" || name == "*" { self.arguments.len() } else { value.unwrap_or_default().chars().count() };
+                let count = if name == "@" || name == "*" {
+                    self.arguments.len()
+                } else {
+                    value.unwrap_or_default().chars().count()
+                };
                 Ok(count.to_string())
             }
             "-" if is_set(&value) => Ok(value.unwrap_or_default()),
@@ -154,7 +186,11 @@ impl Shell {
             "?" if is_set(&value) => Ok(value.unwrap_or_default()),
             "?" => {
                 let text = self.single(word)?;
-                let text = if text.is_empty() { "parameter not set".to_owned() } else { text };
+                let text = if text.is_empty() {
+                    "parameter not set".to_owned()
+                } else {
+                    text
+                };
                 Err(format!("{name}: {text}"))
             }
             cut => {
@@ -201,7 +237,11 @@ pub(super) fn matches(pattern: &[Marked], text: &[char]) -> bool {
             let Some(&c) = text.first() else { return false };
             let negated = matches!(rest[0].0, '!' | '^');
             let start = usize::from(negated);
-            let end = rest.iter().skip(start + 1).position(|(c, _)| *c == ']').map(|at| at + start + 1);
+            let end = rest
+                .iter()
+                .skip(start + 1)
+                .position(|(c, _)| *c == ']')
+                .map(|at| at + start + 1);
             let Some(end) = end else { return false };
             let set: Vec<char> = rest[start..end].iter().map(|(c, _)| *c).collect();
             let mut found = false;
@@ -228,18 +268,33 @@ fn text(marked: &[Marked]) -> String {
 /// The files whose paths fit a pattern, sorted; none if no file does.
 fn glob(view: &View, directory: &str, pattern: &[Marked]) -> Vec<String> {
     let is_absolute = pattern.first().is_some_and(|(c, _)| *c == '/');
-    let mut found = vec![if is_absolute { "/".to_owned() } else { String::new() }];
-    for part in pattern.split(|(c, _)| *c == '/').filter(|part| !part.is_empty()) {
+    let mut found = vec![if is_absolute {
+        "/".to_owned()
+    } else {
+        String::new()
+    }];
+    for part in pattern
+        .split(|(c, _)| *c == '/')
+        .filter(|part| !part.is_empty())
+    {
         let is_pattern = part.iter().any(|(c, quoted)| !quoted && "*?[".contains(*c));
         let mut next = Vec::new();
         for base in found {
-            let join = |name: &str| if base.is_empty() || base.ends_with('/') { format!("{base}{name}") } else { format!("{base}/{name}") };
+            let join = |name: &str| {
+                if base.is_empty() || base.ends_with('/') {
+                    format!("{base}{name}")
+                } else {
+                    format!("{base}/{name}")
+                }
+            };
             if !is_pattern {
                 next.push(join(&text(part)));
                 continue;
             }
             let folder = if base.is_empty() { "." } else { base.as_str() };
-            let Ok(place) = view.resolve(directory, folder, true) else { continue };
+            let Ok(place) = view.resolve(directory, folder, true) else {
+                continue;
+            };
             let mut names: Vec<String> = fs::read_dir(&place.host)
                 .into_iter()
                 .flatten()
@@ -254,7 +309,10 @@ fn glob(view: &View, directory: &str, pattern: &[Marked]) -> Vec<String> {
         }
         found = next;
     }
-    found.retain(|path| view.resolve(directory, path, false).is_ok_and(|place| place.host.symlink_metadata().is_ok()));
+    found.retain(|path| {
+        view.resolve(directory, path, false)
+            .is_ok_and(|place| place.host.symlink_metadata().is_ok())
+    });
     found
 }
 

@@ -160,7 +160,9 @@ impl Parser {
     }
 
     fn looking_at(&self, what: &str) -> bool {
-        what.chars().enumerate().all(|(i, c)| self.text.get(self.at + i) == Some(&c))
+        what.chars()
+            .enumerate()
+            .all(|(i, c)| self.text.get(self.at + i) == Some(&c))
     }
 
     fn unexpected(&self) -> Fault {
@@ -168,7 +170,9 @@ impl Parser {
             Token::End => Fault::Incomplete,
             Token::Newline => Fault::Unexpected("newline".to_owned()),
             Token::Operator(operator) => Fault::Unexpected((*operator).to_owned()),
-            Token::Word(word) => Fault::Unexpected(plain(word).unwrap_or_else(|| "word".to_owned())),
+            Token::Word(word) => {
+                Fault::Unexpected(plain(word).unwrap_or_else(|| "word".to_owned()))
+            }
         }
     }
 
@@ -187,9 +191,14 @@ impl Parser {
             }
         }
         self.number = None;
-        let digits = self.text[self.at..].iter().take_while(|c| c.is_ascii_digit()).count();
+        let digits = self.text[self.at..]
+            .iter()
+            .take_while(|c| c.is_ascii_digit())
+            .count();
         if digits == 1 && matches!(self.text.get(self.at + 1), Some('<' | '>')) {
-            self.number = self.text[self.at].to_digit(10).and_then(|n| u8::try_from(n).ok());
+            self.number = self.text[self.at]
+                .to_digit(10)
+                .and_then(|n| u8::try_from(n).ok());
             self.at += 1;
         }
         self.token = match self.peek() {
@@ -217,9 +226,16 @@ impl Parser {
                 if self.at >= self.text.len() {
                     return Err(Fault::Incomplete);
                 }
-                let line: String = self.text[self.at..].iter().take_while(|c| **c != '\n').collect();
+                let line: String = self.text[self.at..]
+                    .iter()
+                    .take_while(|c| **c != '\n')
+                    .collect();
                 self.at = (self.at + line.chars().count() + 1).min(self.text.len());
-                let line = if drops_tabs { line.trim_start_matches('\t') } else { &line };
+                let line = if drops_tabs {
+                    line.trim_start_matches('\t')
+                } else {
+                    &line
+                };
                 if line == mark {
                     break;
                 }
@@ -249,7 +265,10 @@ impl Parser {
                 }
                 '"' => {
                     self.at += 1;
-                    word.push(Part::Text { text: String::new(), quoted: true });
+                    word.push(Part::Text {
+                        text: String::new(),
+                        quoted: true,
+                    });
                     self.double_quoted(&mut word, Some('"'))?;
                 }
                 '\\' => {
@@ -272,7 +291,10 @@ impl Parser {
     }
 
     fn until(&mut self, end: char) -> Result<String, Fault> {
-        let length = self.text[self.at..].iter().position(|c| *c == end).ok_or(Fault::Incomplete)?;
+        let length = self.text[self.at..]
+            .iter()
+            .position(|c| *c == end)
+            .ok_or(Fault::Incomplete)?;
         let text = self.text[self.at..self.at + length].iter().collect();
         self.at += length + 1;
         Ok(text)
@@ -333,18 +355,30 @@ impl Parser {
                 }
             }
             self.at += 2;
-            word.push(Part::Arithmetic { word: quoted_text(&inner)?, quoted });
+            word.push(Part::Arithmetic {
+                word: quoted_text(&inner)?,
+                quoted,
+            });
         } else if self.looking_at("(") {
             self.at += 1;
             // The rest is a script up to the closing parenthesis.
-            let saved = (std::mem::replace(&mut self.token, Token::End), self.number.take());
-            let (heres, texts) = (std::mem::take(&mut self.heres), std::mem::take(&mut self.texts));
+            let saved = (
+                std::mem::replace(&mut self.token, Token::End),
+                self.number.take(),
+            );
+            let (heres, texts) = (
+                std::mem::take(&mut self.heres),
+                std::mem::take(&mut self.texts),
+            );
             self.next()?;
             let mut list = self.list(&[])?;
             if self.token != Token::Operator(")") {
                 return Err(self.unexpected());
             }
-            fill_heres(&mut list, &mut std::mem::replace(&mut self.texts, texts).into_iter());
+            fill_heres(
+                &mut list,
+                &mut std::mem::replace(&mut self.texts, texts).into_iter(),
+            );
             self.heres = heres;
             (self.token, self.number) = saved;
             word.push(Part::Command { list, quoted });
@@ -367,7 +401,10 @@ impl Parser {
         let start = self.at;
         match self.peek() {
             Some(c) if c.is_ascii_alphabetic() || c == '_' => {
-                while self.peek().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
+                while self
+                    .peek()
+                    .is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+                {
                     self.at += 1;
                 }
             }
@@ -389,11 +426,18 @@ impl Parser {
             return Ok(());
         }
         let mut name = self.name();
-        while name.starts_with(|c: char| c.is_ascii_digit()) && self.peek().is_some_and(|c| c.is_ascii_digit()) {
+        while name.starts_with(|c: char| c.is_ascii_digit())
+            && self.peek().is_some_and(|c| c.is_ascii_digit())
+        {
             name.push_str(&self.name());
         }
-        let known = [":-", ":=", ":?", ":+", "##", "%%", "-", "=", "?", "+", "#", "%"];
-        let operator = known.into_iter().find(|operator| self.looking_at(operator)).unwrap_or("");
+        let known = [
+            ":-", ":=", ":?", ":+", "##", "%%", "-", "=", "?", "+", "#", "%",
+        ];
+        let operator = known
+            .into_iter()
+            .find(|operator| self.looking_at(operator))
+            .unwrap_or("");
         self.at += operator.len();
         let mut inner = Word::new();
         if operator.is_empty() {
@@ -482,7 +526,8 @@ impl Parser {
             }
             let and_or = self.and_or()?;
             let background = self.token == Token::Operator("&");
-            let separated = background || matches!(self.token, Token::Operator(";") | Token::Newline);
+            let separated =
+                background || matches!(self.token, Token::Operator(";") | Token::Newline);
             list.push((and_or, background));
             if separated {
                 self.next()?;
@@ -548,7 +593,11 @@ impl Parser {
             self.next()?;
             let condition = self.body(&["do"])?;
             let body = self.do_body()?;
-            Kind::Loop { until, condition, body }
+            Kind::Loop {
+                until,
+                condition,
+                body,
+            }
         } else if self.is_reserved("for") {
             self.for_loop()?
         } else if self.is_reserved("case") {
@@ -580,7 +629,10 @@ impl Parser {
             otherwise = Some(self.body(&["fi"])?);
         }
         self.expect("fi")?;
-        Ok(Kind::If { branches, otherwise })
+        Ok(Kind::If {
+            branches,
+            otherwise,
+        })
     }
 
     fn do_body(&mut self) -> Result<List, Fault> {
@@ -593,7 +645,9 @@ impl Parser {
     fn for_loop(&mut self) -> Result<Kind, Fault> {
         self.next()?;
         let name = match &self.token {
-            Token::Word(word) => plain(word).filter(|name| is_name(name)).ok_or_else(|| self.unexpected())?,
+            Token::Word(word) => plain(word)
+                .filter(|name| is_name(name))
+                .ok_or_else(|| self.unexpected())?,
             _ => return Err(self.unexpected()),
         };
         self.next()?;
@@ -655,7 +709,9 @@ impl Parser {
     }
 
     fn simple(&mut self) -> Result<Command, Fault> {
-        const CLOSING: [&str; 10] = ["then", "elif", "else", "fi", "do", "done", "esac", "in", "}", "!"];
+        const CLOSING: [&str; 10] = [
+            "then", "elif", "else", "fi", "do", "done", "esac", "in", "}", "!",
+        ];
         if CLOSING.iter().any(|word| self.is_reserved(word)) {
             return Err(self.unexpected());
         }
@@ -665,7 +721,9 @@ impl Parser {
                 redirects.push(redirect);
                 continue;
             }
-            let Token::Word(word) = &self.token else { break };
+            let Token::Word(word) = &self.token else {
+                break;
+            };
             let word = word.clone();
             match assignment(&word) {
                 Some(assignment) if words.is_empty() => assignments.push(assignment),
@@ -673,7 +731,9 @@ impl Parser {
             }
             self.next()?;
             if self.token == Token::Operator("(") && words.len() == 1 && assignments.is_empty() {
-                let name = plain(&words[0]).filter(|name| is_name(name)).ok_or_else(|| self.unexpected())?;
+                let name = plain(&words[0])
+                    .filter(|name| is_name(name))
+                    .ok_or_else(|| self.unexpected())?;
                 self.next()?;
                 if self.token != Token::Operator(")") {
                     return Err(self.unexpected());
@@ -713,12 +773,18 @@ impl Parser {
             return Err(self.unexpected());
         };
         if how == How::Here {
-            let quoted = target.iter().any(|part| matches!(part, Part::Text { quoted: true, .. }));
+            let quoted = target
+                .iter()
+                .any(|part| matches!(part, Part::Text { quoted: true, .. }));
             let mark = plain(&target).ok_or_else(|| self.unexpected())?;
             self.heres.push((mark, quoted, drops_tabs));
         }
         self.next()?;
-        Ok(Some(Redirect { stream, how, target }))
+        Ok(Some(Redirect {
+            stream,
+            how,
+            target,
+        }))
     }
 }
 
@@ -743,7 +809,8 @@ fn quoted_text(text: &str) -> Result<Word, Fault> {
 /// Puts the texts of here-documents, which come after their commands, where they belong.
 fn fill_heres(list: &mut List, texts: &mut std::vec::IntoIter<Word>) {
     for (and_or, _) in list {
-        let pipelines = std::iter::once(&mut and_or.first).chain(and_or.rest.iter_mut().map(|(_, pipeline)| pipeline));
+        let pipelines = std::iter::once(&mut and_or.first)
+            .chain(and_or.rest.iter_mut().map(|(_, pipeline)| pipeline));
         for command in pipelines.flat_map(|pipeline| &mut pipeline.commands) {
             fill_command(command, texts);
         }
@@ -754,7 +821,10 @@ fn fill_command(command: &mut Command, texts: &mut std::vec::IntoIter<Word>) {
     match &mut command.kind {
         Kind::Simple { .. } => {}
         Kind::Group(list) | Kind::Subshell(list) => fill_heres(list, texts),
-        Kind::If { branches, otherwise } => {
+        Kind::If {
+            branches,
+            otherwise,
+        } => {
             for (condition, body) in branches {
                 fill_heres(condition, texts);
                 fill_heres(body, texts);
@@ -763,12 +833,16 @@ fn fill_command(command: &mut Command, texts: &mut std::vec::IntoIter<Word>) {
                 fill_heres(list, texts);
             }
         }
-        Kind::Loop { condition, body, .. } => {
+        Kind::Loop {
+            condition, body, ..
+        } => {
             fill_heres(condition, texts);
             fill_heres(body, texts);
         }
         Kind::For { body, .. } => fill_heres(body, texts),
-        Kind::Case { arms, .. } => arms.iter_mut().for_each(|(_, list)| fill_heres(list, texts)),
+        Kind::Case { arms, .. } => arms
+            .iter_mut()
+            .for_each(|(_, list)| fill_heres(list, texts)),
         Kind::Function { body, .. } => fill_command(body, texts),
     }
     for redirect in &mut command.redirects {
@@ -816,7 +890,11 @@ pub(super) fn is_name(text: &str) -> bool {
 
 /// `name=word`.
 fn assignment(word: &Word) -> Option<(String, Word)> {
-    let Some(Part::Text { text, quoted: false }) = word.first() else {
+    let Some(Part::Text {
+        text,
+        quoted: false,
+    }) = word.first()
+    else {
         return None;
     };
     let (name, value) = text.split_once('=')?;
@@ -837,15 +915,39 @@ mod tests {
 
     #[test]
     fn unfinished_text_asks_for_more() {
-        for text in ["echo 'a", "echo \"a", "if true; then", "while true; do echo", "a &&", "a |", "(a", "$(a", "cat <<E\nx", "case a in", "echo ${a", "a \\"] {
+        for text in [
+            "echo 'a",
+            "echo \"a",
+            "if true; then",
+            "while true; do echo",
+            "a &&",
+            "a |",
+            "(a",
+            "$(a",
+            "cat <<E\nx",
+            "case a in",
+            "echo ${a",
+            "a \\",
+        ] {
             assert_eq!(parse(text), Err(Fault::Incomplete), "{text}");
         }
     }
 
     #[test]
     fn wrong_text_is_named() {
-        for (text, what) in [(")", ")"), ("a ;; b", ";;"), ("then", "then"), ("a | ; b", ";"), ("if ; then", ";"), ("{ }", "}")] {
-            assert_eq!(parse(text), Err(Fault::Unexpected(what.to_owned())), "{text}");
+        for (text, what) in [
+            (")", ")"),
+            ("a ;; b", ";;"),
+            ("then", "then"),
+            ("a | ; b", ";"),
+            ("if ; then", ";"),
+            ("{ }", "}"),
+        ] {
+            assert_eq!(
+                parse(text),
+                Err(Fault::Unexpected(what.to_owned())),
+                "{text}"
+            );
         }
     }
 
@@ -855,7 +957,9 @@ mod tests {
         assert_eq!(list.len(), 2);
         assert!(list[0].1, "in the background");
         let first = &list[0].0.first.commands[0];
-        let Kind::Simple { assignments, words } = &first.kind else { panic!() };
+        let Kind::Simple { assignments, words } = &first.kind else {
+            panic!()
+        };
         assert_eq!((assignments.len(), words.len()), (1, 2));
         let how: Vec<_> = first.redirects.iter().map(|r| (r.stream, r.how)).collect();
         assert_eq!(how, [(1, How::Truncate), (2, How::Same)]);

@@ -41,7 +41,8 @@ impl History {
 
     /// Remembers a line, unless it is empty or the same as the one before.
     fn add(&mut self, line: &str) {
-        if self.keep && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line) {
+        if self.keep && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line)
+        {
             self.lines.push(line.to_owned());
             if self.lines.len() > MOST_LINES {
                 self.lines.remove(0);
@@ -94,8 +95,10 @@ pub(super) fn read(console: &Console, prompt: &str, history: &mut History) -> Li
     };
     edit.row = edit.place(edit.prompt_cells(), &[]).0;
     let line = edit.run(history);
-    edit.cursor = edit.text.len();
-    edit.draw();
+    if edit.cursor < edit.text.len() {
+        edit.cursor = edit.text.len();
+        edit.draw();
+    }
     if let Line::Text(text) = &line {
         history.add(text);
     }
@@ -162,8 +165,16 @@ impl Edit<'_> {
         let end = self.text.len();
         match key {
             Key::Char(typed) => {
+                let before = self.place(self.prompt_cells(), &self.text);
                 self.text.insert(self.cursor, typed);
                 self.cursor += 1;
+                let after = self.place(self.prompt_cells(), &self.text);
+                if self.cursor == self.text.len() && before.0 == after.0 && !typed.is_control() {
+                    // Ordinary typing: the screen needs no more than the character.
+                    self.console
+                        .write_raw(typed.encode_utf8(&mut [0; 4]).as_bytes());
+                    return;
+                }
             }
             Key::Backspace if self.cursor > 0 => {
                 self.cursor -= 1;
@@ -222,7 +233,11 @@ impl Edit<'_> {
                 from = at + 1;
                 self.text = history.lines[at].chars().collect();
             }
-            let failed = if found.is_none() && !wanted.is_empty() { "failed " } else { "" };
+            let failed = if found.is_none() && !wanted.is_empty() {
+                "failed "
+            } else {
+                ""
+            };
             self.prompt = format!("({failed}reverse-i-search)`{wanted}': ");
             self.cursor = self.text.len();
             self.draw();
