@@ -25,23 +25,37 @@ pub(crate) enum Command {
     },
     /// Print the licences of everything in this binary
     Licenses,
+    /// Print how to reach the embedded cluster: export KUBECONFIG=...
+    Kubeconfig {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+/// Where the embedded cluster keeps itself.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// The folder of the embedded cluster instead of eizoku in your state folder
+    #[arg(id = "data", long = "data", value_name = "DIR", env = "EIZOKU_DATA")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// Where the chapter comes from.
 #[derive(Debug, Args)]
 pub(crate) struct ContentArgs {
     /// Read the chapter from this folder instead of the copy in the binary
-    #[arg(long = "content", value_name = "DIR", env = "EIZOKU_CONTENT")]
+    #[arg(id = "content", long = "content", value_name = "DIR", env = "EIZOKU_CONTENT")]
     pub(crate) dir: Option<PathBuf>,
 }
 
 /// Serving the page, which is what happens without a command.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// The cluster to show: auto, kube, or recording [FILE]
+    /// The cluster to show: auto, kube, embedded, or recording [FILE]
     ///
-    /// auto: the kubeconfig's context if it answers in 2 s, else a recording.
+    /// auto: the kubeconfig's context if it answers in 2 s, else embedded.
     /// kube: the kubeconfig's context, waited for if it is not there yet.
+    /// embedded: a small cluster inside this program, with a real PostgreSQL.
     /// recording: a run written down earlier, or the one in the binary.
     #[arg(
         long,
@@ -80,6 +94,13 @@ pub(crate) struct Serve {
     pub(crate) port: u16,
 
     #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// Empty the embedded cluster before it starts
+    #[arg(long, env = "EIZOKU_FRESH")]
+    pub(crate) fresh: bool,
+
+    #[command(flatten)]
     pub(crate) content: ContentArgs,
 }
 
@@ -88,6 +109,7 @@ pub(crate) struct Serve {
 pub(crate) enum Choice {
     Auto,
     Kube,
+    Embedded,
     Recording(Option<PathBuf>),
 }
 
@@ -98,10 +120,11 @@ impl Choice {
         match values[..] {
             ["auto"] => Ok(Self::Auto),
             ["kube"] => Ok(Self::Kube),
+            ["embedded"] => Ok(Self::Embedded),
             ["recording"] => Ok(Self::Recording(None)),
             ["recording", file] => Ok(Self::Recording(Some(file.into()))),
             _ => Err(format!(
-                "--cluster {} is not known\nUse --cluster auto, --cluster kube, or --cluster recording [FILE]",
+                "--cluster {} is not known\nUse --cluster auto, --cluster kube, --cluster embedded, or --cluster recording [FILE]",
                 values.join(" ")
             )),
         }
@@ -131,6 +154,7 @@ mod tests {
         for (arguments, want) in [
             (&["eizoku"][..], Ok(Choice::Auto)),
             (&["eizoku", "--cluster", "kube"], Ok(Choice::Kube)),
+            (&["eizoku", "--cluster", "embedded"], Ok(Choice::Embedded)),
             (
                 &["eizoku", "--cluster", "recording"],
                 Ok(Choice::Recording(None)),

@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use book::{Book, Shelf};
-use cli::{Choice, Cli, Command, ContentArgs, Serve};
+use cli::{Choice, Cli, Command, ContentArgs, DataArgs, Serve};
 use cluster::{Change, Fault, Recording, Source, Target};
+use embedded::Embedded;
 use live::{Board, story};
 use web::{Server, Site};
 
@@ -35,6 +36,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Check { content }) => check(&content),
         Some(Command::Licenses) => {
             print!("{}", licenses::TEXT);
+            Ok(())
+        }
+        Some(Command::Kubeconfig { data }) => {
+            let path = embedded::kubeconfig_path(&folder(&data));
+            println!("export KUBECONFIG={}", path.display());
             Ok(())
         }
         None => self::serve(serve).await,
@@ -64,6 +70,8 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         kubeconfig,
         speed,
         port,
+        data,
+        fresh,
         content,
     } = args;
     let choice = Choice::parse(&cluster).map_err(anyhow::Error::msg)?;
@@ -75,9 +83,14 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let shelf = shelf(&content);
     let book = open(&shelf)?;
     let server = Server::bind(port).await?;
-    let source = choose(choice, target, speed, &shelf).await?;
-
     let stopping = CancellationToken::new();
+    let own = Own {
+        folder: folder(&data),
+        fresh,
+        stopping: stopping.clone(),
+    };
+    let (source, embedded) = choose(choice, target, speed, &shelf, own).await?;
+
     let board = Board::new(epoch(), source.info().clone(), cluster::now());
     let site = Site::new(&book, board.clone(), stopping.clone());
     let packing = site.clone();
@@ -93,7 +106,29 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         .await;
     playing.abort();
     applying.abort();
+    if let Some(embedded) = embedded {
+        embedded.ended().await;
+    }
     served.context("the server ended")
+}
+
+/// What the embedded cluster needs, should it be chosen.
+struct Own {
+    folder: PathBuf,
+    fresh: bool,
+    stopping: CancellationToken,
+}
+
+impl Own {
+    async fn start(self) -> anyhow::Result<Embedded> {
+        let embedded = Embedded::start(&self.folder, self.fresh, self.stopping).await?;
+        println!("export KUBECONFIG={}", embedded.kubeconfig.display());
+        Ok(embedded)
+    }
+}
+
+fn folder(data: &DataArgs) -> PathBuf {
+    data.dir.clone().unwrap_or_else(embedded::default_folder)
 }
 
 /// Takes every change to the board, the one writer there is.
@@ -120,34 +155,38 @@ async fn choose(
     target: Target,
     speed: f64,
     shelf: &Shelf,
-) -> anyhow::Result<Source> {
-    match choice {
-        Choice::Kube => Ok(Source::kube(target, None)),
-        Choice::Recording(None) => Ok(Source::recording(shipped_recording(shelf)?, speed, None)),
-        Choice::Recording(Some(file)) => Ok(Source::recording(read_recording(file)?, speed, None)),
+    own: Own,
+) -> anyhow::Result<(Source, Option<Embedded>)> {
+    let fallback = match choice {
+        Choice::Kube => return Ok((Source::kube(target, None), None)),
+        Choice::Recording(file) => {
+            let recording = match file {
+                Some(file) => read_recording(file)?,
+                None => shipped_recording(shelf)?,
+            };
+            return Ok((Source::recording(recording, speed, None), None));
+        }
+        Choice::Embedded => None,
         Choice::Auto => match target.answers().await {
             Ok(reached) => {
                 eprintln!("eizoku: showing the context {}", reached.context);
-                Ok(Source::kube(target, Some(reached)))
+                return Ok((Source::kube(target, Some(reached)), None));
             }
             Err(fault) => {
                 explain_fallback(&fault);
-                Ok(Source::recording(
-                    shipped_recording(shelf)?,
-                    speed,
-                    Some(fault),
-                ))
+                Some(fault)
             }
         },
-    }
+    };
+    let embedded = own.start().await?;
+    let source = Source::embedded(embedded.kubeconfig.clone(), target.namespace, fallback);
+    Ok((source, Some(embedded)))
 }
 
 fn explain_fallback(fault: &Fault) {
     let context = fault.context.as_deref().unwrap_or("none");
     eprintln!("eizoku: no cluster answers (context: {context}): {fault}");
-    eprintln!(
-        "eizoku: playing a recording instead; start your cluster (kind create cluster) and start again"
-    );
+    eprintln!("eizoku: running its own small cluster instead");
 }
 
 fn shipped_recording(shelf: &Shelf) -> anyhow::Result<Recording> {

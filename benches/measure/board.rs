@@ -24,6 +24,7 @@ fn measure(size: usize) -> f64 {
         namespace: "shop".into(),
         recorded: None,
         speed: None,
+        kubeconfig: None,
         fallback: None,
     };
     let board = Board::new("e".into(), source, 0);

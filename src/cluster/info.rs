@@ -1,5 +1,7 @@
 //! What a page says about where its picture comes from.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::fault::Fault;
@@ -19,6 +21,9 @@ pub struct SourceInfo {
     /// How fast a recording is played.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<f64>,
+    /// Where the embedded cluster's kubeconfig is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<PathBuf>,
     /// Why `auto` did not take the kubeconfig's context.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fault>,
@@ -30,6 +35,8 @@ pub struct SourceInfo {
 pub enum SourceKind {
     /// A cluster that a kubeconfig leads to.
     Kube,
+    /// The one inside this program, reached by a kubeconfig as well.
+    Embedded,
     /// A run that was written down earlier.
     Recording,
 }

@@ -141,6 +141,7 @@ impl Recording {
             namespace: self.namespace.clone(),
             recorded: Some(self.recorded),
             speed: Some(speed),
+            kubeconfig: None,
             fallback,
         }
     }

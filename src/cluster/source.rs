@@ -1,5 +1,7 @@
 //! Which cluster the page shows: decided once, at start, and never swapped for another.
 
+use std::path::PathBuf;
+
 use super::change::Changes;
 use super::fault::Fault;
 use super::info::{SourceInfo, SourceKind};
@@ -37,10 +39,30 @@ impl Source {
                 namespace,
                 recorded: None,
                 speed: None,
+                kubeconfig: None,
                 fallback: None,
             },
             origin: Origin::Kube(target),
         }
+    }
+
+    /// The cluster inside this program, which is reached as any other is; `fallback` says why it
+    /// stands in for one.
+    pub fn embedded(
+        kubeconfig: PathBuf,
+        namespace: Option<String>,
+        fallback: Option<Fault>,
+    ) -> Self {
+        let target = Target {
+            kubeconfig: Some(kubeconfig.clone()),
+            context: None,
+            namespace,
+        };
+        let mut source = Self::kube(target, None);
+        source.info.kind = SourceKind::Embedded;
+        source.info.kubeconfig = Some(kubeconfig);
+        source.info.fallback = fallback;
+        source
     }
 
     /// A recording, played `speed` times as fast as it was; `fallback` says why it stands in for

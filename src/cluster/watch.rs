@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::change::{Change, Changes, What};
 use super::fault::{Cause, Fault};
-use super::info::{SourceInfo, SourceKind};
+use super::info::SourceInfo;
 use super::kind::{Kind, Watched};
 use super::link::{KindState, Link, LinkState};
 use super::now;
@@ -94,7 +94,6 @@ pub(super) async fn watch(mut target: Target, info: SourceInfo, changes: Changes
         // From now on this context and no other, whatever becomes the current one.
         target.context = Some(reached.context.clone());
         let found = SourceInfo {
-            kind: SourceKind::Kube,
             label: reached.context.clone(),
             namespace: reached.namespace.clone(),
             ..info.clone()

@@ -94,7 +94,8 @@ mod tests {
             namespace: "default".into(),
             recorded: None,
             speed: None,
-            fallback: None,
+            kubeconfig: None,
+        fallback: None,
         };
         Board::new("e".into(), source, 0)
     }

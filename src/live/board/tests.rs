@@ -15,6 +15,7 @@ fn board() -> Board {
         namespace: "default".into(),
         recorded: None,
         speed: None,
+        kubeconfig: None,
         fallback: None,
     };
     Board::new("e".into(), source, 0)
