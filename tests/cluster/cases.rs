@@ -84,6 +84,7 @@ async fn needs_cluster_a_deployment_replaces_its_pod_before_the_old_one_is_gone_
                     "spec": {"terminationGracePeriodSeconds": 20,
                         "containers": [{"name": "shop", "image": "busybox", "imagePullPolicy": "IfNotPresent",
                             "command": ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"],
+                            "readinessProbe": {"exec": {"command": ["true"]}, "initialDelaySeconds": 2},
                             "volumeMounts": [{"name": "disk", "mountPath": "/disk"}]}],
                         "volumes": [{"name": "disk", "persistentVolumeClaim": {"claimName": "shared"}}]}}}}"#,
     );
