@@ -228,7 +228,7 @@ impl State {
             }
             None => {
                 let story = Story::of_gap(&known);
-                (known, Some(story))
+                (known, story)
             }
         };
         self.past.remember(&card, &self.cards);
