@@ -107,6 +107,7 @@ impl Api {
             ["readyz" | "livez" | "healthz", ..] if is_read => Ok("ok".into_response()),
             ["version"] if is_read => Ok(json_response(StatusCode::OK, &discovery::version())),
             ["openapi", "v3", rest @ ..] if is_read => openapi::document(rest, &self.prefix).map(|document| json_response(StatusCode::OK, &document)),
+            ["openapi", "v2"] if is_read => Ok(openapi::empty_v2()),
             [] | ["api" | "apis"] | ["apis", _] | ["api", "v1"] | ["apis", _, _] if is_read => discovery::answer(&parts, accept(request.headers())),
             ["api", version, rest @ ..] => self.resource("", version, rest, query, request).await,
             ["apis", group, version, rest @ ..] => self.resource(group, version, rest, query, request).await,

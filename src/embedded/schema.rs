@@ -96,6 +96,8 @@ fn build() -> Map<String, Value> {
     for resource in resource::ALL {
         if let Some(schema) = definitions.get_mut(resource.schema) {
             schema["x-kubernetes-group-version-kind"] = json!([gvk(resource)]);
+            // The Rust types cannot be without metadata; the API's can.
+            object::remove(schema, "/required");
         }
     }
     definitions

@@ -1,10 +1,19 @@
 //! OpenAPI v3: the types for `kubectl explain`, and the promise that the server checks fields itself.
 
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::embedded::failure::Failure;
 use crate::embedded::resource::{self, GROUPS, Resource};
 use crate::embedded::schema;
+
+/// The old document, with nothing in it: kubectl asks for it, in protobuf, about kinds that version 3 does not have, and
+/// only then says that there is no such kind. Fields: swagger (1), info (2) with title (1) and version (2), paths (8).
+pub(super) fn empty_v2() -> Response {
+    let document: &[u8] = b"\x0a\x032.0\x12\x0c\x0a\x06eizoku\x12\x02v1\x42\x00";
+    ([(header::CONTENT_TYPE, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")], document).into_response()
+}
 
 /// The index (`/openapi/v3`) or one group's document below it.
 pub(super) fn document(rest: &[&str], prefix: &str) -> Result<Value, Failure> {

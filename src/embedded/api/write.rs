@@ -50,8 +50,13 @@ impl Api {
                 Ok(warned(shown(resource, &changed, form, &query, StatusCode::OK), &warnings))
             }
             (Method::PATCH, Some(name)) => {
-                let (changed, is_new) = registry.patch(resource, &namespace, &name, part, patch(&bytes, &media, &query)?, &options)?;
-                Ok(shown(resource, &changed, form, &query, if is_new { StatusCode::CREATED } else { StatusCode::OK }))
+                let patch = patch(&bytes, &media, &query)?;
+                let warnings = match &patch {
+                    Patch::Json(_) => Vec::new(),
+                    Patch::Merge(value) | Patch::Strategic(value) | Patch::Apply { config: value, .. } => warnings(resource, value, &query),
+                };
+                let (changed, is_new) = registry.patch(resource, &namespace, &name, part, patch, &options)?;
+                Ok(warned(shown(resource, &changed, form, &query, if is_new { StatusCode::CREATED } else { StatusCode::OK }), &warnings))
             }
             (Method::DELETE, Some(name)) => {
                 let outcome = registry.delete(resource, &namespace, &name, &deletion(&bytes, &media, &query)?)?;
@@ -193,7 +198,8 @@ fn warnings(resource: &'static Resource, object: &Value, query: &Query) -> Vec<S
     if !matches!(query.get("fieldValidation"), "" | "Warn") {
         return Vec::new();
     }
-    Registry::unknown_fields(resource, object).iter().map(|field| format!("unknown field {field:?}")).collect()
+    // Directives of a strategic merge patch are no fields.
+    Registry::unknown_fields(resource, object).iter().filter(|field| !field.contains('$')).map(|field| format!("unknown field {field:?}")).collect()
 }
 
 fn warned(mut response: Response, warnings: &[String]) -> Response {

@@ -31,10 +31,10 @@ impl Patch {
             Self::Json(operations) => {
                 let operations: json_patch::Patch =
                     serde_json::from_value(operations).map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))?;
-                json_patch::patch(object, &operations).map_err(|error| Failure {
+                json_patch::patch(object, &operations).map_err(|_| Failure {
                     code: 422,
                     reason: "Invalid",
-                    message: format!("the server rejected our request due to an error in our request: {error}"),
+                    message: "the server rejected our request due to an error in our request".to_owned(),
                     details: Some(json!({})),
                 })
             }

@@ -161,7 +161,8 @@ fn workload(causes: &mut Vec<Cause>, object: &Value) {
         causes.push(Cause::invalid("spec.selector", &spec["selector"], &format!("empty selector is invalid for {}", object::text(object, "/kind").to_lowercase())));
     }
     let labels = spec.pointer("/template/metadata/labels").cloned().unwrap_or_else(|| json!({}));
-    if !Labels::of_selector(&spec["selector"]).matches_labels(&labels) || (!has_selector && labels == json!({})) {
+    // A missing selector selects nothing.
+    if !has_selector || !Labels::of_selector(&spec["selector"]).matches_labels(&labels) {
         let shown = if labels == json!({}) { Value::Null } else { labels.clone() };
         causes.push(Cause::invalid("spec.template.metadata.labels", &shown, "`selector` does not match template `labels`"));
     }
@@ -233,6 +234,7 @@ fn volume_spec(causes: &mut Vec<Cause>, spec: &Value) {
     access_modes(causes, object::array(spec, "/accessModes"), "spec");
     if object::text(spec, "/capacity/storage").is_empty() {
         causes.push(Cause::required("spec.capacity", ""));
+        causes.push(Cause::unsupported("spec.capacity", &Value::Null, &["storage"]));
     }
     if source(spec).is_none() {
         causes.push(Cause::required("spec", "must specify a volume type"));
@@ -262,6 +264,9 @@ fn service_spec(causes: &mut Vec<Cause>, spec: &Value) {
             causes.push(Cause::duplicate(format!("spec.ports[{index}].name"), &json!(name)));
         }
         port_number(causes, port, "/port", &format!("spec.ports[{index}].port"));
+        if port["targetPort"].is_i64() {
+            port_number(causes, port, "/targetPort", &format!("spec.ports[{index}].targetPort"));
+        }
     }
 }
 
