@@ -26,18 +26,32 @@ pub(super) struct StatefulSets {
 
 impl StatefulSets {
     pub(super) fn new(registry: &Registry) -> Self {
-        Self { recorder: Recorder::new(registry, "statefulset-controller", "") }
+        Self {
+            recorder: Recorder::new(registry, "statefulset-controller", ""),
+        }
     }
 }
 
 fn key(set: &Value) -> Key {
-    Key::new(resource::STATEFULSETS.plural, object::namespace(set), object::name(set))
+    Key::new(
+        resource::STATEFULSETS.plural,
+        object::namespace(set),
+        object::name(set),
+    )
 }
 
 /// The key of the controller of a kind that owns the object now or owned it before.
 pub(super) fn owner_keys(change: &Change, plural: &'static str, kind: &str) -> Vec<Key> {
-    let of = |object: &Value| object::controller(object).filter(|owner| text(owner, "/kind") == kind).map(|owner| Key::new(plural, object::namespace(object), text(owner, "/name")));
-    let mut keys: Vec<Key> = [Some(&change.object), change.before.as_ref()].into_iter().flatten().filter_map(|object| of(object)).collect();
+    let of = |object: &Value| {
+        object::controller(object)
+            .filter(|owner| text(owner, "/kind") == kind)
+            .map(|owner| Key::new(plural, object::namespace(object), text(owner, "/name")))
+    };
+    let mut keys: Vec<Key> = [Some(&change.object), change.before.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|object| of(object))
+        .collect();
     keys.dedup();
     keys
 }
@@ -48,7 +62,12 @@ impl Controller for StatefulSets {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry.list(resource::STATEFULSETS, None).0.iter().map(|set| key(set)).collect()
+        registry
+            .list(resource::STATEFULSETS, None)
+            .0
+            .iter()
+            .map(|set| key(set))
+            .collect()
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
@@ -58,27 +77,51 @@ impl Controller for StatefulSets {
                 let owners = owner_keys(change, "statefulsets", "StatefulSet");
                 if owners.is_empty() && object::controller(&change.object).is_none() {
                     // A Pod without owner may be one that a set wants to take in.
-                    let sets = registry.list(resource::STATEFULSETS, Some(&change.key.namespace)).0;
-                    return sets.iter().filter(|set| pods::ordinal(object::name(set), &change.key.name).is_some()).map(|set| key(set)).collect();
+                    let sets = registry
+                        .list(resource::STATEFULSETS, Some(&change.key.namespace))
+                        .0;
+                    return sets
+                        .iter()
+                        .filter(|set| pods::ordinal(object::name(set), &change.key.name).is_some())
+                        .map(|set| key(set))
+                        .collect();
                 }
                 owners
             }
             // A claim that is gone may be what a set waits for.
             "persistentvolumeclaims" => {
-                let sets = registry.list(resource::STATEFULSETS, Some(&change.key.namespace)).0;
-                sets.iter().filter(|set| identity::owns_claim(set, &change.key.name)).map(|set| key(set)).collect()
+                let sets = registry
+                    .list(resource::STATEFULSETS, Some(&change.key.namespace))
+                    .0;
+                sets.iter()
+                    .filter(|set| identity::owns_claim(set, &change.key.name))
+                    .map(|set| key(set))
+                    .collect()
             }
             _ => Vec::new(),
         }
     }
 
-    fn reconcile(&mut self, registry: &Registry, key: &Key, now: Timestamp) -> Result<Option<Duration>, Failure> {
-        let Some(set) = registry.find(resource::STATEFULSETS, &key.namespace, &key.name) else { return Ok(None) };
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
+        let Some(set) = registry.find(resource::STATEFULSETS, &key.namespace, &key.name) else {
+            return Ok(None);
+        };
         let (pods, taken) = pods::claim(registry, &set);
         let (claims, _) = registry.list(resource::CLAIMS, Some(&key.namespace));
-        let claims: Vec<Object> = claims.into_iter().filter(|claim| identity::owns_claim(&set, object::name(claim))).collect();
+        let claims: Vec<Object> = claims
+            .into_iter()
+            .filter(|claim| identity::owns_claim(&set, object::name(claim)))
+            .collect();
         let (history, _) = registry.list(resource::CONTROLLER_REVISIONS, Some(&key.namespace));
-        let history: Vec<Object> = history.into_iter().filter(|revision| object::is_controlled_by(revision, object::uid(&set))).collect();
+        let history: Vec<Object> = history
+            .into_iter()
+            .filter(|revision| object::is_controlled_by(revision, object::uid(&set)))
+            .collect();
         let mut revisions = revisions::of(&set, &history);
         let mut steps = taken;
         if !object::is_deleting(&set) {
@@ -89,7 +132,12 @@ impl Controller for StatefulSets {
         perform(registry, &self.recorder, MANAGER, steps)?;
         let done = perform(registry, &self.recorder, MANAGER, plan.steps);
         // The status tells what was found, whether or not the steps could be done.
-        perform(registry, &self.recorder, MANAGER, plan.status.into_iter().collect())?;
+        perform(
+            registry,
+            &self.recorder,
+            MANAGER,
+            plan.status.into_iter().collect(),
+        )?;
         done?;
         perform(registry, &self.recorder, MANAGER, cleaning)?;
         Ok(plan.again)
