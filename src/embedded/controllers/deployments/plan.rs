@@ -653,7 +653,11 @@ mod tests {
 
     /// What is scaled in one round: "+web-x 1" for a new ReplicaSet, "web-a 3" for a changed one.
     fn scaled(deployment: &Value, sets: &[Object], pods: &[Object]) -> Vec<String> {
-        let plan = plan(deployment, sets, pods, Timestamp::now());
+        // A Deployment in the middle of a rollout bears its newest revision.
+        let mut deployment = deployment.clone();
+        let newest = sets.iter().map(|set| revision(set)).max().unwrap_or(1);
+        object::annotate(&mut deployment, REVISION, &newest.to_string());
+        let plan = plan(&deployment, sets, pods, Timestamp::now());
         let mut list: Vec<String> = Vec::new();
         for step in &plan.steps {
             match step {
