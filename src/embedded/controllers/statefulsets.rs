@@ -3,18 +3,19 @@
 mod identity;
 mod plan;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::action::perform;
+use super::action::{Action, perform};
 use super::driver::Controller;
 use super::events::Recorder;
 use super::{pods, revisions};
 use crate::embedded::failure::Failure;
 use crate::embedded::object::{self, Object, text};
-use crate::embedded::registry::Registry;
+use crate::embedded::registry::{Labels, Registry};
 use crate::embedded::resource;
 use crate::embedded::store::{Change, Key};
 
@@ -54,6 +55,36 @@ pub(super) fn owner_keys(change: &Change, plural: &'static str, kind: &str) -> V
         .collect();
     keys.dedup();
     keys
+}
+
+/// The revisions of a set. Those that an orphaning deletion of its predecessor left behind are taken in first, or the
+/// set could never write down a template that it shares with it.
+fn history_of(set: &Value, all: Vec<Object>) -> (Vec<Object>, Vec<Action>) {
+    let selector = Labels::of_selector(&set["spec"]["selector"]);
+    let (mut own, mut steps) = (Vec::new(), Vec::new());
+    for revision in all {
+        if object::is_controlled_by(&revision, object::uid(set)) {
+            own.push(revision);
+        } else if object::controller(&revision).is_none()
+            && selector.matches(&revision)
+            && !object::is_deleting(set)
+        {
+            let mut taken = (*revision).clone();
+            object::set(
+                &mut taken,
+                "/metadata/ownerReferences",
+                json!([object::controller_reference(set)]),
+            );
+            steps.push(Action::Update {
+                resource: resource::CONTROLLER_REVISIONS,
+                object: taken.clone(),
+            });
+            // The write gives it a new version; the round that the write wakes up goes on with that one.
+            object::remove(&mut taken, "/metadata/resourceVersion");
+            own.push(Arc::new(taken));
+        }
+    }
+    (own, steps)
 }
 
 impl Controller for StatefulSets {
@@ -118,10 +149,8 @@ impl Controller for StatefulSets {
             .filter(|claim| identity::owns_claim(&set, object::name(claim)))
             .collect();
         let (history, _) = registry.list(resource::CONTROLLER_REVISIONS, Some(&key.namespace));
-        let history: Vec<Object> = history
-            .into_iter()
-            .filter(|revision| object::is_controlled_by(revision, object::uid(&set)))
-            .collect();
+        let (history, adopted) = history_of(&set, history);
+        perform(registry, &self.recorder, MANAGER, adopted)?;
         let mut revisions = revisions::of(&set, &history);
         let mut steps = taken;
         if !object::is_deleting(&set) {
@@ -141,5 +170,33 @@ impl Controller for StatefulSets {
         done?;
         perform(registry, &self.recorder, MANAGER, cleaning)?;
         Ok(plan.again)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn revisions_left_behind_are_taken_in() {
+        let set = json!({"metadata": {"name": "web", "uid": "new"}, "spec": {"selector": {"matchLabels": {"app": "web"}}}});
+        let revision = |labels: Value, owner: Option<&str>| {
+            let owners: Vec<Value> = owner
+                .map(|uid| json!({"uid": uid, "controller": true}))
+                .into_iter()
+                .collect();
+            Arc::new(json!({"metadata": {"labels": labels, "ownerReferences": owners}}))
+        };
+        let ours = json!({"app": "web"});
+        let (own, steps) = history_of(
+            &set,
+            vec![
+                revision(ours.clone(), Some("new")),
+                revision(ours.clone(), None),
+                revision(ours, Some("other")),
+                revision(json!({"app": "api"}), None),
+            ],
+        );
+        assert_eq!((own.len(), steps.len()), (2, 1));
     }
 }
