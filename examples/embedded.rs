@@ -11,7 +11,10 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(code) = eizoku::embedded::containers::child_main() {
         return Ok(code);
     }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run())?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(run())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -19,10 +22,21 @@ async fn run() -> anyhow::Result<()> {
     let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "eizoku=info".to_owned());
     tracing_subscriber::fmt().with_env_filter(level).init();
     let mut args = std::env::args().skip(1);
-    let folder = args.next().map_or_else(eizoku::embedded::default_folder, PathBuf::from);
+    let folder = args
+        .next()
+        .map_or_else(eizoku::embedded::default_folder, PathBuf::from);
     let port = args.next().map_or(Ok(0), |port| port.parse())?;
     let stop = CancellationToken::new();
-    let embedded = Embedded::start_with(Settings { folder, port, fresh: false, program: None }, stop.clone()).await?;
+    let embedded = Embedded::start_with(
+        Settings {
+            folder,
+            port,
+            fresh: false,
+            program: None,
+        },
+        stop.clone(),
+    )
+    .await?;
     println!("export KUBECONFIG={}", embedded.kubeconfig.display());
     tokio::signal::ctrl_c().await?;
     stop.cancel();

@@ -40,7 +40,13 @@ const NODE: &str = "eizoku-control-plane";
 /// The name of cluster, user and context in the kubeconfig.
 const CONTEXT: &str = "eizoku";
 /// Namespaces of a fresh cluster, as kind has them.
-const NAMESPACES: [&str; 5] = ["default", "kube-node-lease", "kube-public", "kube-system", "local-path-storage"];
+const NAMESPACES: [&str; 5] = [
+    "default",
+    "kube-node-lease",
+    "kube-public",
+    "kube-system",
+    "local-path-storage",
+];
 
 /// A running embedded cluster. It ends with the token it was started with; [`Embedded::ended`] waits for the last
 /// container to be gone.
@@ -56,8 +62,14 @@ pub struct Embedded {
 
 /// The folder of the cluster when none is given: `eizoku` in the user's state folder.
 pub fn default_folder() -> PathBuf {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".local/state");
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let home = || {
+        std::env::var_os("HOME")
+            .map_or_else(std::env::temp_dir, PathBuf::from)
+            .join(".local/state")
+    };
     state.unwrap_or_else(home).join("eizoku")
 }
 
@@ -86,8 +98,21 @@ impl Embedded {
     ///
     /// # Errors
     /// When another cluster runs on the folder, or the folder or the port cannot be had.
-    pub async fn start(folder: &Path, fresh: bool, stop: CancellationToken) -> anyhow::Result<Self> {
-        Self::start_with(Settings { folder: folder.to_owned(), port: 0, fresh, program: None }, stop).await
+    pub async fn start(
+        folder: &Path,
+        fresh: bool,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        Self::start_with(
+            Settings {
+                folder: folder.to_owned(),
+                port: 0,
+                fresh,
+                program: None,
+            },
+            stop,
+        )
+        .await
     }
 
     /// [`Embedded::start`] with everything said.
@@ -95,27 +120,51 @@ impl Embedded {
     /// # Errors
     /// As for [`Embedded::start`].
     pub async fn start_with(settings: Settings, stop: CancellationToken) -> anyhow::Result<Self> {
-        let Settings { folder, port, fresh, program } = settings;
+        let Settings {
+            folder,
+            port,
+            fresh,
+            program,
+        } = settings;
         let shown = folder.display().to_string();
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {shown}"))?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder {shown}"))?;
         restrict(&folder)?;
-        let folder = folder.canonicalize().with_context(|| format!("cannot open the folder {shown}"))?;
-        let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock")).with_context(|| format!("cannot lock {shown}"))?;
+        let folder = folder
+            .canonicalize()
+            .with_context(|| format!("cannot open the folder {shown}"))?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(folder.join("lock"))
+            .with_context(|| format!("cannot lock {shown}"))?;
         lock.try_lock().map_err(|_| anyhow::anyhow!("another eizoku is running its cluster in {shown}; end it, or use another folder with --data"))?;
         if fresh {
             empty(&folder).with_context(|| format!("cannot empty {shown}"))?;
         }
-        let resources: Vec<&'static str> = resource::ALL.iter().map(|resource| resource.plural).collect();
-        let store = Store::open(&folder.join("store.redb"), &resources).with_context(|| format!("cannot open the store in {shown}"))?;
+        let resources: Vec<&'static str> = resource::ALL
+            .iter()
+            .map(|resource| resource.plural)
+            .collect();
+        let store = Store::open(&folder.join("store.redb"), &resources)
+            .with_context(|| format!("cannot open the store in {shown}"))?;
         let registry = Registry::new(store);
         furnish(&registry)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| format!("port {port} on 127.0.0.1 is in use"))?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .with_context(|| format!("port {port} on 127.0.0.1 is in use"))?;
         let port = listener.local_addr()?.port();
         let prefix = format!("/k/{}", object::random_hex(16));
         let kubeconfig = kubeconfig_path(&folder);
-        write_kubeconfig(&kubeconfig, port, &prefix).with_context(|| format!("cannot write {}", kubeconfig.display()))?;
+        write_kubeconfig(&kubeconfig, port, &prefix)
+            .with_context(|| format!("cannot write {}", kubeconfig.display()))?;
         let node_root = folder.join("node");
-        let folders = Folders { pods: folder.join("pods"), scratch: folder.join("c"), node_root: node_root.clone() };
+        let folders = Folders {
+            pods: folder.join("pods"),
+            scratch: folder.join("c"),
+            node_root: node_root.clone(),
+        };
         let cache = folder.join("cache");
         let runtime = match program {
             Some(program) => Runtime::new(program, cache),
@@ -125,14 +174,25 @@ impl Embedded {
         let kubelet = Kubelet::new(&registry, folders, runtime, &stop, &tasks);
         tasks.spawn(kubelet.clone().run());
         controllers::start(&registry, node_root, &stop, &tasks);
-        let api = Api { registry, kubelet, prefix, port, stop };
+        let api = Api {
+            registry,
+            kubelet,
+            prefix,
+            port,
+            stop,
+        };
         tasks.spawn(async move {
             if let Err(error) = api::serve(listener, api).await {
                 tracing::error!(%error, "the API server ended");
             }
         });
         tasks.close();
-        Ok(Self { kubeconfig, port, tasks, _lock: lock })
+        Ok(Self {
+            kubeconfig,
+            port,
+            tasks,
+            _lock: lock,
+        })
     }
 
     /// Waits until everything has ended after the token was cancelled.
@@ -169,7 +229,11 @@ fn furnish(registry: &Registry) -> anyhow::Result<()> {
     let options = Options::by("eizoku");
     let mut objects = Vec::new();
     for name in NAMESPACES {
-        objects.push((resource::NAMESPACES, "", json!({"metadata": {"name": name}})));
+        objects.push((
+            resource::NAMESPACES,
+            "",
+            json!({"metadata": {"name": name}}),
+        ));
     }
     let class = json!({
         "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
@@ -187,7 +251,11 @@ fn furnish(registry: &Registry) -> anyhow::Result<()> {
         let is_wanted = is_fresh || resource.plural != "storageclasses";
         let name = object::name(&object).to_owned();
         if is_wanted && registry.find(resource, namespace, &name).is_none() {
-            registry.insert(resource, namespace, object, &options).map_err(|failure: Failure| anyhow::anyhow!("the cluster could not be furnished: {failure}"))?;
+            registry
+                .insert(resource, namespace, object, &options)
+                .map_err(|failure: Failure| {
+                    anyhow::anyhow!("the cluster could not be furnished: {failure}")
+                })?;
         }
     }
     Ok(())
@@ -201,7 +269,11 @@ fn write_kubeconfig(path: &Path, port: u16, prefix: &str) -> std::io::Result<()>
     );
     let fresh = path.with_extension("new");
     let _ = std::fs::remove_file(&fresh);
-    let mut file = File::options().create_new(true).write(true).mode(0o600).open(&fresh)?;
+    let mut file = File::options()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(&fresh)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(fresh, path)

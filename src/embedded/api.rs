@@ -47,7 +47,9 @@ pub(crate) struct Api {
 pub(crate) async fn serve(listener: TcpListener, api: Api) -> std::io::Result<()> {
     let stop = api.stop.clone();
     let router = Router::new().fallback(answer).with_state(api);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
 }
 
 /// What a request is about.
@@ -77,24 +79,46 @@ impl IntoResponse for Failure {
 pub(crate) fn json_response(code: StatusCode, value: &Value) -> Response {
     let mut text = serde_json::to_vec(value).unwrap_or_default();
     text.push(b'\n');
-    (code, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+    (
+        code,
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )],
+        text,
+    )
+        .into_response()
 }
 
 impl Api {
     /// Lets nobody in who does not know the prefix, and no browser page at all: a page cannot hide its Origin, and a
     /// rebound name shows in Host.
     fn admit(&self, headers: &HeaderMap, path: &str) -> Result<String, Failure> {
-        let refused = |message: &str| Failure { code: 403, reason: "Forbidden", message: message.to_owned(), details: Some(json!({})) };
+        let refused = |message: &str| Failure {
+            code: 403,
+            reason: "Forbidden",
+            message: message.to_owned(),
+            details: Some(json!({})),
+        };
         if headers.contains_key(header::ORIGIN) {
             return Err(refused("requests from web pages are refused"));
         }
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-        if host != format!("127.0.0.1:{}", self.port) && host != format!("localhost:{}", self.port) {
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or("");
+        if host != format!("127.0.0.1:{}", self.port) && host != format!("localhost:{}", self.port)
+        {
             return Err(refused("the Host header does not name this server"));
         }
         match path.strip_prefix(&self.prefix) {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => Ok(rest.to_owned()),
-            _ => Err(Failure { code: 401, reason: "Unauthorized", message: "Unauthorized".to_owned(), details: None }),
+            _ => Err(Failure {
+                code: 401,
+                reason: "Unauthorized",
+                message: "Unauthorized".to_owned(),
+                details: None,
+            }),
         }
     }
 
@@ -106,28 +130,63 @@ impl Api {
         match parts.as_slice() {
             ["readyz" | "livez" | "healthz", ..] if is_read => Ok("ok".into_response()),
             ["version"] if is_read => Ok(json_response(StatusCode::OK, &discovery::version())),
-            ["openapi", "v3", rest @ ..] if is_read => openapi::document(rest, &self.prefix).map(|document| json_response(StatusCode::OK, &document)),
-            [] | ["api" | "apis"] | ["apis", _] | ["api", "v1"] | ["apis", _, _] if is_read => discovery::answer(&parts, accept(request.headers())),
+            ["openapi", "v3", rest @ ..] if is_read => openapi::document(rest, &self.prefix)
+                .map(|document| json_response(StatusCode::OK, &document)),
+            ["openapi", "v2"] if is_read => Ok(openapi::empty_v2()),
+            [] | ["api" | "apis"] | ["apis", _] | ["api", "v1"] | ["apis", _, _] if is_read => {
+                discovery::answer(&parts, accept(request.headers()))
+            }
             ["api", version, rest @ ..] => self.resource("", version, rest, query, request).await,
-            ["apis", group, version, rest @ ..] => self.resource(group, version, rest, query, request).await,
+            ["apis", group, version, rest @ ..] => {
+                self.resource(group, version, rest, query, request).await
+            }
             _ => Err(Failure::no_such_path()),
         }
     }
 
-    async fn resource(&self, group: &str, version: &str, rest: &[&str], query: Query, request: Request) -> Result<Response, Failure> {
+    async fn resource(
+        &self,
+        group: &str,
+        version: &str,
+        rest: &[&str],
+        query: Query,
+        request: Request,
+    ) -> Result<Response, Failure> {
         let target = target(group, version, rest)?;
         match (request.method().clone(), target.subresource.as_deref()) {
             (Method::GET, Some("log")) => self.log(&target, &query).await,
             (Method::GET | Method::POST, Some("exec")) => self.exec(&target, query, request).await,
-            (_, Some("attach" | "portforward" | "proxy" | "eviction" | "ephemeralcontainers" | "resize" | "binding" | "token")) => {
-                Err(Failure::left_out(target.subresource.as_deref().unwrap_or("")))
+            (
+                _,
+                Some(
+                    "attach"
+                    | "portforward"
+                    | "proxy"
+                    | "eviction"
+                    | "ephemeralcontainers"
+                    | "resize"
+                    | "binding"
+                    | "token",
+                ),
+            ) => Err(Failure::left_out(
+                target.subresource.as_deref().unwrap_or(""),
+            )),
+            (_, Some("scale")) if target.resource.scale => {
+                self.scale(&target, query, request).await
             }
-            (_, Some("scale")) if target.resource.scale => self.scale(&target, query, request).await,
-            (_, Some("status")) if target.resource.status => self.object(&target, query, request).await,
-            (_, Some("finalize")) if target.resource.plural == "namespaces" => self.object(&target, query, request).await,
+            (_, Some("status")) if target.resource.status => {
+                self.object(&target, query, request).await
+            }
+            (_, Some("finalize")) if target.resource.plural == "namespaces" => {
+                self.object(&target, query, request).await
+            }
             (_, Some(_)) => Err(Failure::no_such_path()),
-            (Method::GET, None) if query.is("watch") => Ok(self.watch(&target, &query, accept(request.headers()))?),
-            (Method::GET, None) if target.name.is_none() => self.list(&target, &query, accept(request.headers())),
+            (Method::GET, None) if query.is("watch") => {
+                Ok(self.watch(&target, &query, accept(request.headers()))?)
+            }
+            (Method::GET, None) if target.name.is_none() => {
+                self.list(&target, &query, accept(request.headers()))
+            }
             _ => self.object(&target, query, request).await,
         }
     }
@@ -137,28 +196,39 @@ impl Api {
 fn target(group: &str, version: &str, rest: &[&str]) -> Result<Target, Failure> {
     let decode = |part: &str| query::percent_decode(part, false);
     let find = |plural: &str| {
-        resource::find(group, version, plural).ok_or_else(|| match resource::LEFT_OUT.iter().find(|(name, _)| *name == plural) {
-            Some((_, what)) => Failure::left_out(what),
-            None => Failure::no_such_path(),
+        resource::find(group, version, plural).ok_or_else(|| {
+            match resource::LEFT_OUT.iter().find(|(name, _)| *name == plural) {
+                Some((_, what)) => Failure::left_out(what),
+                None => Failure::no_such_path(),
+            }
         })
     };
     let (namespace, rest) = match rest {
         // `namespaces/x/status` is about the namespace itself, `namespaces/x/pods` about what is in it.
-        ["namespaces", _] | ["namespaces", _, "status" | "finalize"] if group.is_empty() => (None, rest),
+        ["namespaces", _] | ["namespaces", _, "status" | "finalize"] if group.is_empty() => {
+            (None, rest)
+        }
         ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (Some(decode(namespace)), rest),
         _ => (None, rest),
     };
     let (plural, name, subresource) = match rest {
         [plural] => (plural, None, None),
         [plural, name] => (plural, Some(decode(name)), None),
-        [plural, name, subresource] => (plural, Some(decode(name)), Some((*subresource).to_owned())),
+        [plural, name, subresource] => {
+            (plural, Some(decode(name)), Some((*subresource).to_owned()))
+        }
         _ => return Err(Failure::no_such_path()),
     };
     let resource = find(plural)?;
     if resource.namespaced != namespace.is_some() && (name.is_some() || namespace.is_some()) {
         return Err(Failure::no_such_path());
     }
-    Ok(Target { resource, namespace, name, subresource })
+    Ok(Target {
+        resource,
+        namespace,
+        name,
+        subresource,
+    })
 }
 
 /// The form in which the client wants the answer.
@@ -175,9 +245,17 @@ pub(crate) enum Form {
 /// Picks the first form of the Accept header that is served.
 pub(crate) fn form(accept: &str) -> Result<Form, Failure> {
     for kind in accept.split(',').map(str::trim) {
-        let is_json = kind.starts_with("application/json") || kind.starts_with("*/*") || kind.starts_with("application/*");
-        match (is_json, kind.contains("as=Table"), kind.contains("as=PartialObjectMetadata")) {
-            (true, true, _) if kind.contains("v=v1;") || kind.ends_with("v=v1") => return Ok(Form::Table),
+        let is_json = kind.starts_with("application/json")
+            || kind.starts_with("*/*")
+            || kind.starts_with("application/*");
+        match (
+            is_json,
+            kind.contains("as=Table"),
+            kind.contains("as=PartialObjectMetadata"),
+        ) {
+            (true, true, _) if kind.contains("v=v1;") || kind.ends_with("v=v1") => {
+                return Ok(Form::Table);
+            }
             (true, true, _) => {}
             (true, _, true) => return Ok(Form::Metadata),
             (true, false, false) => return Ok(Form::Plain),
@@ -187,32 +265,51 @@ pub(crate) fn form(accept: &str) -> Result<Form, Failure> {
     if accept.is_empty() {
         return Ok(Form::Plain);
     }
-    Err(Failure::not_acceptable("only the following media types are accepted: application/json"))
+    Err(Failure::not_acceptable(
+        "only the following media types are accepted: application/json",
+    ))
 }
 
 fn accept(headers: &HeaderMap) -> &str {
-    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("")
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("")
 }
 
 /// The whole body of a request.
 async fn body(request: Request) -> Result<axum::body::Bytes, Failure> {
-    axum::body::to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| Failure {
-        code: 413,
-        reason: "RequestEntityTooLarge",
-        message: format!("Request entity too large: limit is {BODY_LIMIT}"),
-        details: None,
-    })
+    axum::body::to_bytes(request.into_body(), BODY_LIMIT)
+        .await
+        .map_err(|_| Failure {
+            code: 413,
+            reason: "RequestEntityTooLarge",
+            message: format!("Request entity too large: limit is {BODY_LIMIT}"),
+            details: None,
+        })
 }
 
 /// Turns a request into a WebSocket, when it asks for one.
 async fn websocket(request: Request) -> Option<WebSocketUpgrade> {
     let (mut parts, _) = request.into_parts();
-    WebSocketUpgrade::from_request_parts(&mut parts, &()).await.ok()
+    WebSocketUpgrade::from_request_parts(&mut parts, &())
+        .await
+        .ok()
 }
 
 /// A streamed answer.
 fn stream_response(kind: &'static str, body: Body) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"))], body).into_response()
+    (
+        [
+            (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+            (
+                header::CACHE_CONTROL,
+                HeaderValue::from_static("no-cache, private"),
+            ),
+        ],
+        body,
+    )
+        .into_response()
 }
 
 #[cfg(test)]
@@ -221,14 +318,38 @@ mod tests {
 
     #[test]
     fn paths_name_objects() {
-        let names = |group: &str, rest: &[&str]| target(group, "v1", rest).map(|target| (target.resource.plural, target.namespace, target.name, target.subresource));
+        let names = |group: &str, rest: &[&str]| {
+            target(group, "v1", rest).map(|target| {
+                (
+                    target.resource.plural,
+                    target.namespace,
+                    target.name,
+                    target.subresource,
+                )
+            })
+        };
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(names("", &["pods"]), Ok(("pods", None, None, None)));
-        assert_eq!(names("", &["namespaces", "a", "pods", "b", "log"]), Ok(("pods", text("a"), text("b"), text("log"))));
-        assert_eq!(names("", &["namespaces", "a"]), Ok(("namespaces", None, text("a"), None)));
-        assert_eq!(names("", &["namespaces", "a", "status"]), Ok(("namespaces", None, text("a"), text("status"))));
-        assert_eq!(names("apps", &["namespaces", "a", "statefulsets"]), Ok(("statefulsets", text("a"), None, None)));
-        assert!(names("", &["pods", "b"]).is_err(), "a namespaced object needs its namespace");
+        assert_eq!(
+            names("", &["namespaces", "a", "pods", "b", "log"]),
+            Ok(("pods", text("a"), text("b"), text("log")))
+        );
+        assert_eq!(
+            names("", &["namespaces", "a"]),
+            Ok(("namespaces", None, text("a"), None))
+        );
+        assert_eq!(
+            names("", &["namespaces", "a", "status"]),
+            Ok(("namespaces", None, text("a"), text("status")))
+        );
+        assert_eq!(
+            names("apps", &["namespaces", "a", "statefulsets"]),
+            Ok(("statefulsets", text("a"), None, None))
+        );
+        assert!(
+            names("", &["pods", "b"]).is_err(),
+            "a namespaced object needs its namespace"
+        );
         assert!(names("apps", &["pods"]).is_err());
     }
 
@@ -236,8 +357,19 @@ mod tests {
     fn the_first_served_form_is_taken() {
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
         assert_eq!(form(kubectl), Ok(Form::Table));
-        assert_eq!(form("application/vnd.kubernetes.protobuf,application/json"), Ok(Form::Plain));
-        assert_eq!(form("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"), Ok(Form::Plain));
-        assert_eq!(form("application/vnd.kubernetes.protobuf").unwrap_err().code, 406);
+        assert_eq!(
+            form("application/vnd.kubernetes.protobuf,application/json"),
+            Ok(Form::Plain)
+        );
+        assert_eq!(
+            form("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"),
+            Ok(Form::Plain)
+        );
+        assert_eq!(
+            form("application/vnd.kubernetes.protobuf")
+                .unwrap_err()
+                .code,
+            406
+        );
     }
 }

@@ -30,14 +30,39 @@ pub(crate) use self::provisioner::{LOCAL_PATH, on_disk};
 use super::registry::Registry;
 
 /// Starts every controller; each ends with the token.
-pub(crate) fn start(registry: &Registry, node_root: PathBuf, stop: &CancellationToken, tasks: &TaskTracker) {
+pub(crate) fn start(
+    registry: &Registry,
+    node_root: PathBuf,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
     run(namespaces::Namespaces, registry, stop, tasks);
-    run(statefulsets::StatefulSets::new(registry), registry, stop, tasks);
-    run(deployments::Deployments::new(registry), registry, stop, tasks);
-    run(replicasets::ReplicaSets::new(registry), registry, stop, tasks);
+    run(
+        statefulsets::StatefulSets::new(registry),
+        registry,
+        stop,
+        tasks,
+    );
+    run(
+        deployments::Deployments::new(registry),
+        registry,
+        stop,
+        tasks,
+    );
+    run(
+        replicasets::ReplicaSets::new(registry),
+        registry,
+        stop,
+        tasks,
+    );
     run(claims::Claims::new(registry), registry, stop, tasks);
     run(volumes::Volumes::new(registry), registry, stop, tasks);
-    run(provisioner::Provisioner::new(registry, node_root), registry, stop, tasks);
+    run(
+        provisioner::Provisioner::new(registry, node_root),
+        registry,
+        stop,
+        tasks,
+    );
     run(protection::Protection, registry, stop, tasks);
     run(garbage::Garbage::default(), registry, stop, tasks);
     run(scheduler::Scheduler::new(registry), registry, stop, tasks);

@@ -27,59 +27,133 @@ pub(crate) struct Cause {
 
 impl Cause {
     pub(crate) fn required(field: impl Into<String>, detail: &str) -> Self {
-        let message = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
-        Self { reason: "FieldValueRequired", field: field.into(), message }
+        let message = if detail.is_empty() {
+            "Required value".to_owned()
+        } else {
+            format!("Required value: {detail}")
+        };
+        Self {
+            reason: "FieldValueRequired",
+            field: field.into(),
+            message,
+        }
     }
 
     pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
-        Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {value}: {detail}") }
+        Self {
+            reason: "FieldValueInvalid",
+            field: field.into(),
+            message: format!("Invalid value: {value}: {detail}"),
+        }
     }
 
     pub(crate) fn forbidden(field: impl Into<String>, detail: &str) -> Self {
-        Self { reason: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {detail}") }
+        Self {
+            reason: "FieldValueForbidden",
+            field: field.into(),
+            message: format!("Forbidden: {detail}"),
+        }
     }
 
     pub(crate) fn unsupported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
-        let list = supported.iter().map(|entry| format!("{entry:?}")).collect::<Vec<_>>().join(", ");
-        Self { reason: "FieldValueNotSupported", field: field.into(), message: format!("Unsupported value: {value}: supported values: {list}") }
+        let list = supported
+            .iter()
+            .map(|entry| format!("{entry:?}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        Self {
+            reason: "FieldValueNotSupported",
+            field: field.into(),
+            message: format!("Unsupported value: {value}: supported values: {list}"),
+        }
     }
 
     pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
-        Self { reason: "FieldValueDuplicate", field: field.into(), message: format!("Duplicate value: {value}") }
+        Self {
+            reason: "FieldValueDuplicate",
+            field: field.into(),
+            message: format!("Duplicate value: {value}"),
+        }
     }
 
     pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
-        Self { reason: "FieldValueNotFound", field: field.into(), message: format!("Not found: {value}") }
+        Self {
+            reason: "FieldValueNotFound",
+            field: field.into(),
+            message: format!("Not found: {value}"),
+        }
     }
 }
 
 impl Failure {
-    fn about(resource: &Resource, name: &str, code: u16, reason: &'static str, message: String) -> Self {
+    fn about(
+        resource: &Resource,
+        name: &str,
+        code: u16,
+        reason: &'static str,
+        message: String,
+    ) -> Self {
         let mut details = json!({"name": name, "kind": resource.plural});
         if !resource.group.is_empty() {
             details["group"] = json!(resource.group);
         }
-        Self { code, reason, message, details: Some(details) }
+        Self {
+            code,
+            reason,
+            message,
+            details: Some(details),
+        }
     }
 
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
-        Self::about(resource, name, 404, "NotFound", format!("{} {name:?} not found", resource.qualified()))
+        Self::about(
+            resource,
+            name,
+            404,
+            "NotFound",
+            format!("{} {name:?} not found", resource.qualified()),
+        )
     }
 
     pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
-        Self::about(resource, name, 409, "AlreadyExists", format!("{} {name:?} already exists", resource.qualified()))
+        Self::about(
+            resource,
+            name,
+            409,
+            "AlreadyExists",
+            format!("{} {name:?} already exists", resource.qualified()),
+        )
     }
 
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        Self::about(resource, name, 409, "Conflict", format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.qualified()))
+        Self::about(
+            resource,
+            name,
+            409,
+            "Conflict",
+            format!(
+                "Operation cannot be fulfilled on {} {name:?}: {why}",
+                resource.qualified()
+            ),
+        )
     }
 
     pub(crate) fn modified(resource: &Resource, name: &str) -> Self {
-        Self::conflict(resource, name, "the object has been modified; please apply your changes to the latest version and try again")
+        Self::conflict(
+            resource,
+            name,
+            "the object has been modified; please apply your changes to the latest version and try again",
+        )
     }
 
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
-        Self::about(resource, name, 403, "Forbidden", format!("{} {name:?} is forbidden: {why}", resource.qualified()))
+        Self::about(
+            resource,
+            name,
+            403,
+            "Forbidden",
+            format!("{} {name:?} is forbidden: {why}", resource.qualified()),
+        )
     }
 
     /// A validation failure; `causes` must not be empty.
@@ -91,8 +165,16 @@ impl Failure {
                 texts.push(text);
             }
         }
-        let list = if let [only] = texts.as_slice() { only.clone() } else { format!("[{}]", texts.join(", ")) };
-        let kind = if resource.group.is_empty() { resource.kind.to_owned() } else { format!("{}.{}", resource.kind, resource.group) };
+        let list = if let [only] = texts.as_slice() {
+            only.clone()
+        } else {
+            format!("[{}]", texts.join(", "))
+        };
+        let kind = if resource.group.is_empty() {
+            resource.kind.to_owned()
+        } else {
+            format!("{}.{}", resource.kind, resource.group)
+        };
         let mut details = json!({
             "name": name, "kind": resource.kind,
             "causes": causes.iter().map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field})).collect::<Vec<_>>(),
@@ -100,41 +182,86 @@ impl Failure {
         if !resource.group.is_empty() {
             details["group"] = json!(resource.group);
         }
-        Self { code: 422, reason: "Invalid", message: format!("{kind} {name:?} is invalid: {list}"), details: Some(details) }
+        Self {
+            code: 422,
+            reason: "Invalid",
+            message: format!("{kind} {name:?} is invalid: {list}"),
+            details: Some(details),
+        }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
-        Self { code: 400, reason: "BadRequest", message: message.into(), details: None }
+        Self {
+            code: 400,
+            reason: "BadRequest",
+            message: message.into(),
+            details: None,
+        }
     }
 
     pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
-        Self { code: 410, reason: "Expired", message: format!("too old resource version: {asked} ({oldest})"), details: None }
+        Self {
+            code: 410,
+            reason: "Expired",
+            message: format!("too old resource version: {asked} ({oldest})"),
+            details: None,
+        }
     }
 
     /// The path names nothing that is served.
     pub(crate) fn no_such_path() -> Self {
-        Self { code: 404, reason: "NotFound", message: "the server could not find the requested resource".to_owned(), details: Some(json!({})) }
+        Self {
+            code: 404,
+            reason: "NotFound",
+            message: "the server could not find the requested resource".to_owned(),
+            details: Some(json!({})),
+        }
     }
 
     pub(crate) fn method_not_allowed(message: &str) -> Self {
-        Self { code: 405, reason: "MethodNotAllowed", message: message.to_owned(), details: Some(json!({})) }
+        Self {
+            code: 405,
+            reason: "MethodNotAllowed",
+            message: message.to_owned(),
+            details: Some(json!({})),
+        }
     }
 
     /// Something Kubernetes has and this cluster leaves out on purpose.
     pub(crate) fn left_out(what: &str) -> Self {
-        Self { code: 501, reason: "NotImplemented", message: format!("the embedded cluster has no {what}"), details: None }
+        Self {
+            code: 501,
+            reason: "NotImplemented",
+            message: format!("the embedded cluster has no {what}"),
+            details: None,
+        }
     }
 
     pub(crate) fn unsupported_media(message: impl Into<String>) -> Self {
-        Self { code: 415, reason: "UnsupportedMediaType", message: message.into(), details: None }
+        Self {
+            code: 415,
+            reason: "UnsupportedMediaType",
+            message: message.into(),
+            details: None,
+        }
     }
 
     pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
-        Self { code: 406, reason: "NotAcceptable", message: message.into(), details: None }
+        Self {
+            code: 406,
+            reason: "NotAcceptable",
+            message: message.into(),
+            details: None,
+        }
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self { code: 500, reason: "InternalError", message: format!("Internal error occurred: {}", message.into()), details: None }
+        Self {
+            code: 500,
+            reason: "InternalError",
+            message: format!("Internal error occurred: {}", message.into()),
+            details: None,
+        }
     }
 
     /// The `Status` object for the wire.
@@ -157,10 +284,21 @@ mod tests {
 
     #[test]
     fn messages_are_the_real_ones() {
-        assert_eq!(Failure::not_found(resource::PODS, "a").message, "pods \"a\" not found");
-        assert_eq!(Failure::already_exists(resource::STATEFULSETS, "a").message, "statefulsets.apps \"a\" already exists");
         assert_eq!(
-            Failure::invalid(resource::STATEFULSETS, "a", &[Cause::required("spec.selector", "")]).message,
+            Failure::not_found(resource::PODS, "a").message,
+            "pods \"a\" not found"
+        );
+        assert_eq!(
+            Failure::already_exists(resource::STATEFULSETS, "a").message,
+            "statefulsets.apps \"a\" already exists"
+        );
+        assert_eq!(
+            Failure::invalid(
+                resource::STATEFULSETS,
+                "a",
+                &[Cause::required("spec.selector", "")]
+            )
+            .message,
             "StatefulSet.apps \"a\" is invalid: spec.selector: Required value"
         );
     }

@@ -82,7 +82,13 @@ enum News {
 }
 
 impl Kubelet {
-    pub(crate) fn new(registry: &Registry, folders: Folders, runtime: Runtime, stop: &CancellationToken, tasks: &TaskTracker) -> Self {
+    pub(crate) fn new(
+        registry: &Registry,
+        folders: Folders,
+        runtime: Runtime,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Self {
         Self(Arc::new(Inner {
             registry: registry.clone(),
             recorder: Recorder::new(registry, "kubelet", NODE),
@@ -96,12 +102,24 @@ impl Kubelet {
 
     /// The running container of a Pod.
     pub(crate) fn container(&self, pod_uid: &str, name: &str) -> Option<Container> {
-        self.0.state.lock().unwrap().containers.get(&(pod_uid.to_owned(), name.to_owned())).cloned()
+        self.0
+            .state
+            .lock()
+            .unwrap()
+            .containers
+            .get(&(pod_uid.to_owned(), name.to_owned()))
+            .cloned()
     }
 
     /// Where the n-th run of a container writes its log.
     pub(crate) fn log_file(&self, pod_uid: &str, container: &str, run: i64) -> PathBuf {
-        self.0.folders.pods.join(pod_uid).join("logs").join(container).join(format!("{run}.log"))
+        self.0
+            .folders
+            .pods
+            .join(pod_uid)
+            .join("logs")
+            .join(container)
+            .join(format!("{run}.log"))
     }
 
     /// Registers the node and works until the token is cancelled.
@@ -133,7 +151,15 @@ impl Kubelet {
     /// Takes up every Pod of the node, tells workers of vanished ones, and removes the folders that no Pod owns.
     fn begin(&self) {
         let (pods, _) = self.0.registry.list(resource::PODS, None);
-        let known: Vec<(String, watch::Sender<News>)> = self.0.state.lock().unwrap().pods.iter().map(|(uid, known)| (uid.clone(), known.news.clone())).collect();
+        let known: Vec<(String, watch::Sender<News>)> = self
+            .0
+            .state
+            .lock()
+            .unwrap()
+            .pods
+            .iter()
+            .map(|(uid, known)| (uid.clone(), known.news.clone()))
+            .collect();
         for (uid, news) in known {
             if !pods.iter().any(|pod| object::uid(pod) == uid) {
                 news.send_modify(|news| {
@@ -148,7 +174,11 @@ impl Kubelet {
         }
         let uids: Vec<&str> = pods.iter().map(|pod| object::uid(pod)).collect();
         let state = self.0.state.lock().unwrap();
-        for entry in std::fs::read_dir(&self.0.folders.pods).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(&self.0.folders.pods)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let name = entry.file_name().to_string_lossy().into_owned();
             if !uids.contains(&name.as_str()) && !state.pods.contains_key(&name) {
                 let _ = std::fs::remove_dir_all(entry.path());
@@ -168,7 +198,11 @@ impl Kubelet {
         let uid = object::uid(pod).to_owned();
         let mut state = self.0.state.lock().unwrap();
         if let Some(known) = state.pods.get(&uid) {
-            known.news.send_replace(if is_gone { News::Gone(pod.clone()) } else { News::Is(pod.clone()) });
+            known.news.send_replace(if is_gone {
+                News::Gone(pod.clone())
+            } else {
+                News::Is(pod.clone())
+            });
             return;
         }
         let has_ended = matches!(text(pod, "/status/phase"), "Succeeded" | "Failed");
@@ -181,10 +215,22 @@ impl Kubelet {
         let full_name = format!("{}/{}", object::namespace(pod), object::name(pod));
         // A Pod's successor under the same name waits until the last process of the one before has ended: both would
         // write to the same claim.
-        let before: Vec<watch::Receiver<()>> = state.pods.values().filter(|known| known.full_name == full_name).map(|known| known.done.clone()).collect();
+        let before: Vec<watch::Receiver<()>> = state
+            .pods
+            .values()
+            .filter(|known| known.full_name == full_name)
+            .map(|known| known.done.clone())
+            .collect();
         let (news, hears) = watch::channel(News::Is(pod.clone()));
         let (guard, done) = watch::channel(());
-        state.pods.insert(uid.clone(), Known { full_name, news, done });
+        state.pods.insert(
+            uid.clone(),
+            Known {
+                full_name,
+                news,
+                done,
+            },
+        );
         drop(state);
         let kubelet = self.clone();
         self.0.tasks.spawn(async move {
@@ -200,11 +246,27 @@ impl Kubelet {
 
     /// An address of the Pod network that no Pod has now.
     fn address(&self) -> String {
-        let taken: Vec<String> = self.0.registry.list(resource::PODS, None).0.iter().filter(|pod| !object::is_deleting(pod)).map(|pod| text(pod, "/status/podIP").to_owned()).collect();
+        let taken: Vec<String> = self
+            .0
+            .registry
+            .list(resource::PODS, None)
+            .0
+            .iter()
+            .filter(|pod| !object::is_deleting(pod))
+            .map(|pod| text(pod, "/status/podIP").to_owned())
+            .collect();
         let mut state = self.0.state.lock().unwrap();
         for _ in 0..u16::MAX {
-            state.last_address = if state.last_address >= 65_000 { 2 } else { (state.last_address + 1).max(2) };
-            let address = format!("10.244.{}.{}", state.last_address / 256, state.last_address % 256);
+            state.last_address = if state.last_address >= 65_000 {
+                2
+            } else {
+                (state.last_address + 1).max(2)
+            };
+            let address = format!(
+                "10.244.{}.{}",
+                state.last_address / 256,
+                state.last_address % 256
+            );
             if !taken.contains(&address) && !matches!(state.last_address % 256, 0 | 255) {
                 return address;
             }
@@ -226,7 +288,9 @@ impl Kubelet {
 fn backoff(failures: u32) -> Duration {
     match failures {
         0 => Duration::ZERO,
-        count => Duration::from_secs(10).saturating_mul(1 << (count - 1).min(8)).min(Duration::from_secs(300)),
+        count => Duration::from_secs(10)
+            .saturating_mul(1 << (count - 1).min(8))
+            .min(Duration::from_secs(300)),
     }
 }
 

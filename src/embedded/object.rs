@@ -23,16 +23,25 @@ pub(crate) fn int(value: &Value, pointer: &str) -> Option<i64> {
 
 /// The boolean at a JSON pointer, false when absent.
 pub(crate) fn flag(value: &Value, pointer: &str) -> bool {
-    value.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+    value
+        .pointer(pointer)
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
 }
 
 /// The array at a JSON pointer, empty when absent.
 pub(crate) fn array<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// The string entries of the map at a JSON pointer.
-pub(crate) fn entries<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+pub(crate) fn entries<'a>(
+    value: &'a Value,
+    pointer: &str,
+) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
     value
         .pointer(pointer)
         .and_then(Value::as_object)
@@ -49,7 +58,11 @@ pub(crate) fn set(target: &mut Value, pointer: &str, value: impl Into<Value>) {
         if !place.is_object() {
             *place = json!({});
         }
-        place = place.as_object_mut().expect("it was just made a map").entry(key).or_insert(Value::Null);
+        place = place
+            .as_object_mut()
+            .expect("it was just made a map")
+            .entry(key)
+            .or_insert(Value::Null);
     }
     *place = value.into();
 }
@@ -100,17 +113,31 @@ pub(crate) fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
 
 /// Puts an annotation on the object.
 pub(crate) fn annotate(object: &mut Value, key: &str, value: &str) {
-    set(object, &format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1")), value);
+    set(
+        object,
+        &format!(
+            "/metadata/annotations/{}",
+            key.replace('~', "~0").replace('/', "~1")
+        ),
+        value,
+    );
 }
 
 /// The finalizers that hold the object.
 pub(crate) fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
-    array(object, "/metadata/finalizers").iter().filter_map(Value::as_str)
+    array(object, "/metadata/finalizers")
+        .iter()
+        .filter_map(Value::as_str)
 }
 
 /// Takes one finalizer away; true when it was there.
 pub(crate) fn drop_finalizer(object: &mut Value, finalizer: &str) -> bool {
-    let Some(list) = object.pointer_mut("/metadata/finalizers").and_then(Value::as_array_mut) else { return false };
+    let Some(list) = object
+        .pointer_mut("/metadata/finalizers")
+        .and_then(Value::as_array_mut)
+    else {
+        return false;
+    };
     let before = list.len();
     list.retain(|entry| entry != finalizer);
     let gone = list.len() < before;
@@ -122,7 +149,9 @@ pub(crate) fn drop_finalizer(object: &mut Value, finalizer: &str) -> bool {
 
 /// The owner reference whose `controller` is true.
 pub(crate) fn controller(object: &Value) -> Option<&Value> {
-    array(object, "/metadata/ownerReferences").iter().find(|owner| flag(owner, "/controller"))
+    array(object, "/metadata/ownerReferences")
+        .iter()
+        .find(|owner| flag(owner, "/controller"))
 }
 
 /// Whether the object's controller is the one with this uid.
@@ -140,7 +169,9 @@ pub(crate) fn controller_reference(owner: &Value) -> Value {
 
 /// The status condition of a type.
 pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    array(object, "/status/conditions").iter().find(|condition| text(condition, "/type") == kind)
+    array(object, "/status/conditions")
+        .iter()
+        .find(|condition| text(condition, "/type") == kind)
 }
 
 /// Whether a status condition is there and "True".
@@ -165,7 +196,9 @@ pub(crate) fn time_at(object: &Value, pointer: &str) -> Option<Timestamp> {
 
 /// A quantity ("1Gi", "500M", "0.5") in its base unit, or nothing when it does not parse.
 pub(crate) fn quantity(text: &str) -> Option<f64> {
-    let split = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-'))).unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-')))
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: f64 = number.parse().ok()?;
     let factor = match unit {
@@ -195,7 +228,10 @@ pub(crate) fn map_mut<'a>(object: &'a mut Value, pointer: &str) -> &'a mut Map<S
     if !object.pointer(pointer).is_some_and(Value::is_object) {
         set(object, pointer, json!({}));
     }
-    object.pointer_mut(pointer).and_then(Value::as_object_mut).expect("it was just made a map")
+    object
+        .pointer_mut(pointer)
+        .and_then(Value::as_object_mut)
+        .expect("it was just made a map")
 }
 
 /// Letters and digits that generated names use: no vowels, nothing that reads like another.
@@ -205,12 +241,18 @@ const NAME_LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 pub(crate) fn random_letters(count: usize) -> String {
     let mut bytes = vec![0u8; count];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
-    bytes.iter().map(|byte| char::from(NAME_LETTERS[usize::from(*byte) % NAME_LETTERS.len()])).collect()
+    bytes
+        .iter()
+        .map(|byte| char::from(NAME_LETTERS[usize::from(*byte) % NAME_LETTERS.len()]))
+        .collect()
 }
 
 /// A number's decimal digits written in the letters of generated names, as hashes in names are.
 pub(crate) fn safe_letters(digits: &str) -> String {
-    digits.bytes().map(|byte| char::from(NAME_LETTERS[usize::from(byte) % NAME_LETTERS.len()])).collect()
+    digits
+        .bytes()
+        .map(|byte| char::from(NAME_LETTERS[usize::from(byte) % NAME_LETTERS.len()]))
+        .collect()
 }
 
 /// A random hexadecimal text of `bytes` bytes.
@@ -227,7 +269,14 @@ pub(crate) fn random_uid() -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
 }
 
 #[cfg(test)]
@@ -236,7 +285,13 @@ mod tests {
 
     #[test]
     fn quantities_compare_across_units() {
-        for (text, bytes) in [("1Gi", 1_073_741_824.0), ("1G", 1e9), ("1024Mi", 1_073_741_824.0), ("500m", 0.5), ("2e3", 2000.0)] {
+        for (text, bytes) in [
+            ("1Gi", 1_073_741_824.0),
+            ("1G", 1e9),
+            ("1024Mi", 1_073_741_824.0),
+            ("500m", 0.5),
+            ("2e3", 2000.0),
+        ] {
             assert_eq!(quantity(text), Some(bytes), "{text}");
         }
         assert_eq!(quantity("much"), None);

@@ -18,8 +18,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub(crate) use self::admit::{CLAIM_PROTECTION, VOLUME_PROTECTION, is_default_class};
-pub(crate) use self::delete::{FOREGROUND, ORPHAN};
 pub(crate) use self::delete::{Deletion, Outcome, Propagation};
+pub(crate) use self::delete::{FOREGROUND, ORPHAN};
 pub(crate) use self::patch::Patch;
 pub(crate) use self::select::{Labels, Selection};
 use super::failure::{Cause, Failure};
@@ -35,6 +35,8 @@ pub(crate) enum Part {
     Main,
     /// Only the status.
     Status,
+    /// The number of replicas; written like the main part, remembered as the scale subresource.
+    Scale,
 }
 
 /// What goes with a write.
@@ -51,7 +53,10 @@ pub(crate) struct Options {
 impl Options {
     /// The options of a controller's or the kubelet's write.
     pub(crate) fn by(manager: &str) -> Self {
-        Self { manager: manager.to_owned(), ..Self::default() }
+        Self {
+            manager: manager.to_owned(),
+            ..Self::default()
+        }
     }
 }
 
@@ -67,23 +72,45 @@ impl Registry {
     }
 
     /// One object, or the real "not found".
-    pub(crate) fn get(&self, resource: &'static Resource, namespace: &str, name: &str) -> Result<Object, Failure> {
-        self.find(resource, namespace, name).ok_or_else(|| Failure::not_found(resource, name))
+    pub(crate) fn get(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Object, Failure> {
+        self.find(resource, namespace, name)
+            .ok_or_else(|| Failure::not_found(resource, name))
     }
 
     /// One object, if it is there.
-    pub(crate) fn find(&self, resource: &'static Resource, namespace: &str, name: &str) -> Option<Object> {
+    pub(crate) fn find(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Object> {
         self.store.get(&Key::new(resource.plural, namespace, name))
     }
 
     /// All objects of a resource, in one namespace or in all, and the revision of this list.
-    pub(crate) fn list(&self, resource: &'static Resource, namespace: Option<&str>) -> (Vec<Object>, u64) {
+    pub(crate) fn list(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+    ) -> (Vec<Object>, u64) {
         self.store.list(resource.plural, namespace)
     }
 
     /// The list as it was at an earlier revision.
-    pub(crate) fn list_at(&self, resource: &'static Resource, namespace: Option<&str>, revision: u64) -> Result<Vec<Object>, Failure> {
-        self.store.list_at(resource.plural, namespace, revision).map_err(|Expired { asked, oldest }| Failure::expired(asked, oldest))
+    pub(crate) fn list_at(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+        revision: u64,
+    ) -> Result<Vec<Object>, Failure> {
+        self.store
+            .list_at(resource.plural, namespace, revision)
+            .map_err(|Expired { asked, oldest }| Failure::expired(asked, oldest))
     }
 
     /// The revision of the last write.
@@ -97,8 +124,15 @@ impl Registry {
     }
 
     /// Makes an object: name, uid, times, defaults and rules as the real server does it.
-    pub(crate) fn create(&self, resource: &'static Resource, namespace: &str, mut object: Value, options: &Options) -> Result<Object, Failure> {
-        let unknown = schema::decode(&mut object, Shape::of(resource)).map_err(|message| undecodable(resource, &message))?;
+    pub(crate) fn create(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        mut object: Value,
+        options: &Options,
+    ) -> Result<Object, Failure> {
+        let unknown = schema::decode(&mut object, Shape::of(resource))
+            .map_err(|message| undecodable(resource, &message))?;
         if options.strict && !unknown.unknown.is_empty() {
             return Err(undecodable(resource, &strict_message(&unknown.unknown)));
         }
@@ -106,10 +140,18 @@ impl Registry {
     }
 
     /// Makes an object that is already in stored form, as controllers write it.
-    pub(crate) fn insert(&self, resource: &'static Resource, namespace: &str, mut object: Value, options: &Options) -> Result<Object, Failure> {
+    pub(crate) fn insert(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        mut object: Value,
+        options: &Options,
+    ) -> Result<Object, Failure> {
         let given = object::namespace(&object);
         if resource.namespaced && !given.is_empty() && given != namespace {
-            return Err(Failure::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+            return Err(Failure::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
         }
         let now = Timestamp::now();
         object["apiVersion"] = json!(resource.api_version());
@@ -120,18 +162,36 @@ impl Registry {
         } else {
             object::remove(&mut object, "/metadata/namespace");
         }
-        if object::name(&object).is_empty() && !object::text(&object, "/metadata/generateName").is_empty() {
-            let name = format!("{}{}", object::text(&object, "/metadata/generateName"), object::random_letters(5));
+        if object::name(&object).is_empty()
+            && !object::text(&object, "/metadata/generateName").is_empty()
+        {
+            let name = format!(
+                "{}{}",
+                object::text(&object, "/metadata/generateName"),
+                object::random_letters(5)
+            );
             object::set(&mut object, "/metadata/name", name);
         }
         if !object::text(&object, "/metadata/resourceVersion").is_empty() {
-            return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
+            return Err(Failure::bad_request(
+                "resourceVersion should not be set on objects to be created",
+            ));
         }
-        for gone in ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink", "managedFields"] {
+        for gone in [
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "resourceVersion",
+            "selfLink",
+            "managedFields",
+        ] {
             object::remove(&mut object, &format!("/metadata/{gone}"));
         }
         object::set(&mut object, "/metadata/uid", object::random_uid());
-        object::set(&mut object, "/metadata/creationTimestamp", object::time(now));
+        object::set(
+            &mut object,
+            "/metadata/creationTimestamp",
+            object::time(now),
+        );
         if resource.generation {
             object::set(&mut object, "/metadata/generation", 1);
         } else {
@@ -143,42 +203,80 @@ impl Registry {
         if !causes.is_empty() {
             return Err(Failure::invalid(resource, object::name(&object), &causes));
         }
-        fields::track(resource, None, &mut object, &options.manager, Part::Main, now);
+        fields::track(
+            resource,
+            None,
+            &mut object,
+            &options.manager,
+            Part::Main,
+            now,
+        );
         let name = object::name(&object).to_owned();
-        self.store.write(&Key::new(resource.plural, namespace, &name), |current| match current {
-            Some(current) if object::is_deleting(current) && resource.plural != "events" => {
-                let mut failure = Failure::already_exists(resource, &name);
-                failure.message = format!("object is being deleted: {}", failure.message);
-                Err(failure)
-            }
-            Some(_) => Err(Failure::already_exists(resource, &name)),
-            None if options.dry_run => Ok(Write::Keep(Arc::new(object))),
-            None => Ok(Write::Put(object)),
-        })
+        self.store.write(
+            &Key::new(resource.plural, namespace, &name),
+            |current| match current {
+                Some(current) if object::is_deleting(current) && resource.plural != "events" => {
+                    let mut failure = Failure::already_exists(resource, &name);
+                    failure.message = format!("object is being deleted: {}", failure.message);
+                    Err(failure)
+                }
+                Some(_) => Err(Failure::already_exists(resource, &name)),
+                None if options.dry_run => Ok(Write::Keep(Arc::new(object))),
+                None => Ok(Write::Put(object)),
+            },
+        )
     }
 
     /// Replaces an object (or its status) by another, when it has not changed since the resourceVersion that it names.
-    pub(crate) fn update(&self, resource: &'static Resource, namespace: &str, name: &str, part: Part, mut object: Value, options: &Options) -> Result<Object, Failure> {
-        let unknown = schema::decode(&mut object, Shape::of(resource)).map_err(|message| undecodable(resource, &message))?;
+    pub(crate) fn update(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+        part: Part,
+        mut object: Value,
+        options: &Options,
+    ) -> Result<Object, Failure> {
+        let unknown = schema::decode(&mut object, Shape::of(resource))
+            .map_err(|message| undecodable(resource, &message))?;
         if options.strict && !unknown.unknown.is_empty() {
             return Err(undecodable(resource, &strict_message(&unknown.unknown)));
         }
         let given = object::name(&object);
         if given != name {
-            return Err(Failure::bad_request(format!("the name of the object ({given}) does not match the name on the URL ({name})")));
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({given}) does not match the name on the URL ({name})"
+            )));
         }
         self.change(resource, namespace, name, part, options, |_| Ok(object))
     }
 
     /// Writes an object that was read before and changed since, as controllers do it: in stored form, and refused when
     /// somebody else has written in between.
-    pub(crate) fn replace(&self, resource: &'static Resource, part: Part, object: Value, options: &Options) -> Result<Object, Failure> {
-        let (namespace, name) = (object::namespace(&object).to_owned(), object::name(&object).to_owned());
+    pub(crate) fn replace(
+        &self,
+        resource: &'static Resource,
+        part: Part,
+        object: Value,
+        options: &Options,
+    ) -> Result<Object, Failure> {
+        let (namespace, name) = (
+            object::namespace(&object).to_owned(),
+            object::name(&object).to_owned(),
+        );
         self.change(resource, &namespace, &name, part, options, |_| Ok(object))
     }
 
     /// Reads an object, lets `edit` change it, and writes it, with nobody in between.
-    pub(crate) fn modify(&self, resource: &'static Resource, namespace: &str, name: &str, part: Part, options: &Options, edit: impl FnOnce(&mut Value)) -> Result<Object, Failure> {
+    pub(crate) fn modify(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+        part: Part,
+        options: &Options,
+        edit: impl FnOnce(&mut Value),
+    ) -> Result<Object, Failure> {
         self.change(resource, namespace, name, part, options, |current| {
             let mut object = current.clone();
             edit(&mut object);
@@ -188,49 +286,112 @@ impl Registry {
 
     /// Gives a Pod to a node and marks it in its status, in the one write that watches of a real cluster see. Nothing
     /// happens when the Pod has a node already or is another one by now.
-    pub(crate) fn assign(&self, namespace: &str, name: &str, uid: &str, node: &str, options: &Options, mark: impl FnOnce(&mut Value)) -> Result<Object, Failure> {
+    pub(crate) fn assign(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        node: &str,
+        options: &Options,
+        mark: impl FnOnce(&mut Value),
+    ) -> Result<Object, Failure> {
         let now = Timestamp::now();
-        self.store.write(&Key::new(resource::PODS.plural, namespace, name), |current| {
-            let current = current.ok_or_else(|| Failure::not_found(resource::PODS, name))?;
-            if object::uid(current) != uid || !object::text(current, "/spec/nodeName").is_empty() {
-                return Err(Failure::conflict(resource::PODS, name, &format!("pod {name} is already assigned to node {:?}", object::text(current, "/spec/nodeName"))));
-            }
-            let mut object = (**current).clone();
-            object::set(&mut object, "/spec/nodeName", node);
-            mark(&mut object);
-            fields::track(resource::PODS, Some(current), &mut object, &options.manager, Part::Status, now);
-            Ok(Write::Put(object))
-        })
+        self.store.write(
+            &Key::new(resource::PODS.plural, namespace, name),
+            |current| {
+                let current = current.ok_or_else(|| Failure::not_found(resource::PODS, name))?;
+                if object::uid(current) != uid
+                    || !object::text(current, "/spec/nodeName").is_empty()
+                {
+                    return Err(Failure::conflict(
+                        resource::PODS,
+                        name,
+                        &format!(
+                            "pod {name} is already assigned to node {:?}",
+                            object::text(current, "/spec/nodeName")
+                        ),
+                    ));
+                }
+                let mut object = (**current).clone();
+                object::set(&mut object, "/spec/nodeName", node);
+                mark(&mut object);
+                fields::track(
+                    resource::PODS,
+                    Some(current),
+                    &mut object,
+                    &options.manager,
+                    Part::Status,
+                    now,
+                );
+                Ok(Write::Put(object))
+            },
+        )
     }
 
     /// The common way of every write to an existing object: `build` makes the new one from the current one.
-    fn change(&self, resource: &'static Resource, namespace: &str, name: &str, part: Part, options: &Options, build: impl FnOnce(&Value) -> Result<Value, Failure>) -> Result<Object, Failure> {
+    fn change(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+        part: Part,
+        options: &Options,
+        build: impl FnOnce(&Value) -> Result<Value, Failure>,
+    ) -> Result<Object, Failure> {
         let now = Timestamp::now();
-        self.store.write(&Key::new(resource.plural, namespace, name), |current| {
-            let current = current.ok_or_else(|| Failure::not_found(resource, name))?;
-            let wanted = build(current)?;
-            let object = self.settle(resource, part, current, wanted, &options.manager, now)?;
-            let is_same = object == **current;
-            if options.dry_run || is_same {
-                return Ok(Write::Keep(if is_same { current.clone() } else { Arc::new(object) }));
-            }
-            let freed = object::is_deleting(&object)
-                && object::int(&object, "/metadata/deletionGracePeriodSeconds").unwrap_or(0) == 0
-                && delete::is_free(&object);
-            Ok(if freed { Write::Remove((**current).clone()) } else { Write::Put(object) })
-        })
+        self.store
+            .write(&Key::new(resource.plural, namespace, name), |current| {
+                let current = current.ok_or_else(|| Failure::not_found(resource, name))?;
+                let wanted = build(current)?;
+                let object = self.settle(resource, part, current, wanted, &options.manager, now)?;
+                let is_same = object == **current;
+                if options.dry_run || is_same {
+                    return Ok(Write::Keep(if is_same {
+                        current.clone()
+                    } else {
+                        Arc::new(object)
+                    }));
+                }
+                let freed = object::is_deleting(&object)
+                    && object::int(&object, "/metadata/deletionGracePeriodSeconds").unwrap_or(0)
+                        == 0
+                    && delete::is_free(&object);
+                Ok(if freed {
+                    Write::Remove((**current).clone())
+                } else {
+                    Write::Put(object)
+                })
+            })
     }
 
     /// What the server makes of a new version of an object: fields nobody may change are put back, defaults filled in,
     /// rules checked, the generation counted.
-    fn settle(&self, resource: &'static Resource, part: Part, current: &Value, mut wanted: Value, manager: &str, now: Timestamp) -> Result<Value, Failure> {
+    fn settle(
+        &self,
+        resource: &'static Resource,
+        part: Part,
+        current: &Value,
+        mut wanted: Value,
+        manager: &str,
+        now: Timestamp,
+    ) -> Result<Value, Failure> {
         let name = object::name(current);
         let uid = object::uid(&wanted);
         if !uid.is_empty() && uid != object::uid(current) {
-            return Err(Failure::conflict(resource, name, &format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object::uid(current))));
+            return Err(Failure::conflict(
+                resource,
+                name,
+                &format!(
+                    "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                    object::uid(current)
+                ),
+            ));
         }
         let version = object::text(&wanted, "/metadata/resourceVersion");
-        if !version.is_empty() && version != "0" && version != object::text(current, "/metadata/resourceVersion") {
+        if !version.is_empty()
+            && version != "0"
+            && version != object::text(current, "/metadata/resourceVersion")
+        {
             return Err(Failure::modified(resource, name));
         }
         let mut object = match part {
@@ -239,7 +400,7 @@ impl Registry {
                 object["status"] = wanted.get("status").cloned().unwrap_or_else(|| json!({}));
                 object
             }
-            Part::Main => {
+            Part::Main | Part::Scale => {
                 if resource.status {
                     match current.get("status") {
                         Some(status) => wanted["status"] = status.clone(),
@@ -251,16 +412,26 @@ impl Registry {
                 wanted
             }
         };
-        for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName", "resourceVersion"] {
+        for field in [
+            "name",
+            "namespace",
+            "uid",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "generation",
+            "generateName",
+            "resourceVersion",
+        ] {
             let pointer = format!("/metadata/{field}");
             match current.pointer(&pointer) {
                 Some(value) => object::set(&mut object, &pointer, value.clone()),
                 None => drop(object::remove(&mut object, &pointer)),
             }
         }
-        if part == Part::Main {
+        if part != Part::Status {
             defaults::apply(resource, &mut object);
-            admit::changed_object(resource, current, &mut object);
+            admit::changed_object(resource, current, &mut object)?;
             let causes = validate::changed_object(resource, current, &object);
             if !causes.is_empty() {
                 return Err(Failure::invalid(resource, name, &causes));
@@ -272,11 +443,17 @@ impl Registry {
         } else {
             admit::changed_status(resource, current, &mut object, now);
         }
-        let managed = current.pointer("/metadata/managedFields").cloned().unwrap_or_else(|| json!([]));
+        let managed = current
+            .pointer("/metadata/managedFields")
+            .cloned()
+            .unwrap_or_else(|| json!([]));
         match object.pointer("/metadata/managedFields") {
             // Apply has worked out the owners itself, and a client may hand fields over from one manager to another.
             Some(given) if *given != managed => {
-                if given.as_array().is_none_or(|list| list.iter().all(|entry| entry == &json!({}))) {
+                if given
+                    .as_array()
+                    .is_none_or(|list| list.iter().all(|entry| entry == &json!({})))
+                {
                     object::remove(&mut object, "/metadata/managedFields");
                 }
             }
@@ -293,13 +470,20 @@ impl Registry {
     }
 
     /// A namespace must be there and not be ending when something is made in it.
-    fn accepts_new(&self, resource: &'static Resource, namespace: &str, object: &Value) -> Result<(), Failure> {
+    fn accepts_new(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        object: &Value,
+    ) -> Result<(), Failure> {
         let found = self.get(resource::NAMESPACES, "", namespace)?;
         if object::is_deleting(&found) && resource.plural != "events" {
             return Err(Failure::forbidden(
                 resource,
                 object::name(object),
-                &format!("unable to create new content in namespace {namespace} because it is being terminated"),
+                &format!(
+                    "unable to create new content in namespace {namespace} because it is being terminated"
+                ),
             ));
         }
         Ok(())
@@ -307,18 +491,27 @@ impl Registry {
 
     /// Refuses what a create, decoded without strictness, would have to warn about.
     pub(crate) fn unknown_fields(resource: &'static Resource, object: &Value) -> Vec<String> {
-        schema::decode(&mut object.clone(), Shape::of(resource)).map(|decoded| decoded.unknown).unwrap_or_default()
+        schema::decode(&mut object.clone(), Shape::of(resource))
+            .map(|decoded| decoded.unknown)
+            .unwrap_or_default()
     }
 }
 
 /// The decoder's refusal of a body.
 fn undecodable(resource: &Resource, message: &str) -> Failure {
-    Failure::bad_request(format!("{} in version {:?} cannot be handled as a {}: {message}", resource.kind, resource.version, resource.kind))
+    Failure::bad_request(format!(
+        "{} in version {:?} cannot be handled as a {}: {message}",
+        resource.kind, resource.version, resource.kind
+    ))
 }
 
 /// How the server lists unknown fields.
 fn strict_message(unknown: &[String]) -> String {
-    let list = unknown.iter().map(|field| format!("unknown field {field:?}")).collect::<Vec<_>>().join(", ");
+    let list = unknown
+        .iter()
+        .map(|field| format!("unknown field {field:?}"))
+        .collect::<Vec<_>>()
+        .join(", ");
     format!("strict decoding error: {list}")
 }
 

@@ -26,12 +26,20 @@ pub(crate) struct Resource {
 impl Resource {
     /// `pods`, `statefulsets.apps`: the name in messages.
     pub(crate) fn qualified(&self) -> String {
-        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
     }
 
     /// `v1`, `apps/v1`.
     pub(crate) fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 }
 
@@ -52,7 +60,14 @@ const PLAIN: Resource = Resource {
 };
 
 /// What the workloads of `apps/v1` have in common.
-const WORKLOAD: Resource = Resource { group: "apps", categories: &["all"], status: true, scale: true, generation: true, ..PLAIN };
+const WORKLOAD: Resource = Resource {
+    group: "apps",
+    categories: &["all"],
+    status: true,
+    scale: true,
+    generation: true,
+    ..PLAIN
+};
 
 macro_rules! resources {
     ($($constant:ident = $base:ident { $($field:ident: $value:expr),* $(,)? })*) => {
@@ -86,12 +101,18 @@ pub(crate) static GROUPS: &[(&str, &str)] = &[("", "v1"), ("apps", "v1"), ("stor
 
 /// The resource with this plural name in this group and version.
 pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
-    ALL.iter().find(|resource| resource.group == group && resource.version == version && resource.plural == plural).copied()
+    ALL.iter()
+        .find(|resource| {
+            resource.group == group && resource.version == version && resource.plural == plural
+        })
+        .copied()
 }
 
 /// The resource of a kind in an API version, as owner references and bodies name it.
 pub(crate) fn by_kind(api_version: &str, kind: &str) -> Option<&'static Resource> {
-    ALL.iter().find(|resource| resource.kind == kind && resource.api_version() == api_version).copied()
+    ALL.iter()
+        .find(|resource| resource.kind == kind && resource.api_version() == api_version)
+        .copied()
 }
 
 /// Kinds that a small real cluster has and this one leaves out, with what to call them in the refusal.

@@ -16,7 +16,12 @@ use super::resource::{self, Resource};
 /// A list that is not here is replaced as a whole.
 const LIST_RULES: &[(&str, &str, &[&str], &str)] = &[
     ("Container", "env", &["name"], "merge"),
-    ("Container", "ports", &["containerPort", "protocol"], "merge"),
+    (
+        "Container",
+        "ports",
+        &["containerPort", "protocol"],
+        "merge",
+    ),
     ("Container", "volumeDevices", &["devicePath"], "merge"),
     ("Container", "volumeMounts", &["mountPath"], "merge"),
     ("ContainerStatus", "volumeMounts", &["mountPath"], "merge"),
@@ -27,7 +32,12 @@ const LIST_RULES: &[(&str, &str, &[&str], &str)] = &[
     ("NodeStatus", "conditions", &["type"], "merge"),
     ("ObjectMeta", "finalizers", &[], "merge"),
     ("ObjectMeta", "ownerReferences", &["uid"], "merge"),
-    ("PersistentVolumeClaimStatus", "conditions", &["type"], "merge"),
+    (
+        "PersistentVolumeClaimStatus",
+        "conditions",
+        &["type"],
+        "merge",
+    ),
     ("PodSpec", "containers", &["name"], "merge"),
     ("PodSpec", "ephemeralContainers", &["name"], "merge"),
     ("PodSpec", "hostAliases", &["ip"], "merge"),
@@ -35,7 +45,12 @@ const LIST_RULES: &[(&str, &str, &[&str], &str)] = &[
     ("PodSpec", "initContainers", &["name"], "merge"),
     ("PodSpec", "resourceClaims", &["name"], "merge,retainKeys"),
     ("PodSpec", "schedulingGates", &["name"], "merge"),
-    ("PodSpec", "topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"], "merge"),
+    (
+        "PodSpec",
+        "topologySpreadConstraints",
+        &["topologyKey", "whenUnsatisfiable"],
+        "merge",
+    ),
     ("PodSpec", "volumes", &["name"], "merge,retainKeys"),
     ("PodStatus", "conditions", &["type"], "merge"),
     ("PodStatus", "podIPs", &["ip"], "merge"),
@@ -71,9 +86,18 @@ fn build() -> Map<String, Value> {
     generator.subschema_for::<apps::StatefulSet>();
     generator.subschema_for::<storage::StorageClass>();
     let mut definitions = generator.take_definitions(true);
-    let field = |definitions: &mut Map<String, Value>, kind: &str, field: &str, extensions: &[(&str, Value)]| {
-        let found = definitions.iter_mut().find(|(name, _)| name.rsplit('.').next() == Some(kind));
-        let Some(place) = found.and_then(|(_, schema)| schema.pointer_mut(&format!("/properties/{field}"))) else { return };
+    let field = |definitions: &mut Map<String, Value>,
+                 kind: &str,
+                 field: &str,
+                 extensions: &[(&str, Value)]| {
+        let found = definitions
+            .iter_mut()
+            .find(|(name, _)| name.rsplit('.').next() == Some(kind));
+        let Some(place) =
+            found.and_then(|(_, schema)| schema.pointer_mut(&format!("/properties/{field}")))
+        else {
+            return;
+        };
         for (key, value) in extensions {
             place[*key] = value.clone();
         }
@@ -90,12 +114,24 @@ fn build() -> Map<String, Value> {
         field(&mut definitions, kind, name, &extensions);
     }
     for (kind, name) in ATOMIC_MAPS {
-        field(&mut definitions, kind, name, &[("x-kubernetes-map-type", json!("atomic"))]);
+        field(
+            &mut definitions,
+            kind,
+            name,
+            &[("x-kubernetes-map-type", json!("atomic"))],
+        );
     }
-    field(&mut definitions, "DeploymentSpec", "strategy", &[("x-kubernetes-patch-strategy", json!("retainKeys"))]);
+    field(
+        &mut definitions,
+        "DeploymentSpec",
+        "strategy",
+        &[("x-kubernetes-patch-strategy", json!("retainKeys"))],
+    );
     for resource in resource::ALL {
         if let Some(schema) = definitions.get_mut(resource.schema) {
             schema["x-kubernetes-group-version-kind"] = json!([gvk(resource)]);
+            // The Rust types cannot be without metadata; the API's can.
+            object::remove(schema, "/required");
         }
     }
     definitions
@@ -109,12 +145,17 @@ pub(crate) fn gvk(resource: &Resource) -> Value {
 /// All schemas that a resource's own schema leads to, itself included.
 pub(crate) fn reachable(roots: &[&Resource]) -> Map<String, Value> {
     let mut found = Map::new();
-    let mut open: Vec<String> = roots.iter().map(|resource| resource.schema.to_owned()).collect();
+    let mut open: Vec<String> = roots
+        .iter()
+        .map(|resource| resource.schema.to_owned())
+        .collect();
     while let Some(name) = open.pop() {
         if found.contains_key(&name) {
             continue;
         }
-        let Some(schema) = DEFINITIONS.get(&name) else { continue };
+        let Some(schema) = DEFINITIONS.get(&name) else {
+            continue;
+        };
         references(schema, &mut open);
         found.insert(name, schema.clone());
     }
@@ -126,7 +167,11 @@ fn references(schema: &Value, found: &mut Vec<String>) {
         Value::Object(map) => {
             for (key, value) in map {
                 match (key.as_str(), value.as_str()) {
-                    ("$ref", Some(target)) => found.push(target.trim_start_matches("#/components/schemas/").to_owned()),
+                    ("$ref", Some(target)) => found.push(
+                        target
+                            .trim_start_matches("#/components/schemas/")
+                            .to_owned(),
+                    ),
                     _ => references(value, found),
                 }
             }
@@ -150,25 +195,51 @@ pub(crate) struct Shape {
 impl Shape {
     /// The shape of a whole object.
     pub(crate) fn of(resource: &Resource) -> Self {
-        let (name, schema) = DEFINITIONS.get_key_value(resource.schema).expect("every resource's schema is generated");
-        Self { declared: schema, target: schema, name }
+        let (name, schema) = DEFINITIONS
+            .get_key_value(resource.schema)
+            .expect("every resource's schema is generated");
+        Self {
+            declared: schema,
+            target: schema,
+            name,
+        }
     }
 
     fn at(declared: &'static Value) -> Self {
-        let reference = declared.get("$ref").or_else(|| declared.pointer("/allOf/0/$ref")).and_then(Value::as_str);
-        let resolved = reference.and_then(|target| DEFINITIONS.get_key_value(target.trim_start_matches("#/components/schemas/")));
+        let reference = declared
+            .get("$ref")
+            .or_else(|| declared.pointer("/allOf/0/$ref"))
+            .and_then(Value::as_str);
+        let resolved = reference.and_then(|target| {
+            DEFINITIONS.get_key_value(target.trim_start_matches("#/components/schemas/"))
+        });
         match resolved {
-            Some((name, target)) => Self { declared, target, name },
-            None => Self { declared, target: declared, name: "" },
+            Some((name, target)) => Self {
+                declared,
+                target,
+                name,
+            },
+            None => Self {
+                declared,
+                target: declared,
+                name: "",
+            },
         }
     }
 
     /// The shape of a field, of a map's values when the type is a map.
     pub(crate) fn field(self, name: &str) -> Option<Self> {
-        if let Some(property) = self.target.get("properties").and_then(|properties| properties.get(name)) {
+        if let Some(property) = self
+            .target
+            .get("properties")
+            .and_then(|properties| properties.get(name))
+        {
             return Some(Self::at(property));
         }
-        self.target.get("additionalProperties").filter(|values| values.is_object()).map(Self::at)
+        self.target
+            .get("additionalProperties")
+            .filter(|values| values.is_object())
+            .map(Self::at)
     }
 
     /// The shape of a list's entries.
@@ -178,25 +249,46 @@ impl Shape {
 
     /// The field by which a strategic merge patch finds an entry of this list.
     pub(crate) fn merge_key(self) -> Option<&'static str> {
-        self.declared.get("x-kubernetes-patch-merge-key").and_then(Value::as_str)
+        self.declared
+            .get("x-kubernetes-patch-merge-key")
+            .and_then(Value::as_str)
     }
 
     /// The fields that name an entry of this list for server-side apply, the default of a missing one included.
     pub(crate) fn list_keys(self) -> Option<Vec<&'static str>> {
-        let keys = self.declared.get("x-kubernetes-list-map-keys")?.as_array()?;
+        let keys = self
+            .declared
+            .get("x-kubernetes-list-map-keys")?
+            .as_array()?;
         Some(keys.iter().filter_map(Value::as_str).collect())
     }
 
     /// Whether this is a list of plain values that merges as a set.
     pub(crate) fn is_set(self) -> bool {
-        self.declared.get("x-kubernetes-list-type").is_some_and(|kind| kind == "set")
+        self.declared
+            .get("x-kubernetes-list-type")
+            .is_some_and(|kind| kind == "set")
     }
 
     /// Whether this map or type is owned as a whole.
     pub(crate) fn is_atomic(self) -> bool {
-        self.declared.get("x-kubernetes-map-type").is_some_and(|kind| kind == "atomic")
-            || (self.target.get("properties").is_none() && self.target.get("additionalProperties").is_none())
-            || matches!(self.last_name(), "LabelSelector" | "ObjectReference" | "LocalObjectReference" | "SecretKeySelector" | "ConfigMapKeySelector" | "ObjectFieldSelector" | "TypedLocalObjectReference" | "NodeSelector" | "NodeSelectorTerm")
+        self.declared
+            .get("x-kubernetes-map-type")
+            .is_some_and(|kind| kind == "atomic")
+            || (self.target.get("properties").is_none()
+                && self.target.get("additionalProperties").is_none())
+            || matches!(
+                self.last_name(),
+                "LabelSelector"
+                    | "ObjectReference"
+                    | "LocalObjectReference"
+                    | "SecretKeySelector"
+                    | "ConfigMapKeySelector"
+                    | "ObjectFieldSelector"
+                    | "TypedLocalObjectReference"
+                    | "NodeSelector"
+                    | "NodeSelectorTerm"
+            )
     }
 
     fn last_name(self) -> &'static str {
@@ -205,7 +297,9 @@ impl Shape {
 
     fn is_free_form(self) -> bool {
         let target = self.target;
-        target.get("properties").is_none() && target.get("additionalProperties").is_none() && target.get("items").is_none()
+        target.get("properties").is_none()
+            && target.get("additionalProperties").is_none()
+            && target.get("items").is_none()
     }
 }
 
@@ -217,13 +311,27 @@ pub(crate) struct Decoded {
 }
 
 /// Timestamps that the API writes as null when they are not set.
-const KEPT_NULLS: [&str; 4] = ["lastProbeTime", "eventTime", "firstTimestamp", "lastTimestamp"];
+const KEPT_NULLS: [&str; 4] = [
+    "lastProbeTime",
+    "eventTime",
+    "firstTimestamp",
+    "lastTimestamp",
+];
 
 /// Brings a body into the form in which objects are stored: unknown fields and nulls dropped, quantities in their short
 /// form. An error is the decoder's message about a value of the wrong type.
 pub(crate) fn decode(value: &mut Value, shape: Shape) -> Result<Decoded, String> {
     let mut decoded = Decoded::default();
-    visit(value, shape, &Place { path: String::new(), fields: String::new(), owner: "" }, &mut decoded)?;
+    visit(
+        value,
+        shape,
+        &Place {
+            path: String::new(),
+            fields: String::new(),
+            owner: "",
+        },
+        &mut decoded,
+    )?;
     Ok(decoded)
 }
 
@@ -234,7 +342,12 @@ struct Place<'a> {
     owner: &'a str,
 }
 
-fn visit(value: &mut Value, shape: Shape, place: &Place<'_>, decoded: &mut Decoded) -> Result<(), String> {
+fn visit(
+    value: &mut Value,
+    shape: Shape,
+    place: &Place<'_>,
+    decoded: &mut Decoded,
+) -> Result<(), String> {
     let mismatch = |value: &Value, wanted: &str| {
         let found = match value {
             Value::String(_) => "string",
@@ -243,8 +356,22 @@ fn visit(value: &mut Value, shape: Shape, place: &Place<'_>, decoded: &mut Decod
             Value::Array(_) => "array",
             _ => "object",
         };
-        let found = if found == "number" { format!("number{}", if wanted.starts_with("int") { format!(" {value}") } else { String::new() }) } else { found.to_owned() };
-        Err(format!("json: cannot unmarshal {found} into Go struct field {}.{} of type {wanted}", place.owner, place.fields))
+        let found = if found == "number" {
+            format!(
+                "number{}",
+                if wanted.starts_with("int") {
+                    format!(" {value}")
+                } else {
+                    String::new()
+                }
+            )
+        } else {
+            found.to_owned()
+        };
+        Err(format!(
+            "json: cannot unmarshal {found} into Go struct field {}.{} of type {wanted}",
+            place.owner, place.fields
+        ))
     };
     match shape.last_name() {
         "Quantity" => {
@@ -260,7 +387,11 @@ fn visit(value: &mut Value, shape: Shape, place: &Place<'_>, decoded: &mut Decod
             return Ok(());
         }
         "IntOrString" => {
-            return if value.is_string() || value.is_i64() { Ok(()) } else { mismatch(value, "intstr.IntOrString") };
+            return if value.is_string() || value.is_i64() {
+                Ok(())
+            } else {
+                mismatch(value, "intstr.IntOrString")
+            };
         }
         _ => {}
     }
@@ -287,9 +418,30 @@ fn visit(value: &mut Value, shape: Shape, place: &Place<'_>, decoded: &mut Decod
                     }
                     continue;
                 }
-                let fields = if has_fields { format!("{}{}{key}", place.fields, if place.fields.is_empty() { "" } else { "." }) } else { place.fields.clone() };
-                let owner = if has_fields { shape.last_name() } else { place.owner };
-                visit(entry, field, &Place { path, fields, owner }, decoded)?;
+                let fields = if has_fields {
+                    format!(
+                        "{}{}{key}",
+                        place.fields,
+                        if place.fields.is_empty() { "" } else { "." }
+                    )
+                } else {
+                    place.fields.clone()
+                };
+                let owner = if has_fields {
+                    shape.last_name()
+                } else {
+                    place.owner
+                };
+                visit(
+                    entry,
+                    field,
+                    &Place {
+                        path,
+                        fields,
+                        owner,
+                    },
+                    decoded,
+                )?;
             }
             for key in gone {
                 map.remove(&key);
@@ -297,11 +449,22 @@ fn visit(value: &mut Value, shape: Shape, place: &Place<'_>, decoded: &mut Decod
             Ok(())
         }
         Some("array") => {
-            let Some(list) = value.as_array_mut() else { return mismatch(value, &go_type(shape)) };
+            let Some(list) = value.as_array_mut() else {
+                return mismatch(value, &go_type(shape));
+            };
             if let Some(item) = shape.item() {
                 for (index, entry) in list.iter_mut().enumerate() {
                     let path = format!("{}[{index}]", place.path);
-                    visit(entry, item, &Place { path, fields: place.fields.clone(), owner: place.owner }, decoded)?;
+                    visit(
+                        entry,
+                        item,
+                        &Place {
+                            path,
+                            fields: place.fields.clone(),
+                            owner: place.owner,
+                        },
+                        decoded,
+                    )?;
                 }
             }
             Ok(())
@@ -316,13 +479,31 @@ fn visit(value: &mut Value, shape: Shape, place: &Place<'_>, decoded: &mut Decod
 /// The Go type that the real decoder names in its message.
 fn go_type(shape: Shape) -> String {
     match shape.target.get("type").and_then(Value::as_str) {
-        Some("string") if shape.target.get("format").is_some_and(|format| format == "byte") => "[]uint8".to_owned(),
+        Some("string")
+            if shape
+                .target
+                .get("format")
+                .is_some_and(|format| format == "byte") =>
+        {
+            "[]uint8".to_owned()
+        }
         Some("string") => "string".to_owned(),
         Some("boolean") => "bool".to_owned(),
         Some("integer") => object::text(shape.target, "/format").to_owned(),
-        Some("array") => format!("[]{}", shape.item().map_or_else(|| "interface {}".to_owned(), go_type)),
+        Some("array") => format!(
+            "[]{}",
+            shape
+                .item()
+                .map_or_else(|| "interface {}".to_owned(), go_type)
+        ),
         Some("object") if shape.name.is_empty() => {
-            format!("map[string]{}", shape.target.get("additionalProperties").map_or_else(|| "interface {}".to_owned(), |values| go_type(Shape::at(values))))
+            format!(
+                "map[string]{}",
+                shape.target.get("additionalProperties").map_or_else(
+                    || "interface {}".to_owned(),
+                    |values| go_type(Shape::at(values))
+                )
+            )
         }
         _ => format!("v1.{}", shape.last_name()),
     }
@@ -339,17 +520,27 @@ fn short_quantity(text: &str) -> Option<String> {
             number /= 1024.0;
             unit += 1;
         }
-        return Some(format!("{number}{}", ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][unit]));
+        return Some(format!(
+            "{number}{}",
+            ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][unit]
+        ));
     }
     if number == 0.0 {
         return Some("0".to_owned());
     }
-    let (mut scaled, mut unit) = if number.fract() == 0.0 { (number, 1) } else { ((number * 1000.0).ceil(), 0) };
+    let (mut scaled, mut unit) = if number.fract() == 0.0 {
+        (number, 1)
+    } else {
+        ((number * 1000.0).ceil(), 0)
+    };
     while unit < 7 && scaled % 1000.0 == 0.0 {
         scaled /= 1000.0;
         unit += 1;
     }
-    Some(format!("{scaled}{}", ["m", "", "k", "M", "G", "T", "P", "E"][unit]))
+    Some(format!(
+        "{scaled}{}",
+        ["m", "", "k", "M", "G", "T", "P", "E"][unit]
+    ))
 }
 
 #[cfg(test)]
@@ -358,7 +549,8 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_named_by_path_and_dropped() {
-        let mut pod = json!({"spec": {"containers": [{"name": "a", "imagee": "b", "env": null}], "foo": 1}});
+        let mut pod =
+            json!({"spec": {"containers": [{"name": "a", "imagee": "b", "env": null}], "foo": 1}});
         let decoded = decode(&mut pod, Shape::of(resource::PODS)).unwrap();
         assert_eq!(decoded.unknown, ["spec.containers[0].imagee", "spec.foo"]);
         assert_eq!(pod, json!({"spec": {"containers": [{"name": "a"}]}}));
@@ -368,12 +560,22 @@ mod tests {
     fn a_wrong_type_is_told_in_the_decoders_words() {
         let mut set = json!({"spec": {"replicas": "two"}});
         let message = decode(&mut set, Shape::of(resource::STATEFULSETS)).unwrap_err();
-        assert_eq!(message, "json: cannot unmarshal string into Go struct field StatefulSetSpec.spec.replicas of type int32");
+        assert_eq!(
+            message,
+            "json: cannot unmarshal string into Go struct field StatefulSetSpec.spec.replicas of type int32"
+        );
     }
 
     #[test]
     fn quantities_are_stored_in_their_short_form() {
-        for (long, short) in [("1024Mi", "1Gi"), ("1.5Gi", "1536Mi"), ("0.5", "500m"), ("1000", "1k"), ("1", "1"), ("1Gi", "1Gi")] {
+        for (long, short) in [
+            ("1024Mi", "1Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("0.5", "500m"),
+            ("1000", "1k"),
+            ("1", "1"),
+            ("1Gi", "1Gi"),
+        ] {
             assert_eq!(short_quantity(long).as_deref(), Some(short), "{long}");
         }
     }
@@ -381,12 +583,31 @@ mod tests {
     #[test]
     fn list_rules_reach_the_types() {
         for (kind, field, ..) in LIST_RULES {
-            let found = DEFINITIONS.iter().find(|(name, _)| name.rsplit('.').next() == Some(kind));
+            let found = DEFINITIONS
+                .iter()
+                .find(|(name, _)| name.rsplit('.').next() == Some(kind));
             let schema = found.unwrap_or_else(|| panic!("no type {kind}")).1;
-            assert!(schema.pointer(&format!("/properties/{field}/x-kubernetes-patch-strategy")).is_some(), "{kind}.{field}");
+            assert!(
+                schema
+                    .pointer(&format!("/properties/{field}/x-kubernetes-patch-strategy"))
+                    .is_some(),
+                "{kind}.{field}"
+            );
         }
-        let containers = Shape::of(resource::PODS).field("spec").unwrap().field("containers").unwrap();
+        let containers = Shape::of(resource::PODS)
+            .field("spec")
+            .unwrap()
+            .field("containers")
+            .unwrap();
         assert_eq!(containers.merge_key(), Some("name"));
-        assert_eq!(containers.item().unwrap().field("ports").unwrap().list_keys(), Some(vec!["containerPort", "protocol"]));
+        assert_eq!(
+            containers
+                .item()
+                .unwrap()
+                .field("ports")
+                .unwrap()
+                .list_keys(),
+            Some(vec!["containerPort", "protocol"])
+        );
     }
 }

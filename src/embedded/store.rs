@@ -33,7 +33,11 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(resource: &'static str, namespace: &str, name: &str) -> Self {
-        Self { resource, namespace: namespace.to_owned(), name: name.to_owned() }
+        Self {
+            resource,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     fn on_disk(&self) -> String {
@@ -107,18 +111,34 @@ impl Store {
         writing.commit()?;
         let reading = database.begin_read()?;
         let mut state = State {
-            revision: reading.open_table(COUNTERS)?.get("revision")?.map_or(0, |counter| counter.value()),
+            revision: reading
+                .open_table(COUNTERS)?
+                .get("revision")?
+                .map_or(0, |counter| counter.value()),
             ..State::default()
         };
         for entry in reading.open_table(OBJECTS)?.iter()? {
             let (key, bytes) = entry?;
             let mut parts = key.value().splitn(3, '\0');
-            let (Some(resource), Some(namespace), Some(name)) = (parts.next(), parts.next(), parts.next()) else { continue };
-            let Some(resource) = resources.iter().find(|known| **known == resource) else { continue };
-            state.objects.insert(Key::new(resource, namespace, name), Arc::new(serde_json::from_slice(bytes.value())?));
+            let (Some(resource), Some(namespace), Some(name)) =
+                (parts.next(), parts.next(), parts.next())
+            else {
+                continue;
+            };
+            let Some(resource) = resources.iter().find(|known| **known == resource) else {
+                continue;
+            };
+            state.objects.insert(
+                Key::new(resource, namespace, name),
+                Arc::new(serde_json::from_slice(bytes.value())?),
+            );
         }
         let news = watch::Sender::new(state.revision);
-        Ok(Self(Arc::new(Inner { database, state: Mutex::new(state), news })))
+        Ok(Self(Arc::new(Inner {
+            database,
+            state: Mutex::new(state),
+            news,
+        })))
     }
 
     /// The revision of the last write.
@@ -133,17 +153,37 @@ impl Store {
 
     /// All objects of a resource, of one namespace or (with `None`) of all, in the order of their keys, and the
     /// revision at which this was so.
-    pub(crate) fn list(&self, resource: &'static str, namespace: Option<&str>) -> (Vec<Object>, u64) {
+    pub(crate) fn list(
+        &self,
+        resource: &'static str,
+        namespace: Option<&str>,
+    ) -> (Vec<Object>, u64) {
         let state = self.0.state.lock().unwrap();
-        (state.range(resource, namespace).map(|(_, object)| object.clone()).collect(), state.revision)
+        (
+            state
+                .range(resource, namespace)
+                .map(|(_, object)| object.clone())
+                .collect(),
+            state.revision,
+        )
     }
 
     /// The list as it was at an earlier revision: the recent changes are taken back one by one.
-    pub(crate) fn list_at(&self, resource: &'static str, namespace: Option<&str>, revision: u64) -> Result<Vec<Object>, Expired> {
+    pub(crate) fn list_at(
+        &self,
+        resource: &'static str,
+        namespace: Option<&str>,
+        revision: u64,
+    ) -> Result<Vec<Object>, Expired> {
         let state = self.0.state.lock().unwrap();
         let since = state.since(revision)?;
         let mut objects: BTreeMap<&Key, &Object> = state.range(resource, namespace).collect();
-        for change in state.log.range(since..).rev().filter(|change| change.key.matches(resource, namespace)) {
+        for change in state
+            .log
+            .range(since..)
+            .rev()
+            .filter(|change| change.key.matches(resource, namespace))
+        {
             match &change.before {
                 Some(before) => objects.insert(&change.key, before),
                 None => objects.remove(&change.key),
@@ -157,7 +197,11 @@ impl Store {
     ///
     /// # Panics
     /// When the disk refuses the write: a cluster that cannot remember must not go on.
-    pub(crate) fn write<E>(&self, key: &Key, decide: impl FnOnce(Option<&Object>) -> Result<Write, E>) -> Result<Object, E> {
+    pub(crate) fn write<E>(
+        &self,
+        key: &Key,
+        decide: impl FnOnce(Option<&Object>) -> Result<Write, E>,
+    ) -> Result<Object, E> {
         let mut state = self.0.state.lock().unwrap();
         let before = state.objects.get(key).cloned();
         let write = decide(before.as_ref())?;
@@ -167,8 +211,13 @@ impl Store {
             Write::Put(value) => (value, false),
             Write::Remove(value) => (value, true),
         };
-        object::set(&mut value, "/metadata/resourceVersion", revision.to_string());
-        self.commit(key, (!removed).then_some(&value), revision).expect("the store's disk takes the write");
+        object::set(
+            &mut value,
+            "/metadata/resourceVersion",
+            revision.to_string(),
+        );
+        self.commit(key, (!removed).then_some(&value), revision)
+            .expect("the store's disk takes the write");
         let object = Arc::new(value);
         let happened = match (&before, removed) {
             (_, true) => Happened::Deleted,
@@ -184,7 +233,13 @@ impl Store {
         if state.log.len() == LOG_LENGTH {
             state.log.pop_front();
         }
-        state.log.push_back(Arc::new(Change { revision, happened, key: key.clone(), object: object.clone(), before }));
+        state.log.push_back(Arc::new(Change {
+            revision,
+            happened,
+            key: key.clone(),
+            object: object.clone(),
+            before,
+        }));
         drop(state);
         self.0.news.send_replace(revision);
         Ok(object)
@@ -195,7 +250,10 @@ impl Store {
         {
             let mut objects = writing.open_table(OBJECTS)?;
             match value {
-                Some(value) => objects.insert(key.on_disk().as_str(), serde_json::to_vec(value)?.as_slice())?,
+                Some(value) => objects.insert(
+                    key.on_disk().as_str(),
+                    serde_json::to_vec(value)?.as_slice(),
+                )?,
                 None => objects.remove(key.on_disk().as_str())?,
             };
             writing.open_table(COUNTERS)?.insert("revision", revision)?;
@@ -206,7 +264,11 @@ impl Store {
 
     /// Changes after `revision`, to be read with [`Changes::next`].
     pub(crate) fn changes(&self, revision: u64) -> Changes {
-        Changes { store: self.clone(), seen: revision, news: self.0.news.subscribe() }
+        Changes {
+            store: self.clone(),
+            seen: revision,
+            news: self.0.news.subscribe(),
+        }
     }
 
     fn after(&self, revision: u64) -> Result<Vec<Arc<Change>>, Expired> {
@@ -217,7 +279,11 @@ impl Store {
 }
 
 impl State {
-    fn range<'a>(&'a self, resource: &'static str, namespace: Option<&'a str>) -> impl Iterator<Item = (&'a Key, &'a Object)> {
+    fn range<'a>(
+        &'a self,
+        resource: &'static str,
+        namespace: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Object)> {
         let from = Key::new(resource, namespace.unwrap_or(""), "");
         self.objects
             .range((Bound::Included(from), Bound::Unbounded))
@@ -228,7 +294,10 @@ impl State {
     fn since(&self, revision: u64) -> Result<usize, Expired> {
         let oldest = self.revision - self.log.len() as u64;
         if revision < oldest {
-            return Err(Expired { asked: revision, oldest });
+            return Err(Expired {
+                asked: revision,
+                oldest,
+            });
         }
         Ok(usize::try_from(revision.min(self.revision) - oldest).expect("the log fits in memory"))
     }
@@ -278,7 +347,11 @@ mod tests {
     use super::*;
 
     fn put(store: &Store, name: &str, value: Value) -> Object {
-        store.write(&Key::new("pods", "default", name), |_| Ok::<_, Infallible>(Write::Put(value))).unwrap()
+        store
+            .write(&Key::new("pods", "default", name), |_| {
+                Ok::<_, Infallible>(Write::Put(value))
+            })
+            .unwrap()
     }
 
     #[tokio::test]
@@ -288,14 +361,24 @@ mod tests {
         let store = Store::open(&path, &["pods"]).unwrap();
         put(&store, "a", json!({"metadata": {"name": "a"}}));
         put(&store, "b", json!({"metadata": {"name": "b"}}));
-        store.write(&Key::new("pods", "default", "a"), |now| Ok::<_, Infallible>(Write::Remove((**now.unwrap()).clone()))).unwrap();
+        store
+            .write(&Key::new("pods", "default", "a"), |now| {
+                Ok::<_, Infallible>(Write::Remove((**now.unwrap()).clone()))
+            })
+            .unwrap();
         drop(store);
         let store = Store::open(&path, &["pods"]).unwrap();
         let (objects, revision) = store.list("pods", None);
         assert_eq!(revision, 3);
         assert_eq!(objects.len(), 1);
         assert_eq!(object::text(&objects[0], "/metadata/resourceVersion"), "2");
-        assert_eq!(store.changes(2).next().await.unwrap_err(), Expired { asked: 2, oldest: 3 });
+        assert_eq!(
+            store.changes(2).next().await.unwrap_err(),
+            Expired {
+                asked: 2,
+                oldest: 3
+            }
+        );
     }
 
     #[tokio::test]
@@ -306,7 +389,12 @@ mod tests {
         put(&store, "a", json!({"n": 1}));
         put(&store, "a", json!({"n": 2}));
         let seen = reader.next().await.unwrap();
-        assert_eq!(seen.iter().map(|change| (change.revision, change.happened)).collect::<Vec<_>>(), [(1, Happened::Added), (2, Happened::Modified)]);
+        assert_eq!(
+            seen.iter()
+                .map(|change| (change.revision, change.happened))
+                .collect::<Vec<_>>(),
+            [(1, Happened::Added), (2, Happened::Modified)]
+        );
         assert_eq!(seen[1].before.as_ref().unwrap()["n"], 1);
         let waiting = tokio::spawn(async move { reader.next().await.unwrap().len() });
         put(&store, "b", json!({}));
@@ -320,8 +408,19 @@ mod tests {
         put(&store, "a", json!({"n": 1}));
         put(&store, "b", json!({"n": 1}));
         put(&store, "a", json!({"n": 2}));
-        store.write(&Key::new("pods", "default", "b"), |now| Ok::<_, Infallible>(Write::Remove((**now.unwrap()).clone()))).unwrap();
-        let names = |revision| store.list_at("pods", None, revision).unwrap().iter().map(|object| object["n"].clone()).collect::<Vec<_>>();
+        store
+            .write(&Key::new("pods", "default", "b"), |now| {
+                Ok::<_, Infallible>(Write::Remove((**now.unwrap()).clone()))
+            })
+            .unwrap();
+        let names = |revision| {
+            store
+                .list_at("pods", None, revision)
+                .unwrap()
+                .iter()
+                .map(|object| object["n"].clone())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(names(1), [json!(1)]);
         assert_eq!(names(2), [json!(1), json!(1)]);
         assert_eq!(names(4), [json!(2)]);
@@ -331,7 +430,12 @@ mod tests {
     fn a_refused_write_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store"), &["pods"]).unwrap();
-        assert_eq!(store.write(&Key::new("pods", "", "a"), |_| Err::<Write, _>("no")).unwrap_err(), "no");
+        assert_eq!(
+            store
+                .write(&Key::new("pods", "", "a"), |_| Err::<Write, _>("no"))
+                .unwrap_err(),
+            "no"
+        );
         assert_eq!(store.revision(), 0);
     }
 }

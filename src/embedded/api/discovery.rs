@@ -8,7 +8,16 @@ use super::json_response;
 use crate::embedded::failure::Failure;
 use crate::embedded::resource::{self, GROUPS, Resource};
 
-const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const VERBS: [&str; 8] = [
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+];
 
 /// The Kubernetes version that the cluster behaves as.
 pub(crate) fn version() -> Value {
@@ -33,30 +42,48 @@ pub(super) fn answer(parts: &[&str], accept: &str) -> Result<Response, Failure> 
     // Clients up to 1.29 ask only for the beta form and cannot read the final one, so the plain form is for them.
     let is_aggregated = accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2;");
     let document = match parts {
-        [] => json!({"paths": ["/api", "/api/v1", "/apis", "/apis/apps/v1", "/apis/storage.k8s.io/v1", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}),
+        [] => {
+            json!({"paths": ["/api", "/api/v1", "/apis", "/apis/apps/v1", "/apis/storage.k8s.io/v1", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+        }
         ["api" | "apis"] if is_aggregated => {
             let mut response = json_response(StatusCode::OK, &aggregated(parts[0] == "api"));
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"));
+            response.headers_mut().insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static(
+                    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+                ),
+            );
             return Ok(response);
         }
-        ["api"] => json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
-        ["apis"] => json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": named_groups().map(|(group, version)| api_group(group, version)).collect::<Vec<_>>()}),
+        ["api"] => {
+            json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+        }
+        ["apis"] => {
+            json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": named_groups().map(|(group, version)| api_group(group, version)).collect::<Vec<_>>()})
+        }
         ["apis", name] => {
-            let (group, version) = named_groups().find(|(group, _)| group == name).ok_or_else(Failure::no_such_path)?;
+            let (group, version) = named_groups()
+                .find(|(group, _)| group == name)
+                .ok_or_else(Failure::no_such_path)?;
             let mut document = api_group(group, version);
             document["kind"] = json!("APIGroup");
             document["apiVersion"] = json!("v1");
             document
         }
         ["api", "v1"] => resource_list("", "v1"),
-        ["apis", group, version] if GROUPS.contains(&(*group, *version)) => resource_list(group, version),
+        ["apis", group, version] if GROUPS.contains(&(*group, *version)) => {
+            resource_list(group, version)
+        }
         _ => return Err(Failure::no_such_path()),
     };
     Ok(json_response(StatusCode::OK, &document))
 }
 
 fn named_groups() -> impl Iterator<Item = (&'static str, &'static str)> {
-    GROUPS.iter().copied().filter(|(group, _)| !group.is_empty())
+    GROUPS
+        .iter()
+        .copied()
+        .filter(|(group, _)| !group.is_empty())
 }
 
 fn api_group(group: &str, version: &str) -> Value {
@@ -64,19 +91,38 @@ fn api_group(group: &str, version: &str) -> Value {
     json!({"name": group, "versions": [version.clone()], "preferredVersion": version})
 }
 
-fn of_group<'a>(group: &'a str, version: &'a str) -> impl Iterator<Item = &'static Resource> + use<'a> {
-    resource::ALL.iter().copied().filter(move |resource| resource.group == group && resource.version == version)
+fn of_group<'a>(
+    group: &'a str,
+    version: &'a str,
+) -> impl Iterator<Item = &'static Resource> + use<'a> {
+    resource::ALL
+        .iter()
+        .copied()
+        .filter(move |resource| resource.group == group && resource.version == version)
 }
 
-/// A resource's subresources: name, kind (with its group and version when they differ), verbs.
-fn subresources(resource: &Resource) -> Vec<(&'static str, &'static str, Option<(&'static str, &'static str)>, &'static [&'static str])> {
-    let mut list: Vec<(_, _, _, &[_])> = Vec::new();
+/// A subresource: name, kind, group and version when they are not the resource's own, verbs.
+type Below = (
+    &'static str,
+    &'static str,
+    Option<(&'static str, &'static str)>,
+    &'static [&'static str],
+);
+
+/// A resource's subresources.
+fn subresources(resource: &Resource) -> Vec<Below> {
+    let mut list: Vec<Below> = Vec::new();
     if resource.plural == "pods" {
         list.push(("exec", "PodExecOptions", None, &["create", "get"]));
         list.push(("log", "Pod", None, &["get"]));
     }
     if resource.scale {
-        list.push(("scale", "Scale", Some(("autoscaling", "v1")), &["get", "patch", "update"]));
+        list.push((
+            "scale",
+            "Scale",
+            Some(("autoscaling", "v1")),
+            &["get", "patch", "update"],
+        ));
     }
     if resource.status {
         list.push(("status", resource.kind, None, &["get", "patch", "update"]));
@@ -85,7 +131,10 @@ fn subresources(resource: &Resource) -> Vec<(&'static str, &'static str, Option<
 }
 
 fn verbs(resource: &Resource) -> Vec<&'static str> {
-    VERBS.into_iter().filter(|verb| resource.plural != "namespaces" || *verb != "deletecollection").collect()
+    VERBS
+        .into_iter()
+        .filter(|verb| resource.plural != "namespaces" || *verb != "deletecollection")
+        .collect()
 }
 
 fn resource_list(group: &str, version: &str) -> Value {
@@ -110,7 +159,11 @@ fn resource_list(group: &str, version: &str) -> Value {
             resources.push(entry);
         }
     }
-    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let group_version = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources})
 }
 

@@ -32,22 +32,49 @@ const CLOSE: u8 = 255;
 const PIPE: usize = 64 * 1024;
 
 impl Api {
-    pub(super) async fn exec(&self, target: &Target, query: Query, request: Request) -> Result<Response, Failure> {
-        let pod = self.registry.get(resource::PODS, target.namespace.as_deref().unwrap_or(""), target.name.as_deref().unwrap_or(""))?;
+    pub(super) async fn exec(
+        &self,
+        target: &Target,
+        query: Query,
+        request: Request,
+    ) -> Result<Response, Failure> {
+        let pod = self.registry.get(
+            resource::PODS,
+            target.namespace.as_deref().unwrap_or(""),
+            target.name.as_deref().unwrap_or(""),
+        )?;
         let name = container_name(&pod, query.get("container"))?;
         if text(&pod, "/spec/nodeName").is_empty() {
-            return Err(Failure::bad_request(format!("pod {} does not have a host assigned", object::name(&pod))));
+            return Err(Failure::bad_request(format!(
+                "pod {} does not have a host assigned",
+                object::name(&pod)
+            )));
         }
         let command = query.all("command");
         if command.is_empty() {
-            return Err(Failure::bad_request("you must specify at least 1 command for the container"));
+            return Err(Failure::bad_request(
+                "you must specify at least 1 command for the container",
+            ));
         }
         let Some(container) = self.kubelet.container(object::uid(&pod), &name) else {
-            return Err(Failure::internal(format!("unable to upgrade connection: container not found ({name:?})")));
+            return Err(Failure::internal(format!(
+                "unable to upgrade connection: container not found ({name:?})"
+            )));
         };
-        let upgrade = websocket(request).await.ok_or_else(|| Failure::bad_request("Upgrade request required"))?;
-        let session = Session { container, command, stdin: query.is("stdin"), stderr: query.is("stderr"), tty: query.is("tty"), stop: self.stop.clone() };
-        Ok(upgrade.protocols(["v5.channel.k8s.io", "v4.channel.k8s.io"]).on_upgrade(|socket| session.run(socket)))
+        let upgrade = websocket(request)
+            .await
+            .ok_or_else(|| Failure::bad_request("Upgrade request required"))?;
+        let session = Session {
+            container,
+            command,
+            stdin: query.is("stdin"),
+            stderr: query.is("stderr"),
+            tty: query.is("tty"),
+            stop: self.stop.clone(),
+        };
+        Ok(upgrade
+            .protocols(["v5.channel.k8s.io", "v4.channel.k8s.io"])
+            .on_upgrade(|socket| session.run(socket)))
     }
 }
 
@@ -84,15 +111,26 @@ impl Session {
                 }
             }
             // A close frame tells the client that the result it has is the whole of it.
-            let _ = to_client.send(Message::Close(Some(CloseFrame { code: close_code::NORMAL, reason: "".into() }))).await;
+            let _ = to_client
+                .send(Message::Close(Some(CloseFrame {
+                    code: close_code::NORMAL,
+                    reason: "".into(),
+                })))
+                .await;
         };
         let work = async {
             let run = async {
                 let result = self.container.exec(request).await;
                 result_status(&result)
             };
-            let (status, (), ()) = tokio::join!(run, pump(stdout_end, STDOUT, messages.clone()), pump(stderr_end, STDERR, messages.clone()));
-            let _ = messages.send(framed(RESULT, status.to_string().as_bytes())).await;
+            let (status, (), ()) = tokio::join!(
+                run,
+                pump(stdout_end, STDOUT, messages.clone()),
+                pump(stderr_end, STDERR, messages.clone())
+            );
+            let _ = messages
+                .send(framed(RESULT, status.to_string().as_bytes()))
+                .await;
             drop(messages);
         };
         let input = async {
@@ -125,8 +163,16 @@ async fn take(bytes: &Bytes, stdin: &mut Option<DuplexStream>, sizes: &mpsc::Sen
         }
         Some((&RESIZE, data)) => {
             let size: Value = serde_json::from_slice(data).unwrap_or_default();
-            let side = |name: &str| size.get(name).and_then(Value::as_u64).and_then(|side| u16::try_from(side).ok()).unwrap_or(0);
-            let _ = sizes.try_send(Size { width: side("Width"), height: side("Height") });
+            let side = |name: &str| {
+                size.get(name)
+                    .and_then(Value::as_u64)
+                    .and_then(|side| u16::try_from(side).ok())
+                    .unwrap_or(0)
+            };
+            let _ = sizes.try_send(Size {
+                width: side("Width"),
+                height: side("Height"),
+            });
         }
         Some((&CLOSE, [STDIN, ..])) => *stdin = None,
         _ => {}
@@ -173,7 +219,10 @@ mod tests {
 
     #[test]
     fn an_exit_code_is_a_cause() {
-        assert_eq!(result_status(&Ok(7))["details"]["causes"][0], json!({"reason": "ExitCode", "message": "7"}));
+        assert_eq!(
+            result_status(&Ok(7))["details"]["causes"][0],
+            json!({"reason": "ExitCode", "message": "7"})
+        );
         assert_eq!(result_status(&Ok(0))["status"], "Success");
     }
 }

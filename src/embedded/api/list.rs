@@ -13,17 +13,34 @@ use crate::embedded::object::{self, Object};
 use crate::embedded::registry::Selection;
 
 impl Api {
-    pub(super) fn list(&self, target: &Target, query: &Query, accept: &str) -> Result<Response, Failure> {
+    pub(super) fn list(
+        &self,
+        target: &Target,
+        query: &Query,
+        accept: &str,
+    ) -> Result<Response, Failure> {
         let form = form(accept)?;
-        let selection = Selection::parse(target.resource, query.get("labelSelector"), query.get("fieldSelector"))?;
+        let selection = Selection::parse(
+            target.resource,
+            query.get("labelSelector"),
+            query.get("fieldSelector"),
+        )?;
         let namespace = target.namespace.as_deref();
         let page = Page::parse(query)?;
         let (objects, revision) = match page.revision {
-            Some(revision) => (self.registry.list_at(target.resource, namespace, revision)?, revision),
+            Some(revision) => (
+                self.registry
+                    .list_at(target.resource, namespace, revision)?,
+                revision,
+            ),
             None => self.registry.list(target.resource, namespace),
         };
-        let key = |object: &Value| format!("{}/{}", object::namespace(object), object::name(object));
-        let selected = objects.into_iter().filter(|object| page.after.as_ref().is_none_or(|after| key(object) > *after) && selection.matches(object));
+        let key =
+            |object: &Value| format!("{}/{}", object::namespace(object), object::name(object));
+        let selected = objects.into_iter().filter(|object| {
+            page.after.as_ref().is_none_or(|after| key(object) > *after)
+                && selection.matches(object)
+        });
         let mut items: Vec<Object> = selected.collect();
         let mut metadata = json!({"resourceVersion": revision.to_string()});
         if let Some(limit) = page.limit
@@ -31,14 +48,24 @@ impl Api {
         {
             let left = items.len() - limit;
             items.truncate(limit);
-            metadata["continue"] = json!(Page::token(revision, &items.last().map(|object| key(object)).unwrap_or_default()));
+            metadata["continue"] = json!(Page::token(
+                revision,
+                &items.last().map(|object| key(object)).unwrap_or_default()
+            ));
             if query.get("labelSelector").is_empty() && query.get("fieldSelector").is_empty() {
                 metadata["remainingItemCount"] = json!(left);
             }
         }
         let resource = target.resource;
         let answer = match form {
-            Form::Table => table::table(resource, items.iter().map(|object| &**object), metadata, query.get("includeObject"), true, Timestamp::now()),
+            Form::Table => table::table(
+                resource,
+                items.iter().map(|object| &**object),
+                &metadata,
+                query.get("includeObject"),
+                true,
+                Timestamp::now(),
+            ),
             Form::Plain => {
                 json!({"kind": format!("{}List", resource.kind), "apiVersion": resource.api_version(), "metadata": metadata, "items": items.iter().map(|object| &**object).collect::<Vec<_>>()})
             }
@@ -61,7 +88,10 @@ struct Page {
 
 impl Page {
     fn parse(query: &Query) -> Result<Self, Failure> {
-        let limit = query.number("limit").and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
+        let limit = query
+            .number("limit")
+            .and_then(|limit| usize::try_from(limit).ok())
+            .filter(|limit| *limit > 0);
         let token = query.get("continue");
         if token.is_empty() {
             let version = query.get("resourceVersion");
@@ -71,15 +101,32 @@ impl Page {
                 version.parse().map_err(|_| Failure::bad_request(format!("resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax")))?
             };
             let is_exact = query.get("resourceVersionMatch") == "Exact";
-            return Ok(Self { limit, after: None, revision: (is_exact && asked > 0).then_some(asked) });
+            return Ok(Self {
+                limit,
+                after: None,
+                revision: (is_exact && asked > 0).then_some(asked),
+            });
         }
-        let decoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-        let parts = decoded.as_ref().and_then(|token| Some((token.get("rv")?.as_u64()?, token.get("start")?.as_str()?.to_owned())));
+        let decoded = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(token)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        let parts = decoded.as_ref().and_then(|token| {
+            Some((
+                token.get("rv")?.as_u64()?,
+                token.get("start")?.as_str()?.to_owned(),
+            ))
+        });
         let (revision, after) = parts.ok_or_else(|| Failure::bad_request("continue key is not valid: the provided continue parameter is too old or malformed"))?;
-        Ok(Self { limit, after: Some(after), revision: Some(revision) })
+        Ok(Self {
+            limit,
+            after: Some(after),
+            revision: Some(revision),
+        })
     }
 
     fn token(revision: u64, last: &str) -> String {
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": last}).to_string())
+        base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": last}).to_string())
     }
 }

@@ -15,17 +15,30 @@ impl Query {
 
     /// The first value of a parameter, "" when it is absent.
     pub(crate) fn get(&self, key: &str) -> &str {
-        self.0.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value)
+        self.0
+            .iter()
+            .find(|(name, _)| name == key)
+            .map_or("", |(_, value)| value)
     }
 
     /// Every value of a parameter.
     pub(crate) fn all(&self, key: &str) -> Vec<String> {
-        self.0.iter().filter(|(name, _)| name == key).map(|(_, value)| value.clone()).collect()
+        self.0
+            .iter()
+            .filter(|(name, _)| name == key)
+            .map(|(_, value)| value.clone())
+            .collect()
     }
 
     /// Whether a parameter is set and not false.
     pub(crate) fn is(&self, key: &str) -> bool {
-        self.0.iter().any(|(name, value)| name == key && !matches!(value.as_str(), "false" | "0" | "f" | "F" | "False" | "FALSE"))
+        self.0.iter().any(|(name, value)| {
+            name == key
+                && !matches!(
+                    value.as_str(),
+                    "false" | "0" | "f" | "F" | "False" | "FALSE"
+                )
+        })
     }
 
     /// A parameter's number.
@@ -40,7 +53,10 @@ pub(crate) fn percent_decode(text: &str, is_query: bool) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while index < bytes.len() {
-        let hex = bytes.get(index + 1..index + 3).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let hex = bytes
+            .get(index + 1..index + 3)
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match (bytes[index], hex) {
             (b'%', Some(byte)) => {
                 out.push(byte);
@@ -61,7 +77,8 @@ mod tests {
 
     #[test]
     fn values_are_decoded_and_repeated() {
-        let query = Query::parse("command=psql&command=-c&command=SELECT+1%3B&watch=true&tty=false&empty=");
+        let query =
+            Query::parse("command=psql&command=-c&command=SELECT+1%3B&watch=true&tty=false&empty=");
         assert_eq!(query.all("command"), ["psql", "-c", "SELECT 1;"]);
         assert!(query.is("watch") && !query.is("tty") && !query.is("gone"));
         assert_eq!(percent_decode("100%", true), "100%");

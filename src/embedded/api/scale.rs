@@ -13,11 +13,25 @@ use crate::embedded::object;
 use crate::embedded::registry::{Part, Patch};
 
 impl Api {
-    pub(super) async fn scale(&self, target: &Target, query: Query, request: Request) -> Result<Response, Failure> {
-        let (resource, namespace, name) = (target.resource, target.namespace.clone().unwrap_or_default(), target.name.clone().unwrap_or_default());
+    pub(super) async fn scale(
+        &self,
+        target: &Target,
+        query: Query,
+        request: Request,
+    ) -> Result<Response, Failure> {
+        let (resource, namespace, name) = (
+            target.resource,
+            target.namespace.clone().unwrap_or_default(),
+            target.name.clone().unwrap_or_default(),
+        );
         let method = request.method().clone();
         let options = options(&query, request.headers())?;
-        let media = request.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+        let media = request
+            .headers()
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
+            .to_owned();
         let current = self.registry.get(resource, &namespace, &name)?;
         if method == Method::GET {
             return Ok(json_response(StatusCode::OK, &of(&current)));
@@ -27,33 +41,57 @@ impl Api {
         match method {
             Method::PUT => wanted = json_body(&bytes, &media)?,
             Method::PATCH => {
-                let patch = serde_json::from_slice(&bytes).map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))?;
-                let patch = if media.starts_with("application/json-patch") { Patch::Json(patch) } else { Patch::Merge(patch) };
+                let patch = serde_json::from_slice(&bytes).map_err(|error| {
+                    Failure::bad_request(format!("error decoding patch: {error}"))
+                })?;
+                let patch = if media.starts_with("application/json-patch") {
+                    Patch::Json(patch)
+                } else {
+                    Patch::Merge(patch)
+                };
                 patch.run(&mut wanted, None)?;
             }
-            other => return Err(Failure::method_not_allowed(&format!("the server does not allow this method on the requested resource ({other})"))),
+            other => {
+                return Err(Failure::method_not_allowed(&format!(
+                    "the server does not allow this method on the requested resource ({other})"
+                )));
+            }
         }
         let replicas = object::int(&wanted, "/spec/replicas").unwrap_or(0);
         if replicas < 0 {
-            let cause = Cause::invalid("spec.replicas", &json!(replicas), "must be greater than or equal to 0");
+            let cause = Cause::invalid(
+                "spec.replicas",
+                &json!(replicas),
+                "must be greater than or equal to 0",
+            );
             return Err(Failure::invalid(resource, &name, &[cause]));
         }
         let version = object::text(&wanted, "/metadata/resourceVersion").to_owned();
-        let is_stale = !version.is_empty() && version != object::text(&current, "/metadata/resourceVersion");
+        let is_stale =
+            !version.is_empty() && version != object::text(&current, "/metadata/resourceVersion");
         if is_stale {
             return Err(Failure::modified(resource, &name));
         }
         let is_exact = method == Method::PUT;
         let registry = self.registry.clone();
         let work = tokio::task::spawn_blocking(move || {
-            registry.modify(resource, &namespace, &name, Part::Main, &options, |object| {
-                object::set(object, "/spec/replicas", replicas);
-                if is_exact && !version.is_empty() {
-                    object::set(object, "/metadata/resourceVersion", version);
-                }
-            })
+            registry.modify(
+                resource,
+                &namespace,
+                &name,
+                Part::Scale,
+                &options,
+                |object| {
+                    object::set(object, "/spec/replicas", replicas);
+                    if is_exact && !version.is_empty() {
+                        object::set(object, "/metadata/resourceVersion", version);
+                    }
+                },
+            )
         });
-        let changed = work.await.map_err(|error| Failure::internal(error.to_string()))??;
+        let changed = work
+            .await
+            .map_err(|error| Failure::internal(error.to_string()))??;
         Ok(json_response(StatusCode::OK, &of(&changed)))
     }
 }
@@ -61,7 +99,13 @@ impl Api {
 /// The scale of a workload.
 fn of(object: &Value) -> Value {
     let mut metadata = json!({});
-    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+    for field in [
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+    ] {
         metadata[field] = object["metadata"][field].clone();
     }
     json!({

@@ -25,7 +25,12 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 const OPEN_FOR: Duration = Duration::from_secs(45 * 60);
 
 impl Api {
-    pub(super) fn watch(&self, target: &Target, query: &Query, accept: &str) -> Result<Response, Failure> {
+    pub(super) fn watch(
+        &self,
+        target: &Target,
+        query: &Query,
+        accept: &str,
+    ) -> Result<Response, Failure> {
         let mut fields = query.get("fieldSelector").to_owned();
         if let Some(name) = &target.name {
             fields = format!("metadata.name={name}");
@@ -47,13 +52,22 @@ impl Api {
             has_sent_columns: false,
             lines: VecDeque::new(),
             changes: self.registry.changes(asked),
-            bookmarks: query.is("allowWatchBookmarks").then(|| Instant::now() + BOOKMARK_EVERY),
-            deadline: Instant::now() + query.number("timeoutSeconds").and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0).map_or(OPEN_FOR, Duration::from_secs),
+            bookmarks: query
+                .is("allowWatchBookmarks")
+                .then(|| Instant::now() + BOOKMARK_EVERY),
+            deadline: Instant::now()
+                + query
+                    .number("timeoutSeconds")
+                    .and_then(|seconds| u64::try_from(seconds).ok())
+                    .filter(|seconds| *seconds > 0)
+                    .map_or(OPEN_FOR, Duration::from_secs),
             has_ended: false,
         };
         // Without a revision to go on from, the present state comes first.
         if wants_initial || asked == 0 {
-            let (objects, revision) = self.registry.list(target.resource, target.namespace.as_deref());
+            let (objects, revision) = self
+                .registry
+                .list(target.resource, target.namespace.as_deref());
             watch.changes = self.registry.changes(revision);
             for object in objects {
                 if watch.selection.matches(&object) {
@@ -72,7 +86,10 @@ impl Api {
             };
             line.map(|line| (Ok::<_, Infallible>(line), (watch, stop)))
         });
-        Ok(stream_response("application/json", Body::from_stream(lines)))
+        Ok(stream_response(
+            "application/json",
+            Body::from_stream(lines),
+        ))
     }
 }
 
@@ -107,7 +124,7 @@ impl Watch {
                     Ok(changes) => changes.iter().for_each(|change| self.take(change)),
                     Err(Expired { asked, oldest }) => {
                         let status = Failure::expired(asked, oldest).to_status();
-                        self.line("ERROR", status);
+                        self.line("ERROR", &status);
                         self.has_ended = true;
                     }
                 },
@@ -124,18 +141,36 @@ impl Watch {
 
     /// Turns a change of the store into what this client sees of it: an object can come into its selection or leave it.
     fn take(&mut self, change: &Change) {
-        if change.key.resource != self.resource.plural || self.namespace.as_ref().is_some_and(|namespace| *namespace != change.key.namespace) {
+        if change.key.resource != self.resource.plural
+            || self
+                .namespace
+                .as_ref()
+                .is_some_and(|namespace| *namespace != change.key.namespace)
+        {
             return;
         }
-        let was = change.before.as_ref().is_some_and(|before| self.selection.matches(before));
+        let was = change
+            .before
+            .as_ref()
+            .is_some_and(|before| self.selection.matches(before));
         let is = change.happened != Happened::Deleted && self.selection.matches(&change.object);
         match (was, is) {
             (false, true) => self.push("ADDED", &change.object),
             (true, true) => self.push("MODIFIED", &change.object),
-            (true, false) if change.happened == Happened::Deleted => self.push("DELETED", &change.object),
+            (true, false) if change.happened == Happened::Deleted => {
+                self.push("DELETED", &change.object);
+            }
             (true, false) => {
-                let mut last = change.before.as_ref().map(|before| (**before).clone()).unwrap_or_default();
-                object::set(&mut last, "/metadata/resourceVersion", change.revision.to_string());
+                let mut last = change
+                    .before
+                    .as_ref()
+                    .map(|before| (**before).clone())
+                    .unwrap_or_default();
+                object::set(
+                    &mut last,
+                    "/metadata/resourceVersion",
+                    change.revision.to_string(),
+                );
                 self.push("DELETED", &last);
             }
             (false, false) => {}
@@ -147,16 +182,25 @@ impl Watch {
             Form::Plain => object.clone(),
             Form::Metadata => table::metadata_only(object),
             Form::Table => {
-                let metadata = json!({"resourceVersion": object::text(object, "/metadata/resourceVersion")});
+                let metadata =
+                    json!({"resourceVersion": object::text(object, "/metadata/resourceVersion")});
                 let has_columns = !std::mem::replace(&mut self.has_sent_columns, true);
-                table::table(self.resource, std::iter::once(object), metadata, &self.include, has_columns, Timestamp::now())
+                table::table(
+                    self.resource,
+                    std::iter::once(object),
+                    &metadata,
+                    &self.include,
+                    has_columns,
+                    Timestamp::now(),
+                )
             }
         };
-        self.line(kind, object);
+        self.line(kind, &object);
     }
 
-    fn line(&mut self, kind: &str, object: Value) {
-        let mut line = serde_json::to_vec(&json!({"type": kind, "object": object})).unwrap_or_default();
+    fn line(&mut self, kind: &str, object: &Value) {
+        let mut line =
+            serde_json::to_vec(&json!({"type": kind, "object": object})).unwrap_or_default();
         line.push(b'\n');
         self.lines.push_back(line.into());
     }
@@ -175,6 +219,6 @@ impl Watch {
                 "rows": [{"cells": [], "object": table::metadata_only(&object)}],
             });
         }
-        self.line("BOOKMARK", object);
+        self.line("BOOKMARK", &object);
     }
 }

@@ -14,19 +14,40 @@ use crate::embedded::registry::{Deletion, Options, Outcome, Part, Patch, Registr
 use crate::embedded::resource::Resource;
 
 /// Resources whose deletion is answered with the object and not with a Status.
-const ANSWERS_WITH_OBJECT: [&str; 5] = ["pods", "persistentvolumeclaims", "persistentvolumes", "services", "serviceaccounts"];
+const ANSWERS_WITH_OBJECT: [&str; 5] = [
+    "pods",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "services",
+    "serviceaccounts",
+];
 
 impl Api {
     /// Answers everything about one object, and creation and deletion of a collection.
-    pub(super) async fn object(&self, target: &Target, query: Query, request: Request) -> Result<Response, Failure> {
+    pub(super) async fn object(
+        &self,
+        target: &Target,
+        query: Query,
+        request: Request,
+    ) -> Result<Response, Failure> {
         let method = request.method().clone();
         let form = form(accept(request.headers()))?;
-        let part = if target.subresource.as_deref() == Some("status") { Part::Status } else { Part::Main };
+        let part = if target.subresource.as_deref() == Some("status") {
+            Part::Status
+        } else {
+            Part::Main
+        };
         let resource = target.resource;
         let namespace = target.namespace.clone().unwrap_or_default();
         if method == Method::GET {
             let name = target.name.clone().unwrap_or_default();
-            return Ok(shown(resource, &self.registry.get(resource, &namespace, &name)?, form, &query, StatusCode::OK));
+            return Ok(shown(
+                resource,
+                &self.registry.get(resource, &namespace, &name)?,
+                form,
+                &query,
+                StatusCode::OK,
+            ));
         }
         let options = options(&query, request.headers())?;
         let media = media_type(request.headers());
@@ -40,37 +61,92 @@ impl Api {
                 expect_type(resource, &object)?;
                 let warnings = warnings(resource, &object, &query);
                 let made = registry.create(resource, &namespace, object, &options)?;
-                Ok(warned(shown(resource, &made, form, &query, StatusCode::CREATED), &warnings))
+                Ok(warned(
+                    shown(resource, &made, form, &query, StatusCode::CREATED),
+                    &warnings,
+                ))
             }
             (Method::PUT, Some(name)) => {
                 let object = json_body(&bytes, &media)?;
                 expect_type(resource, &object)?;
                 let warnings = warnings(resource, &object, &query);
-                let changed = registry.update(resource, &namespace, &name, part, object, &options)?;
-                Ok(warned(shown(resource, &changed, form, &query, StatusCode::OK), &warnings))
+                let changed =
+                    registry.update(resource, &namespace, &name, part, object, &options)?;
+                Ok(warned(
+                    shown(resource, &changed, form, &query, StatusCode::OK),
+                    &warnings,
+                ))
             }
             (Method::PATCH, Some(name)) => {
-                let (changed, is_new) = registry.patch(resource, &namespace, &name, part, patch(&bytes, &media, &query)?, &options)?;
-                Ok(shown(resource, &changed, form, &query, if is_new { StatusCode::CREATED } else { StatusCode::OK }))
+                let patch = patch(&bytes, &media, &query)?;
+                let warnings = match &patch {
+                    Patch::Json(_) => Vec::new(),
+                    Patch::Merge(value)
+                    | Patch::Strategic(value)
+                    | Patch::Apply { config: value, .. } => warnings(resource, value, &query),
+                };
+                let (changed, is_new) =
+                    registry.patch(resource, &namespace, &name, part, patch, &options)?;
+                Ok(warned(
+                    shown(
+                        resource,
+                        &changed,
+                        form,
+                        &query,
+                        if is_new {
+                            StatusCode::CREATED
+                        } else {
+                            StatusCode::OK
+                        },
+                    ),
+                    &warnings,
+                ))
             }
             (Method::DELETE, Some(name)) => {
-                let outcome = registry.delete(resource, &namespace, &name, &deletion(&bytes, &media, &query)?)?;
+                let outcome = registry.delete(
+                    resource,
+                    &namespace,
+                    &name,
+                    &deletion(&bytes, &media, &query)?,
+                )?;
                 Ok(deleted(resource, &outcome))
             }
-            (Method::DELETE, None) => delete_many(&registry, resource, &namespace, &deletion(&bytes, &media, &query)?, &query),
-            (method, _) => Err(Failure::method_not_allowed(&format!("the server does not allow this method on the requested resource ({method})"))),
+            (Method::DELETE, None) => delete_many(
+                &registry,
+                resource,
+                &namespace,
+                &deletion(&bytes, &media, &query)?,
+                &query,
+            ),
+            (method, _) => Err(Failure::method_not_allowed(&format!(
+                "the server does not allow this method on the requested resource ({method})"
+            ))),
         });
-        let mut response = work.await.map_err(|error| Failure::internal(error.to_string()))??;
+        let mut response = work
+            .await
+            .map_err(|error| Failure::internal(error.to_string()))??;
         deprecation(resource, &mut response);
         Ok(response)
     }
 }
 
-fn delete_many(registry: &Registry, resource: &'static Resource, namespace: &str, deletion: &Deletion, query: &Query) -> Result<Response, Failure> {
+fn delete_many(
+    registry: &Registry,
+    resource: &'static Resource,
+    namespace: &str,
+    deletion: &Deletion,
+    query: &Query,
+) -> Result<Response, Failure> {
     if resource.namespaced && namespace.is_empty() {
-        return Err(Failure::method_not_allowed("the server does not allow this method on the requested resource"));
+        return Err(Failure::method_not_allowed(
+            "the server does not allow this method on the requested resource",
+        ));
     }
-    let selection = Selection::parse(resource, query.get("labelSelector"), query.get("fieldSelector"))?;
+    let selection = Selection::parse(
+        resource,
+        query.get("labelSelector"),
+        query.get("fieldSelector"),
+    )?;
     let (objects, revision) = registry.list(resource, resource.namespaced.then_some(namespace));
     let mut items = Vec::new();
     for object in objects.iter().filter(|object| selection.matches(object)) {
@@ -92,19 +168,39 @@ fn deleted(resource: &Resource, outcome: &Outcome) -> Response {
             if !resource.group.is_empty() {
                 details["group"] = json!(resource.group);
             }
-            json_response(StatusCode::OK, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}))
+            json_response(
+                StatusCode::OK,
+                &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}),
+            )
         }
         Outcome::Gone(object) | Outcome::Marked(object) => json_response(StatusCode::OK, object),
     }
 }
 
-fn shown(resource: &'static Resource, object: &Object, form: Form, query: &Query, code: StatusCode) -> Response {
+fn shown(
+    resource: &'static Resource,
+    object: &Object,
+    form: Form,
+    query: &Query,
+    code: StatusCode,
+) -> Response {
     let mut response = match form {
         Form::Plain => json_response(code, object),
         Form::Metadata => json_response(code, &table::metadata_only(object)),
         Form::Table => {
-            let metadata = json!({"resourceVersion": object::text(object, "/metadata/resourceVersion")});
-            json_response(code, &table::table(resource, std::iter::once(&**object), metadata, query.get("includeObject"), true, Timestamp::now()))
+            let metadata =
+                json!({"resourceVersion": object::text(object, "/metadata/resourceVersion")});
+            json_response(
+                code,
+                &table::table(
+                    resource,
+                    std::iter::once(&**object),
+                    &metadata,
+                    query.get("includeObject"),
+                    true,
+                    Timestamp::now(),
+                ),
+            )
         }
     };
     deprecation(resource, &mut response);
@@ -114,29 +210,59 @@ fn shown(resource: &'static Resource, object: &Object, form: Form, query: &Query
 /// Who writes and how, from query and headers.
 pub(super) fn options(query: &Query, headers: &HeaderMap) -> Result<Options, Failure> {
     let dry_run = query.all("dryRun");
-    if let Some(other) = dry_run.iter().find(|value| !value.is_empty() && *value != "All") {
-        return Err(Failure::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\"")));
+    if let Some(other) = dry_run
+        .iter()
+        .find(|value| !value.is_empty() && *value != "All")
+    {
+        return Err(Failure::bad_request(format!(
+            "dryRun: Unsupported value: {other:?}: supported values: \"All\""
+        )));
     }
     let manager = match query.get("fieldManager") {
-        "" => headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).and_then(|agent| agent.split('/').next()).unwrap_or("unknown").to_owned(),
+        "" => headers
+            .get(header::USER_AGENT)
+            .and_then(|agent| agent.to_str().ok())
+            .and_then(|agent| agent.split('/').next())
+            .unwrap_or("unknown")
+            .to_owned(),
         given => given.to_owned(),
     };
     match query.get("fieldValidation") {
         "" | "Ignore" | "Warn" | "Strict" => {}
-        other => return Err(Failure::bad_request(format!("fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""))),
+        other => {
+            return Err(Failure::bad_request(format!(
+                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+            )));
+        }
     }
-    Ok(Options { manager, dry_run: dry_run.iter().any(|value| value == "All"), strict: query.get("fieldValidation") == "Strict" })
+    Ok(Options {
+        manager,
+        dry_run: dry_run.iter().any(|value| value == "All"),
+        strict: query.get("fieldValidation") == "Strict",
+    })
 }
 
 fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    value
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase()
 }
 
 /// The JSON of a body. Protobuf and YAML are refused by name: kubectl shows the message as it is.
 pub(super) fn json_body(bytes: &[u8], media: &str) -> Result<Value, Failure> {
     match media {
-        "" | "application/json" => serde_json::from_slice(bytes).map_err(|error| Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
+        "" | "application/json" => serde_json::from_slice(bytes).map_err(|error| {
+            Failure::bad_request(format!(
+                "couldn't get version/kind; json parse error: {error}"
+            ))
+        }),
         other => Err(Failure::unsupported_media(format!(
             "the body of the request was in an unknown format - accepted media types include: application/json (the embedded cluster does not read {other}; use a manifest: kubectl create -f or kubectl apply -f)"
         ))),
@@ -147,7 +273,10 @@ fn expect_type(resource: &Resource, object: &Value) -> Result<(), Failure> {
     let version = object::text(object, "/apiVersion");
     let kind = object::text(object, "/kind");
     if !version.is_empty() && version != resource.api_version() {
-        return Err(Failure::bad_request(format!("the API version in the data ({version}) does not match the expected API version ({})", resource.api_version())));
+        return Err(Failure::bad_request(format!(
+            "the API version in the data ({version}) does not match the expected API version ({})",
+            resource.api_version()
+        )));
     }
     if !kind.is_empty() && kind != resource.kind {
         return Err(Failure::bad_request(format!(
@@ -162,12 +291,18 @@ fn expect_type(resource: &Resource, object: &Value) -> Result<(), Failure> {
 }
 
 fn patch(bytes: &[u8], media: &str, query: &Query) -> Result<Patch, Failure> {
-    let value = || serde_json::from_slice::<Value>(bytes).map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")));
+    let value = || {
+        serde_json::from_slice::<Value>(bytes)
+            .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))
+    };
     match media {
         "application/json-patch+json" => Ok(Patch::Json(value()?)),
         "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
         "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
-        "application/apply-patch+yaml" => Ok(Patch::Apply { config: value()?, force: query.is("force") }),
+        "application/apply-patch+yaml" => Ok(Patch::Apply {
+            config: value()?,
+            force: query.is("force"),
+        }),
         _ => Err(Failure::unsupported_media(
             "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
         )),
@@ -175,12 +310,20 @@ fn patch(bytes: &[u8], media: &str, query: &Query) -> Result<Patch, Failure> {
 }
 
 fn deletion(bytes: &[u8], media: &str, query: &Query) -> Result<Deletion, Failure> {
-    let mut options = if bytes.is_empty() { json!({}) } else { json_body(bytes, media)? };
+    let mut options = if bytes.is_empty() {
+        json!({})
+    } else {
+        json_body(bytes, media)?
+    };
     if let Some(grace) = query.number("gracePeriodSeconds") {
         object::set_default(&mut options, "/gracePeriodSeconds", grace);
     }
     if !query.get("propagationPolicy").is_empty() {
-        object::set_default(&mut options, "/propagationPolicy", query.get("propagationPolicy"));
+        object::set_default(
+            &mut options,
+            "/propagationPolicy",
+            query.get("propagationPolicy"),
+        );
     }
     if !query.get("dryRun").is_empty() {
         object::set_default(&mut options, "/dryRun", json!(query.all("dryRun")));
@@ -193,7 +336,12 @@ fn warnings(resource: &'static Resource, object: &Value, query: &Query) -> Vec<S
     if !matches!(query.get("fieldValidation"), "" | "Warn") {
         return Vec::new();
     }
-    Registry::unknown_fields(resource, object).iter().map(|field| format!("unknown field {field:?}")).collect()
+    // Directives of a strategic merge patch are no fields.
+    Registry::unknown_fields(resource, object)
+        .iter()
+        .filter(|field| !field.contains('$'))
+        .map(|field| format!("unknown field {field:?}"))
+        .collect()
 }
 
 fn warned(mut response: Response, warnings: &[String]) -> Response {
@@ -213,6 +361,9 @@ fn warn(response: &mut Response, text: &str) {
 /// The warning that newer servers give for an old resource.
 pub(super) fn deprecation(resource: &Resource, response: &mut Response) {
     if resource.plural == "endpoints" && !response.headers().contains_key(header::WARNING) {
-        warn(response, "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
+        warn(
+            response,
+            "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+        );
     }
 }

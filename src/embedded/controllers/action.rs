@@ -12,13 +12,28 @@ use crate::embedded::resource::Resource;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
     /// Make an object; when that is refused, say so with this note.
-    Create { resource: &'static Resource, object: Value, refused: Option<Note> },
+    Create {
+        resource: &'static Resource,
+        object: Value,
+        refused: Option<Note>,
+    },
     /// Write an object, if it is still the one that was looked at.
-    Update { resource: &'static Resource, object: Value },
+    Update {
+        resource: &'static Resource,
+        object: Value,
+    },
     /// Write an object's status.
-    Status { resource: &'static Resource, object: Value },
+    Status {
+        resource: &'static Resource,
+        object: Value,
+    },
     /// Delete the object with this uid.
-    Delete { resource: &'static Resource, namespace: String, name: String, uid: String },
+    Delete {
+        resource: &'static Resource,
+        namespace: String,
+        name: String,
+        uid: String,
+    },
     /// Tell about it in an event.
     Note(Note),
 }
@@ -36,11 +51,20 @@ impl Action {
 }
 
 /// Does what was decided, in the name of `manager`.
-pub(crate) fn perform(registry: &Registry, recorder: &Recorder, manager: &str, actions: Vec<Action>) -> Result<(), Failure> {
+pub(crate) fn perform(
+    registry: &Registry,
+    recorder: &Recorder,
+    manager: &str,
+    actions: Vec<Action>,
+) -> Result<(), Failure> {
     let options = Options::by(manager);
     for action in actions {
         match action {
-            Action::Create { resource, object, refused } => {
+            Action::Create {
+                resource,
+                object,
+                refused,
+            } => {
                 let namespace = object::namespace(&object).to_owned();
                 if let Err(failure) = registry.insert(resource, &namespace, object, &options) {
                     if let Some(mut note) = refused.filter(|_| failure.reason != "AlreadyExists") {
@@ -56,8 +80,21 @@ pub(crate) fn perform(registry: &Registry, recorder: &Recorder, manager: &str, a
             Action::Status { resource, object } => {
                 registry.replace(resource, Part::Status, object, &options)?;
             }
-            Action::Delete { resource, namespace, name, uid } => {
-                match registry.delete(resource, &namespace, &name, &Deletion { uid: Some(uid), ..Deletion::default() }) {
+            Action::Delete {
+                resource,
+                namespace,
+                name,
+                uid,
+            } => {
+                match registry.delete(
+                    resource,
+                    &namespace,
+                    &name,
+                    &Deletion {
+                        uid: Some(uid),
+                        ..Deletion::default()
+                    },
+                ) {
                     Err(failure) if failure.code != 404 => return Err(failure),
                     _ => {}
                 }

@@ -31,12 +31,18 @@ pub(super) struct Claims {
 
 impl Claims {
     pub(super) fn new(registry: &Registry) -> Self {
-        Self { recorder: Recorder::new(registry, "persistentvolume-controller", "") }
+        Self {
+            recorder: Recorder::new(registry, "persistentvolume-controller", ""),
+        }
     }
 }
 
 fn key(claim: &Value) -> Key {
-    Key::new(resource::CLAIMS.plural, object::namespace(claim), object::name(claim))
+    Key::new(
+        resource::CLAIMS.plural,
+        object::namespace(claim),
+        object::name(claim),
+    )
 }
 
 impl Controller for Claims {
@@ -45,27 +51,60 @@ impl Controller for Claims {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry.list(resource::CLAIMS, None).0.iter().map(|claim| key(claim)).collect()
+        registry
+            .list(resource::CLAIMS, None)
+            .0
+            .iter()
+            .map(|claim| key(claim))
+            .collect()
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
-        let unbound = || registry.list(resource::CLAIMS, None).0.into_iter().filter(|claim| text(claim, "/status/phase") != "Bound");
+        let unbound = || {
+            registry
+                .list(resource::CLAIMS, None)
+                .0
+                .into_iter()
+                .filter(|claim| text(claim, "/status/phase") != "Bound")
+        };
         match change.key.resource {
             "persistentvolumeclaims" => vec![change.key.clone()],
             "persistentvolumes" => {
-                let named = Key::new("persistentvolumeclaims", text(&change.object, "/spec/claimRef/namespace"), text(&change.object, "/spec/claimRef/name"));
-                let users = registry.list(resource::CLAIMS, None).0.into_iter().filter(|claim| text(claim, "/spec/volumeName") == change.key.name);
-                std::iter::once(named).chain(users.map(|claim| key(&claim))).chain(unbound().map(|claim| key(&claim))).collect()
+                let named = Key::new(
+                    "persistentvolumeclaims",
+                    text(&change.object, "/spec/claimRef/namespace"),
+                    text(&change.object, "/spec/claimRef/name"),
+                );
+                let users = registry
+                    .list(resource::CLAIMS, None)
+                    .0
+                    .into_iter()
+                    .filter(|claim| text(claim, "/spec/volumeName") == change.key.name);
+                std::iter::once(named)
+                    .chain(users.map(|claim| key(&claim)))
+                    .chain(unbound().map(|claim| key(&claim)))
+                    .collect()
             }
             "storageclasses" => unbound().map(|claim| key(&claim)).collect(),
             _ => Vec::new(),
         }
     }
 
-    fn reconcile(&mut self, registry: &Registry, key: &Key, _: Timestamp) -> Result<Option<Duration>, Failure> {
-        let Some(claim) = registry.find(resource::CLAIMS, &key.namespace, &key.name) else { return Ok(None) };
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        _: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
+        let Some(claim) = registry.find(resource::CLAIMS, &key.namespace, &key.name) else {
+            return Ok(None);
+        };
         let (volumes, _) = registry.list(resource::VOLUMES, None);
-        let class = registry.find(resource::STORAGE_CLASSES, "", text(&claim, "/spec/storageClassName"));
+        let class = registry.find(
+            resource::STORAGE_CLASSES,
+            "",
+            text(&claim, "/spec/storageClassName"),
+        );
         let (steps, waits) = plan(&claim, &volumes, class.as_deref());
         perform(registry, &self.recorder, MANAGER, steps)?;
         Ok(waits.then_some(TELL_AGAIN))
@@ -87,24 +126,46 @@ fn storage(value: &Value, pointer: &str) -> f64 {
 /// Whether the volume offers what the claim asks for.
 fn fits(volume: &Value, claim: &Value) -> bool {
     let modes = array(volume, "/spec/accessModes");
-    let selector = claim.pointer("/spec/selector").map(Labels::of_selector).unwrap_or_default();
+    let selector = claim
+        .pointer("/spec/selector")
+        .map(Labels::of_selector)
+        .unwrap_or_default();
     !object::is_deleting(volume)
         && text(volume, "/spec/storageClassName") == text(claim, "/spec/storageClassName")
         && text(volume, "/spec/volumeMode") == text(claim, "/spec/volumeMode")
-        && array(claim, "/spec/accessModes").iter().all(|mode| modes.contains(mode))
-        && storage(volume, "/spec/capacity/storage") >= storage(claim, "/spec/resources/requests/storage")
+        && array(claim, "/spec/accessModes")
+            .iter()
+            .all(|mode| modes.contains(mode))
+        && storage(volume, "/spec/capacity/storage")
+            >= storage(claim, "/spec/resources/requests/storage")
         && selector.matches(volume)
 }
 
 /// The volume that a claim gets: one set aside for it, else the smallest that is free and fits. A claim that waits for
 /// its Pod (`only_reserved`) takes none that is not set aside for it.
-pub(super) fn best<'a>(claim: &Value, volumes: &'a [Object], only_reserved: bool) -> Option<&'a Object> {
-    let reserved = volumes.iter().find(|volume| volume.pointer("/spec/claimRef/name").is_some() && is_meant_for(volume, claim) && fits(volume, claim));
+pub(super) fn best<'a>(
+    claim: &Value,
+    volumes: &'a [Object],
+    only_reserved: bool,
+) -> Option<&'a Object> {
+    let reserved = volumes.iter().find(|volume| {
+        volume.pointer("/spec/claimRef/name").is_some()
+            && is_meant_for(volume, claim)
+            && fits(volume, claim)
+    });
     if reserved.is_some() || only_reserved {
         return reserved;
     }
-    let free = volumes.iter().filter(|volume| volume.pointer("/spec/claimRef/name").is_none() && text(volume, "/status/phase") == "Available" && fits(volume, claim));
-    free.min_by(|a, b| storage(a, "/spec/capacity/storage").total_cmp(&storage(b, "/spec/capacity/storage")).then_with(|| object::name(a).cmp(object::name(b))))
+    let free = volumes.iter().filter(|volume| {
+        volume.pointer("/spec/claimRef/name").is_none()
+            && text(volume, "/status/phase") == "Available"
+            && fits(volume, claim)
+    });
+    free.min_by(|a, b| {
+        storage(a, "/spec/capacity/storage")
+            .total_cmp(&storage(b, "/spec/capacity/storage"))
+            .then_with(|| object::name(a).cmp(object::name(b)))
+    })
 }
 
 /// The next steps for one claim; true asks to look again later.
@@ -114,7 +175,12 @@ fn plan(claim: &Value, volumes: &[Object], class: Option<&Value>) -> (Vec<Action
     let mut steps = Vec::new();
     if is_settled {
         match volumes.iter().find(|volume| object::name(volume) == named) {
-            Some(volume) if volume.pointer("/spec/claimRef/name").is_none() || is_meant_for(volume, claim) => bind(claim, volume, &mut steps),
+            Some(volume)
+                if volume.pointer("/spec/claimRef/name").is_none()
+                    || is_meant_for(volume, claim) =>
+            {
+                bind(claim, volume, &mut steps);
+            }
             found => lose(claim, found.is_some(), &mut steps),
         }
         return (steps, false);
@@ -128,20 +194,32 @@ fn plan(claim: &Value, volumes: &[Object], class: Option<&Value>) -> (Vec<Action
                 if fits(volume, claim) {
                     bind(claim, volume, &mut steps);
                 } else {
-                    let message = format!("Cannot bind to requested volume {named:?}: {}", misfit(volume, claim));
-                    steps.push(Action::Note(Note::warning(claim, "VolumeMismatch", message)));
+                    let message = format!(
+                        "Cannot bind to requested volume {named:?}: {}",
+                        misfit(volume, claim)
+                    );
+                    steps.push(Action::Note(Note::warning(
+                        claim,
+                        "VolumeMismatch",
+                        message,
+                    )));
                 }
             }
             Some(volume) if is_meant_for(volume, claim) => bind(claim, volume, &mut steps),
             Some(_) => {
-                steps.push(Action::Note(Note::warning(claim, "FailedBinding", format!("volume {named:?} already bound to a different claim."))));
+                steps.push(Action::Note(Note::warning(
+                    claim,
+                    "FailedBinding",
+                    format!("volume {named:?} already bound to a different claim."),
+                )));
                 return (steps, true);
             }
             None => pending(claim, &mut steps),
         }
         return (steps, false);
     }
-    let waits_for_pod = class.is_some_and(|class| text(class, "/volumeBindingMode") == "WaitForFirstConsumer");
+    let waits_for_pod =
+        class.is_some_and(|class| text(class, "/volumeBindingMode") == "WaitForFirstConsumer");
     let is_placed = annotation(claim, SELECTED_NODE).is_some();
     if let Some(volume) = best(claim, volumes, waits_for_pod && !is_placed) {
         bind(claim, volume, &mut steps);
@@ -153,43 +231,73 @@ fn plan(claim: &Value, volumes: &[Object], class: Option<&Value>) -> (Vec<Action
 }
 
 /// Asks for a volume to be made, or says why none comes.
-fn provision(claim: &Value, class: Option<&Value>, waits_for_pod: bool, steps: &mut Vec<Action>) -> bool {
+fn provision(
+    claim: &Value,
+    class: Option<&Value>,
+    waits_for_pod: bool,
+    steps: &mut Vec<Action>,
+) -> bool {
     let name = text(claim, "/spec/storageClassName");
     let Some(class) = class else {
         let note = if name.is_empty() {
-            Note::normal(claim, "FailedBinding", "no persistent volumes available for this claim and no storage class is set")
+            Note::normal(
+                claim,
+                "FailedBinding",
+                "no persistent volumes available for this claim and no storage class is set",
+            )
         } else {
-            Note::warning(claim, "ProvisioningFailed", format!("storageclass.storage.k8s.io {name:?} not found"))
+            Note::warning(
+                claim,
+                "ProvisioningFailed",
+                format!("storageclass.storage.k8s.io {name:?} not found"),
+            )
         };
         steps.push(Action::Note(note));
         return true;
     };
     if waits_for_pod {
-        steps.push(Action::Note(Note::normal(claim, "WaitForFirstConsumer", "waiting for first consumer to be created before binding")));
+        steps.push(Action::Note(Note::normal(
+            claim,
+            "WaitForFirstConsumer",
+            "waiting for first consumer to be created before binding",
+        )));
         return false;
     }
     let provisioner = text(class, "/provisioner");
     if provisioner == NO_PROVISIONER {
-        steps.push(Action::Note(Note::normal(claim, "FailedBinding", "no persistent volumes available for this claim and no storage class is set")));
+        steps.push(Action::Note(Note::normal(
+            claim,
+            "FailedBinding",
+            "no persistent volumes available for this claim and no storage class is set",
+        )));
         return true;
     }
     if annotation(claim, PROVISIONER) != Some(provisioner) {
         let mut asking = claim.clone();
         object::annotate(&mut asking, PROVISIONER, provisioner);
         object::annotate(&mut asking, OLD_PROVISIONER, provisioner);
-        steps.push(Action::Update { resource: resource::CLAIMS, object: asking });
+        steps.push(Action::Update {
+            resource: resource::CLAIMS,
+            object: asking,
+        });
     }
     let message = format!(
         "Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered."
     );
-    steps.push(Action::Note(Note::normal(claim, "ExternalProvisioning", message)));
+    steps.push(Action::Note(Note::normal(
+        claim,
+        "ExternalProvisioning",
+        message,
+    )));
     true
 }
 
 fn misfit(volume: &Value, claim: &Value) -> &'static str {
     if text(volume, "/spec/storageClassName") != text(claim, "/spec/storageClassName") {
         "storageClassName does not match"
-    } else if storage(volume, "/spec/capacity/storage") < storage(claim, "/spec/resources/requests/storage") {
+    } else if storage(volume, "/spec/capacity/storage")
+        < storage(claim, "/spec/resources/requests/storage")
+    {
         "requested PV is too small"
     } else if text(volume, "/spec/volumeMode") != text(claim, "/spec/volumeMode") {
         "incompatible volumeMode"
@@ -202,7 +310,10 @@ fn pending(claim: &Value, steps: &mut Vec<Action>) {
     if text(claim, "/status/phase") != "Pending" {
         let mut changed = claim.clone();
         changed["status"] = json!({"phase": "Pending"});
-        steps.push(Action::Status { resource: resource::CLAIMS, object: changed });
+        steps.push(Action::Status {
+            resource: resource::CLAIMS,
+            object: changed,
+        });
     }
 }
 
@@ -212,11 +323,20 @@ fn lose(claim: &Value, has_other_owner: bool, steps: &mut Vec<Action>) {
     }
     let mut changed = claim.clone();
     changed["status"] = json!({"phase": "Lost"});
-    steps.push(Action::Status { resource: resource::CLAIMS, object: changed });
+    steps.push(Action::Status {
+        resource: resource::CLAIMS,
+        object: changed,
+    });
     let (reason, message) = if has_other_owner {
-        ("ClaimMisbound", "Two claims are bound to the same volume, this one is bound incorrectly")
+        (
+            "ClaimMisbound",
+            "Two claims are bound to the same volume, this one is bound incorrectly",
+        )
     } else {
-        ("ClaimLost", "Bound claim has lost its PersistentVolume. Data on the volume is lost!")
+        (
+            "ClaimLost",
+            "Bound claim has lost its PersistentVolume. Data on the volume is lost!",
+        )
     };
     steps.push(Action::Note(Note::warning(claim, reason, message)));
 }
@@ -229,18 +349,28 @@ fn bind(claim: &Value, volume: &Object, steps: &mut Vec<Action>) {
         object::annotate(&mut taken, BOUND_BY_CONTROLLER, "yes");
     }
     if text(&taken, "/spec/claimRef/uid").is_empty() {
-        object::set(&mut taken, "/spec/claimRef", json!({
-            "kind": "PersistentVolumeClaim", "apiVersion": "v1", "namespace": object::namespace(claim), "name": object::name(claim), "uid": object::uid(claim),
-            "resourceVersion": text(claim, "/metadata/resourceVersion"),
-        }));
+        object::set(
+            &mut taken,
+            "/spec/claimRef",
+            json!({
+                "kind": "PersistentVolumeClaim", "apiVersion": "v1", "namespace": object::namespace(claim), "name": object::name(claim), "uid": object::uid(claim),
+                "resourceVersion": text(claim, "/metadata/resourceVersion"),
+            }),
+        );
     }
     if taken != **volume {
-        steps.push(Action::Update { resource: resource::VOLUMES, object: taken.clone() });
+        steps.push(Action::Update {
+            resource: resource::VOLUMES,
+            object: taken.clone(),
+        });
     }
     if text(volume, "/status/phase") != "Bound" {
         object::remove(&mut taken, "/metadata/resourceVersion");
         object::set(&mut taken, "/status/phase", "Bound");
-        steps.push(Action::Status { resource: resource::VOLUMES, object: taken });
+        steps.push(Action::Status {
+            resource: resource::VOLUMES,
+            object: taken,
+        });
     }
     let mut bound = claim.clone();
     if text(claim, "/spec/volumeName").is_empty() {
@@ -249,18 +379,29 @@ fn bind(claim: &Value, volume: &Object, steps: &mut Vec<Action>) {
     }
     object::annotate(&mut bound, BIND_COMPLETED, "yes");
     if bound != *claim {
-        steps.push(Action::Update { resource: resource::CLAIMS, object: bound.clone() });
+        steps.push(Action::Update {
+            resource: resource::CLAIMS,
+            object: bound.clone(),
+        });
     }
     let status = json!({"phase": "Bound", "accessModes": volume["spec"]["accessModes"], "capacity": volume["spec"]["capacity"]});
     if text(claim, "/status/phase") != "Bound" {
         object::remove(&mut bound, "/metadata/resourceVersion");
         bound["status"] = status;
-        steps.push(Action::Status { resource: resource::CLAIMS, object: bound });
+        steps.push(Action::Status {
+            resource: resource::CLAIMS,
+            object: bound,
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::needless_pass_by_value,
+        reason = "test builders read better with values"
+    )]
+
     use std::sync::Arc;
 
     use super::*;
@@ -285,24 +426,70 @@ mod tests {
 
     #[test]
     fn the_smallest_that_fits_wins() {
-        let sizes = [volume("five", "5Gi", json!({})), volume("hundred", "100Gi", json!({})), volume("ten", "10Gi", json!({}))];
-        let name = |claim: &Value, volumes: &[Object], only: bool| best(claim, volumes, only).map(|volume| object::name(volume).to_owned());
-        assert_eq!(name(&claim(json!({})), &sizes, false).as_deref(), Some("ten"));
-        assert_eq!(name(&claim(json!({})), &sizes[..2], false).as_deref(), Some("hundred"));
+        let sizes = [
+            volume("five", "5Gi", json!({})),
+            volume("hundred", "100Gi", json!({})),
+            volume("ten", "10Gi", json!({})),
+        ];
+        let name = |claim: &Value, volumes: &[Object], only: bool| {
+            best(claim, volumes, only).map(|volume| object::name(volume).to_owned())
+        };
+        assert_eq!(
+            name(&claim(json!({})), &sizes, false).as_deref(),
+            Some("ten")
+        );
+        assert_eq!(
+            name(&claim(json!({})), &sizes[..2], false).as_deref(),
+            Some("hundred")
+        );
         assert_eq!(name(&claim(json!({})), &sizes[..1], false), None);
         assert_eq!(name(&claim(json!({})), &sizes, true), None);
-        assert_eq!(name(&claim(json!({"spec": {"accessModes": ["ReadWriteMany"]}})), &sizes, false), None);
-        assert_eq!(name(&claim(json!({"spec": {"storageClassName": "fast"}})), &sizes, false), None);
-        let reserved = [volume("ten", "10Gi", json!({})), volume("mine", "50Gi", json!({"spec": {"claimRef": {"namespace": "default", "name": "c"}}}))];
-        assert_eq!(name(&claim(json!({})), &reserved, true).as_deref(), Some("mine"));
-        let released = [volume("old", "10Gi", json!({"spec": {"claimRef": {"namespace": "default", "name": "c", "uid": "before"}}, "status": {"phase": "Released"}}))];
-        assert_eq!(name(&claim(json!({})), &released, false), None, "a released volume waits for a person");
+        assert_eq!(
+            name(
+                &claim(json!({"spec": {"accessModes": ["ReadWriteMany"]}})),
+                &sizes,
+                false
+            ),
+            None
+        );
+        assert_eq!(
+            name(
+                &claim(json!({"spec": {"storageClassName": "fast"}})),
+                &sizes,
+                false
+            ),
+            None
+        );
+        let reserved = [
+            volume("ten", "10Gi", json!({})),
+            volume(
+                "mine",
+                "50Gi",
+                json!({"spec": {"claimRef": {"namespace": "default", "name": "c"}}}),
+            ),
+        ];
+        assert_eq!(
+            name(&claim(json!({})), &reserved, true).as_deref(),
+            Some("mine")
+        );
+        let released = [volume(
+            "old",
+            "10Gi",
+            json!({"spec": {"claimRef": {"namespace": "default", "name": "c", "uid": "before"}}, "status": {"phase": "Released"}}),
+        )];
+        assert_eq!(
+            name(&claim(json!({})), &released, false),
+            None,
+            "a released volume waits for a person"
+        );
     }
 
     fn told(claim: &Value, volumes: &[Object], class: Option<&Value>) -> Vec<String> {
         let short = |step: &Action| match step {
             Action::Update { resource, .. } => format!("write {}", resource.short[0]),
-            Action::Status { resource, object } => format!("{} {}", resource.short[0], text(object, "/status/phase")),
+            Action::Status { resource, object } => {
+                format!("{} {}", resource.short[0], text(object, "/status/phase"))
+            }
             Action::Note(note) => note.reason.to_owned(),
             other => format!("{other:?}"),
         };
@@ -317,17 +504,75 @@ mod tests {
         let settled = json!({"spec": {"volumeName": "v"}, "status": {"phase": "Bound"}, "metadata": {"annotations": {BIND_COMPLETED: "yes"}}});
         let none: [&str; 0] = [];
         for (what, claim, volumes, class, expected) in [
-            ("waits for its Pod", claim(fast.clone()), vec![], Some(&waits), vec!["WaitForFirstConsumer"]),
-            ("asks once it is placed", claim(placed), vec![], Some(&waits), vec!["write pvc", "ExternalProvisioning"]),
-            ("an unknown class", claim(fast), vec![], None, vec!["ProvisioningFailed"]),
-            ("no class and no volume", claim(json!({})), vec![], None, vec!["FailedBinding"]),
-            ("four writes bind", claim(json!({})), vec![volume("v", "10Gi", json!({}))], None, vec!["write pv", "pv Bound", "write pvc", "pvc Bound"]),
-            ("a lost volume", claim(settled), vec![], None, vec!["pvc Lost"]),
-            ("a named volume of another", claim(json!({"spec": {"volumeName": "v"}})), vec![volume("v", "10Gi", json!({"spec": {"claimRef": {"name": "x"}}}))], None, vec!["FailedBinding"]),
-            ("a named volume that is not there yet", claim(json!({"spec": {"volumeName": "v"}})), vec![], None, none.to_vec()),
+            (
+                "waits for its Pod",
+                claim(fast.clone()),
+                vec![],
+                Some(&waits),
+                vec!["WaitForFirstConsumer"],
+            ),
+            (
+                "asks once it is placed",
+                claim(placed),
+                vec![],
+                Some(&waits),
+                vec!["write pvc", "ExternalProvisioning"],
+            ),
+            (
+                "an unknown class",
+                claim(fast),
+                vec![],
+                None,
+                vec!["ProvisioningFailed"],
+            ),
+            (
+                "no class and no volume",
+                claim(json!({})),
+                vec![],
+                None,
+                vec!["FailedBinding"],
+            ),
+            (
+                "four writes bind",
+                claim(json!({})),
+                vec![volume("v", "10Gi", json!({}))],
+                None,
+                vec!["write pv", "pv Bound", "write pvc", "pvc Bound"],
+            ),
+            (
+                "a lost volume",
+                claim(settled),
+                vec![],
+                None,
+                vec!["pvc Lost"],
+            ),
+            (
+                "a named volume of another",
+                claim(json!({"spec": {"volumeName": "v"}})),
+                vec![volume(
+                    "v",
+                    "10Gi",
+                    json!({"spec": {"claimRef": {"name": "x"}}}),
+                )],
+                None,
+                vec!["FailedBinding"],
+            ),
+            (
+                "a named volume that is not there yet",
+                claim(json!({"spec": {"volumeName": "v"}})),
+                vec![],
+                None,
+                none.to_vec(),
+            ),
         ] {
             let told = told(&claim, &volumes, class);
-            assert_eq!(told.iter().filter(|step| *step != "ClaimLost").collect::<Vec<_>>(), expected, "{what}");
+            assert_eq!(
+                told.iter()
+                    .filter(|step| *step != "ClaimLost")
+                    .collect::<Vec<_>>(),
+                expected,
+                "{what}"
+            );
         }
     }
 }

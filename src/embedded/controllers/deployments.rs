@@ -22,7 +22,9 @@ pub(super) struct Deployments {
 
 impl Deployments {
     pub(super) fn new(registry: &Registry) -> Self {
-        Self { recorder: Recorder::new(registry, "deployment-controller", "") }
+        Self {
+            recorder: Recorder::new(registry, "deployment-controller", ""),
+        }
     }
 }
 
@@ -32,7 +34,12 @@ impl Controller for Deployments {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry.list(resource::DEPLOYMENTS, None).0.iter().map(|one| Key::new("deployments", object::namespace(one), object::name(one))).collect()
+        registry
+            .list(resource::DEPLOYMENTS, None)
+            .0
+            .iter()
+            .map(|one| Key::new("deployments", object::namespace(one), object::name(one)))
+            .collect()
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
@@ -43,24 +50,49 @@ impl Controller for Deployments {
             "pods" => owner_keys(change, "replicasets", "ReplicaSet")
                 .into_iter()
                 .filter_map(|set| registry.find(resource::REPLICASETS, &set.namespace, &set.name))
-                .filter_map(|set| object::controller(&set).map(|owner| Key::new("deployments", object::namespace(&set), text(owner, "/name"))))
+                .filter_map(|set| {
+                    object::controller(&set).map(|owner| {
+                        Key::new("deployments", object::namespace(&set), text(owner, "/name"))
+                    })
+                })
                 .collect(),
             _ => Vec::new(),
         }
     }
 
-    fn reconcile(&mut self, registry: &Registry, key: &Key, now: Timestamp) -> Result<Option<Duration>, Failure> {
-        let Some(deployment) = registry.find(resource::DEPLOYMENTS, &key.namespace, &key.name) else { return Ok(None) };
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
+        let Some(deployment) = registry.find(resource::DEPLOYMENTS, &key.namespace, &key.name)
+        else {
+            return Ok(None);
+        };
         if object::is_deleting(&deployment) {
             return Ok(None);
         }
         let (sets, _) = registry.list(resource::REPLICASETS, Some(&key.namespace));
-        let sets: Vec<Object> = sets.into_iter().filter(|set| object::is_controlled_by(set, object::uid(&deployment))).collect();
+        let sets: Vec<Object> = sets
+            .into_iter()
+            .filter(|set| object::is_controlled_by(set, object::uid(&deployment)))
+            .collect();
         let (pods, _) = registry.list(resource::PODS, Some(&key.namespace));
-        let owned = |pod: &Object| object::controller(pod).is_some_and(|owner| sets.iter().any(|set| object::uid(set) == text(owner, "/uid")));
+        let owned = |pod: &Object| {
+            object::controller(pod).is_some_and(|owner| {
+                sets.iter()
+                    .any(|set| object::uid(set) == text(owner, "/uid"))
+            })
+        };
         let pods: Vec<Object> = pods.into_iter().filter(owned).collect();
         let plan = plan::plan(&deployment, &sets, &pods, now);
-        perform(registry, &self.recorder, "kube-controller-manager", plan.steps)?;
+        perform(
+            registry,
+            &self.recorder,
+            "kube-controller-manager",
+            plan.steps,
+        )?;
         Ok(plan.again)
     }
 }

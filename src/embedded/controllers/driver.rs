@@ -29,17 +29,34 @@ pub(crate) trait Controller: Send + 'static {
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key>;
 
     /// Looks at one object and does the next steps. A duration asks to look again without any change.
-    fn reconcile(&mut self, registry: &Registry, key: &Key, now: Timestamp) -> Result<Option<Duration>, Failure>;
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, Failure>;
 }
 
 /// Runs a controller on a thread of its own: its writes wait for the disk.
-pub(crate) fn run(controller: impl Controller, registry: &Registry, stop: &CancellationToken, tasks: &TaskTracker) {
+pub(crate) fn run(
+    controller: impl Controller,
+    registry: &Registry,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
     let (registry, stop) = (registry.clone(), stop.clone());
     let handle = tokio::runtime::Handle::current();
     tasks.spawn_blocking(move || {
         let span = tracing::info_span!("controller", name = controller.name());
         let _entered = span.enter();
-        Loop { controller, registry, ready: BTreeSet::new(), later: BTreeMap::new(), failures: HashMap::new() }.run(&handle, &stop);
+        Loop {
+            controller,
+            registry,
+            ready: BTreeSet::new(),
+            later: BTreeMap::new(),
+            failures: HashMap::new(),
+        }
+        .run(&handle, &stop);
     });
 }
 
@@ -73,7 +90,8 @@ impl<C: Controller> Loop<C> {
             match woken {
                 Some(Ok(list)) => {
                     for change in list {
-                        self.ready.extend(self.controller.wakes(&self.registry, &change));
+                        self.ready
+                            .extend(self.controller.wakes(&self.registry, &change));
                     }
                 }
                 // Too much happened while this controller was busy: look at everything.
@@ -84,7 +102,12 @@ impl<C: Controller> Loop<C> {
                 None => {}
             }
             let now = Instant::now();
-            let due: Vec<Key> = self.later.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
+            let due: Vec<Key> = self
+                .later
+                .iter()
+                .filter(|(_, at)| **at <= now)
+                .map(|(key, _)| key.clone())
+                .collect();
             for key in due {
                 self.later.remove(&key);
                 self.ready.insert(key);
@@ -93,7 +116,10 @@ impl<C: Controller> Loop<C> {
     }
 
     fn look(&mut self, key: &Key) {
-        match self.controller.reconcile(&self.registry, key, Timestamp::now()) {
+        match self
+            .controller
+            .reconcile(&self.registry, key, Timestamp::now())
+        {
             Ok(again) => {
                 self.failures.remove(key);
                 match again {
@@ -103,7 +129,9 @@ impl<C: Controller> Loop<C> {
             }
             Err(failure) => {
                 let count = self.failures.entry(key.clone()).or_insert(0);
-                let wait = RETRY_FIRST.saturating_mul(1 << (*count).min(16)).min(RETRY_AT_MOST);
+                let wait = RETRY_FIRST
+                    .saturating_mul(1 << (*count).min(16))
+                    .min(RETRY_AT_MOST);
                 *count += 1;
                 tracing::debug!(?key, %failure, ?wait, "comes again");
                 self.later.insert(key.clone(), Instant::now() + wait);

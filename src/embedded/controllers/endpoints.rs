@@ -24,7 +24,18 @@ impl Controller for Endpoints {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry.list(resource::SERVICES, None).0.iter().map(|service| Key::new("services", object::namespace(service), object::name(service))).collect()
+        registry
+            .list(resource::SERVICES, None)
+            .0
+            .iter()
+            .map(|service| {
+                Key::new(
+                    "services",
+                    object::namespace(service),
+                    object::name(service),
+                )
+            })
+            .collect()
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
@@ -33,20 +44,41 @@ impl Controller for Endpoints {
             "pods" => {
                 let selects = |service: &Value| {
                     let selector = Labels::of_map(&service["spec"]["selector"]);
-                    !selector.is_empty() && (selector.matches(&change.object) || change.before.as_ref().is_some_and(|before| selector.matches(before)))
+                    !selector.is_empty()
+                        && (selector.matches(&change.object)
+                            || change
+                                .before
+                                .as_ref()
+                                .is_some_and(|before| selector.matches(before)))
                 };
                 let (services, _) = registry.list(resource::SERVICES, Some(&change.key.namespace));
-                services.iter().filter(|service| selects(service)).map(|service| Key::new("services", &change.key.namespace, object::name(service))).collect()
+                services
+                    .iter()
+                    .filter(|service| selects(service))
+                    .map(|service| {
+                        Key::new("services", &change.key.namespace, object::name(service))
+                    })
+                    .collect()
             }
             _ => Vec::new(),
         }
     }
 
-    fn reconcile(&mut self, registry: &Registry, key: &Key, _: Timestamp) -> Result<Option<Duration>, Failure> {
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        _: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
         let current = registry.find(resource::ENDPOINTS, &key.namespace, &key.name);
         let Some(service) = registry.find(resource::SERVICES, &key.namespace, &key.name) else {
             if current.is_some_and(|current| object::label(&current, MANAGED_BY) == Some(MANAGER)) {
-                registry.delete(resource::ENDPOINTS, &key.namespace, &key.name, &Deletion::default())?;
+                registry.delete(
+                    resource::ENDPOINTS,
+                    &key.namespace,
+                    &key.name,
+                    &Deletion::default(),
+                )?;
             }
             return Ok(None);
         };
@@ -56,22 +88,35 @@ impl Controller for Endpoints {
             return Ok(None);
         }
         let (pods, _) = registry.list(resource::PODS, Some(&key.namespace));
-        let selected: Vec<Object> = pods.into_iter().filter(|pod| selector.matches(pod)).collect();
+        let selected: Vec<Object> = pods
+            .into_iter()
+            .filter(|pod| selector.matches(pod))
+            .collect();
         let subsets = subsets(&service, &selected);
         let options = Options::by("kube-controller-manager");
         match current {
             Some(current) if current.get("subsets").unwrap_or(&json!([])) == &json!(subsets) => {}
             Some(_) => {
-                registry.modify(resource::ENDPOINTS, &key.namespace, &key.name, Part::Main, &options, |object| {
-                    if subsets.is_empty() {
-                        object::remove(object, "/subsets");
-                    } else {
-                        object["subsets"] = json!(subsets);
-                    }
-                })?;
+                registry.modify(
+                    resource::ENDPOINTS,
+                    &key.namespace,
+                    &key.name,
+                    Part::Main,
+                    &options,
+                    |object| {
+                        if subsets.is_empty() {
+                            object::remove(object, "/subsets");
+                        } else {
+                            object["subsets"] = json!(subsets);
+                        }
+                    },
+                )?;
             }
             None => {
-                let mut labels = service.pointer("/metadata/labels").cloned().unwrap_or_else(|| json!({}));
+                let mut labels = service
+                    .pointer("/metadata/labels")
+                    .cloned()
+                    .unwrap_or_else(|| json!({}));
                 labels[MANAGED_BY] = json!(MANAGER);
                 if text(&service, "/spec/clusterIP") == "None" {
                     labels["service.kubernetes.io/headless"] = json!("");
@@ -91,8 +136,13 @@ impl Controller for Endpoints {
 fn subsets(service: &Value, pods: &[Object]) -> Vec<Value> {
     let all_ready = object::flag(service, "/spec/publishNotReadyAddresses");
     let mut subsets: Vec<Value> = Vec::new();
-    for pod in pods.iter().filter(|pod| !pods::has_ended(pod) && !object::is_deleting(pod) && !text(pod, "/status/podIP").is_empty()) {
-        let ports: Vec<Value> = array(service, "/spec/ports").iter().filter_map(|port| target(port, pod)).collect();
+    for pod in pods.iter().filter(|pod| {
+        !pods::has_ended(pod) && !object::is_deleting(pod) && !text(pod, "/status/podIP").is_empty()
+    }) {
+        let ports: Vec<Value> = array(service, "/spec/ports")
+            .iter()
+            .filter_map(|port| target(port, pod))
+            .collect();
         if ports.is_empty() && !array(service, "/spec/ports").is_empty() {
             continue;
         }
@@ -100,13 +150,24 @@ fn subsets(service: &Value, pods: &[Object]) -> Vec<Value> {
             "ip": text(pod, "/status/podIP"), "nodeName": text(pod, "/spec/nodeName"),
             "targetRef": {"kind": "Pod", "name": object::name(pod), "namespace": object::namespace(pod), "uid": object::uid(pod)},
         });
-        if text(pod, "/spec/subdomain") == object::name(service) && !text(pod, "/spec/hostname").is_empty() {
+        if text(pod, "/spec/subdomain") == object::name(service)
+            && !text(pod, "/spec/hostname").is_empty()
+        {
             address["hostname"] = pod["spec"]["hostname"].clone();
         }
-        let list = if all_ready || object::is_condition_true(pod, "Ready") { "addresses" } else { "notReadyAddresses" };
-        let same = subsets.iter_mut().find(|subset| subset["ports"] == json!(ports));
+        let list = if all_ready || object::is_condition_true(pod, "Ready") {
+            "addresses"
+        } else {
+            "notReadyAddresses"
+        };
+        let same = subsets
+            .iter_mut()
+            .find(|subset| subset["ports"] == json!(ports));
         match same {
-            Some(subset) if subset.get(list).is_some() => subset[list].as_array_mut().expect("address lists are arrays").push(address),
+            Some(subset) if subset.get(list).is_some() => subset[list]
+                .as_array_mut()
+                .expect("address lists are arrays")
+                .push(address),
             Some(subset) => subset[list] = json!([address]),
             None => subsets.push(json!({list: [address], "ports": ports})),
         }
@@ -117,8 +178,15 @@ fn subsets(service: &Value, pods: &[Object]) -> Vec<Value> {
 /// A Service's port as this Pod serves it: a named target is looked up among the Pod's ports.
 fn target(port: &Value, pod: &Value) -> Option<Value> {
     let number = match &port["targetPort"] {
-        Value::String(name) => array(pod, "/spec/containers").iter().flat_map(|container| array(container, "/ports")).find(|one| text(one, "/name") == name).and_then(|one| int(one, "/containerPort"))?,
-        number => number.as_i64().filter(|number| *number > 0).or_else(|| int(port, "/port"))?,
+        Value::String(name) => array(pod, "/spec/containers")
+            .iter()
+            .flat_map(|container| array(container, "/ports"))
+            .find(|one| text(one, "/name") == name)
+            .and_then(|one| int(one, "/containerPort"))?,
+        number => number
+            .as_i64()
+            .filter(|number| *number > 0)
+            .or_else(|| int(port, "/port"))?,
     };
     let mut target = json!({"port": number, "protocol": port["protocol"]});
     if let Some(name) = port.get("name") {
@@ -136,13 +204,25 @@ mod tests {
     #[test]
     fn ready_and_unready_pods_stand_apart() {
         let pod = |name: &str, ready: &str, phase: &str| -> Object {
-            Arc::new(json!({"metadata": {"name": name}, "spec": {"containers": [{"ports": [{"name": "pg", "containerPort": 5432}]}]}, "status": {"phase": phase, "podIP": format!("10.244.0.{}", name.len()), "conditions": [{"type": "Ready", "status": ready}]}}))
+            Arc::new(
+                json!({"metadata": {"name": name}, "spec": {"containers": [{"ports": [{"name": "pg", "containerPort": 5432}]}]}, "status": {"phase": phase, "podIP": format!("10.244.0.{}", name.len()), "conditions": [{"type": "Ready", "status": ready}]}}),
+            )
         };
         let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 5432, "targetPort": "pg", "protocol": "TCP", "name": "postgres"}]}});
-        let found = subsets(&service, &[pod("a", "True", "Running"), pod("bb", "False", "Running"), pod("ccc", "False", "Succeeded")]);
+        let found = subsets(
+            &service,
+            &[
+                pod("a", "True", "Running"),
+                pod("bb", "False", "Running"),
+                pod("ccc", "False", "Succeeded"),
+            ],
+        );
         assert_eq!(found.len(), 1);
         assert_eq!(found[0]["addresses"][0]["ip"], "10.244.0.1");
         assert_eq!(found[0]["notReadyAddresses"][0]["ip"], "10.244.0.2");
-        assert_eq!(found[0]["ports"], json!([{"port": 5432, "protocol": "TCP", "name": "postgres"}]));
+        assert_eq!(
+            found[0]["ports"],
+            json!([{"port": 5432, "protocol": "TCP", "name": "postgres"}])
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Events: what happened to an object, counted when it happens again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 /// Remembered events before the memory is emptied: more than a class makes in an hour.
 const REMEMBERED: usize = 4096;
 
+/// From this many different messages for one reason on, within [`SIMILAR_FOR`], the real recorder tells them as one.
+const SIMILAR: usize = 10;
+const SIMILAR_FOR: SignedDuration = SignedDuration::from_mins(10);
+
 /// Something to tell about an object.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Note {
@@ -34,11 +38,23 @@ pub(crate) struct Note {
 
 impl Note {
     pub(crate) fn normal(object: &Value, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { regarding: reference(object), kind: "Normal", reason, message: message.into() }
+        Self {
+            regarding: reference(object),
+            kind: "Normal",
+            reason,
+            message: message.into(),
+        }
     }
 
-    pub(crate) fn warning(object: &Value, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: "Warning", ..Self::normal(object, reason, message) }
+    pub(crate) fn warning(
+        object: &Value,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: "Warning",
+            ..Self::normal(object, reason, message)
+        }
     }
 
     /// The note is about one container of the Pod.
@@ -66,43 +82,105 @@ pub(crate) struct Recorder {
     component: String,
     /// The node that the component runs on, for the kubelet.
     host: String,
-    /// The name of the event that tells the same, by what makes events the same.
-    told: Arc<Mutex<HashMap<String, (String, String)>>>,
+    memory: Arc<Mutex<Memory>>,
+}
+
+/// What a recorder remembers, so that the same is counted and not told again.
+#[derive(Debug, Default)]
+struct Memory {
+    /// Namespace and name of the event that tells the same, by what makes events the same.
+    told: HashMap<String, (String, String)>,
+    /// Messages for one reason about one object, and when the last came.
+    similar: HashMap<String, (HashSet<String>, Timestamp)>,
+}
+
+impl Memory {
+    /// Whether so many different messages came for one reason that they are told as one from now on.
+    fn is_too_many(&mut self, group: &str, message: &str, now: Timestamp) -> bool {
+        let (messages, last) = self
+            .similar
+            .entry(group.to_owned())
+            .or_insert_with(|| (HashSet::new(), now));
+        if now.duration_since(*last) > SIMILAR_FOR {
+            messages.clear();
+        }
+        *last = now;
+        if messages.len() < SIMILAR {
+            messages.insert(message.to_owned());
+        }
+        messages.len() >= SIMILAR
+    }
 }
 
 impl Recorder {
     pub(crate) fn new(registry: &Registry, component: &str, host: &str) -> Self {
-        Self { registry: registry.clone(), component: component.to_owned(), host: host.to_owned(), told: Arc::default() }
+        Self {
+            registry: registry.clone(),
+            component: component.to_owned(),
+            host: host.to_owned(),
+            memory: Arc::default(),
+        }
     }
 
     /// Writes an event, or counts it up when the same was told before. A failure is only logged: events are never
     /// worth stopping for.
     pub(crate) fn record(&self, note: &Note) {
-        let same = format!("{}\0{}\0{}\0{}\0{}", text(&note.regarding, "/uid"), text(&note.regarding, "/fieldPath"), note.kind, note.reason, note.message);
         let now = Timestamp::now();
-        let known = self.told.lock().unwrap().get(&same).cloned();
+        let group = format!(
+            "{}\0{}\0{}\0{}",
+            text(&note.regarding, "/uid"),
+            text(&note.regarding, "/fieldPath"),
+            note.kind,
+            note.reason
+        );
+        let (same, message, known) = {
+            let mut memory = self.memory.lock().unwrap();
+            let (same, message) = if memory.is_too_many(&group, &note.message, now) {
+                (
+                    group,
+                    format!("(combined from similar events): {}", note.message),
+                )
+            } else {
+                (format!("{group}\0{}", note.message), note.message.clone())
+            };
+            let known = memory.told.get(&same).cloned();
+            (same, message, known)
+        };
         if let Some((namespace, name)) = known {
-            let counted = self.registry.modify(resource::EVENTS, &namespace, &name, Part::Main, &Options::default(), |event| {
-                let count = object::int(event, "/count").unwrap_or(1) + 1;
-                event["count"] = json!(count);
-                event["lastTimestamp"] = json!(object::time(now));
-            });
+            let counted = self.registry.modify(
+                resource::EVENTS,
+                &namespace,
+                &name,
+                Part::Main,
+                &Options::default(),
+                |event| {
+                    let count = object::int(event, "/count").unwrap_or(1) + 1;
+                    event["count"] = json!(count);
+                    event["lastTimestamp"] = json!(object::time(now));
+                    event["message"] = json!(message);
+                },
+            );
             if counted.is_ok() {
                 return;
             }
         }
         let mut event = self.envelope(note, now);
-        event["source"] = if self.host.is_empty() { json!({"component": self.component}) } else { json!({"component": self.component, "host": self.host}) };
+        event["message"] = json!(message);
+        event["source"] = if self.host.is_empty() {
+            json!({"component": self.component})
+        } else {
+            json!({"component": self.component, "host": self.host})
+        };
         event["reportingInstance"] = json!(self.host);
         event["firstTimestamp"] = json!(object::time(now));
         event["lastTimestamp"] = json!(object::time(now));
         event["count"] = json!(1);
         if let Some(place) = self.insert(event) {
-            let mut told = self.told.lock().unwrap();
-            if told.len() >= REMEMBERED {
-                told.clear();
+            let mut memory = self.memory.lock().unwrap();
+            if memory.told.len() >= REMEMBERED {
+                *memory = Memory::default();
             }
-            told.insert(same, place);
+            memory.told.insert(same, place);
         }
     }
 
@@ -124,7 +202,11 @@ impl Recorder {
             "" => "default",
             namespace => namespace,
         };
-        let name = format!("{}.{:x}", text(&note.regarding, "/name"), now.as_nanosecond());
+        let name = format!(
+            "{}.{:x}",
+            text(&note.regarding, "/name"),
+            now.as_nanosecond()
+        );
         json!({
             "metadata": {"name": name, "namespace": namespace}, "involvedObject": note.regarding, "reason": note.reason, "message": note.message,
             "type": note.kind, "eventTime": null, "reportingComponent": self.component, "reportingInstance": "",
@@ -133,7 +215,10 @@ impl Recorder {
 
     fn insert(&self, event: Value) -> Option<(String, String)> {
         let namespace = object::namespace(&event).to_owned();
-        match self.registry.insert(resource::EVENTS, &namespace, event, &Options::default()) {
+        match self
+            .registry
+            .insert(resource::EVENTS, &namespace, event, &Options::default())
+        {
             Ok(made) => Some((namespace, object::name(&made).to_owned())),
             Err(failure) => {
                 tracing::debug!(%failure, "an event was not written");
@@ -159,11 +244,21 @@ impl Controller for Expiry {
         Vec::new()
     }
 
-    fn reconcile(&mut self, registry: &Registry, _: &Key, now: Timestamp) -> Result<Option<Duration>, Failure> {
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        _: &Key,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
         for event in registry.list(resource::EVENTS, None).0 {
             if is_over(&event, now) {
                 // An event that somebody else has just removed is as good as removed.
-                let _ = registry.delete(resource::EVENTS, object::namespace(&event), object::name(&event), &Deletion::default());
+                let _ = registry.delete(
+                    resource::EVENTS,
+                    object::namespace(&event),
+                    object::name(&event),
+                    &Deletion::default(),
+                );
             }
         }
         Ok(Some(EXPIRY_EVERY))
@@ -171,7 +266,13 @@ impl Controller for Expiry {
 }
 
 fn is_over(event: &Value, now: Timestamp) -> bool {
-    let at = ["/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"].into_iter().find_map(|pointer| object::time_at(event, pointer));
+    let at = [
+        "/lastTimestamp",
+        "/eventTime",
+        "/metadata/creationTimestamp",
+    ]
+    .into_iter()
+    .find_map(|pointer| object::time_at(event, pointer));
     at.is_some_and(|at| now - LIFETIME > at)
 }
 
@@ -183,8 +284,14 @@ mod tests {
     fn an_event_is_over_an_hour_after_it_last_happened() {
         let now: Timestamp = "2026-01-01T02:00:00Z".parse().unwrap();
         for (event, over) in [
-            (json!({"lastTimestamp": "2026-01-01T01:30:00Z", "metadata": {"creationTimestamp": "2026-01-01T00:30:00Z"}}), false),
-            (json!({"lastTimestamp": null, "eventTime": "2026-01-01T00:59:00.000001Z"}), true),
+            (
+                json!({"lastTimestamp": "2026-01-01T01:30:00Z", "metadata": {"creationTimestamp": "2026-01-01T00:30:00Z"}}),
+                false,
+            ),
+            (
+                json!({"lastTimestamp": null, "eventTime": "2026-01-01T00:59:00.000001Z"}),
+                true,
+            ),
         ] {
             assert_eq!(is_over(&event, now), over);
         }

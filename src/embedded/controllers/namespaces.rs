@@ -23,23 +23,47 @@ impl Controller for Namespaces {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry.list(resource::NAMESPACES, None).0.iter().map(|namespace| Key::new("namespaces", "", object::name(namespace))).collect()
+        registry
+            .list(resource::NAMESPACES, None)
+            .0
+            .iter()
+            .map(|namespace| Key::new("namespaces", "", object::name(namespace)))
+            .collect()
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
-        let is_ending = || registry.find(resource::NAMESPACES, "", &change.key.namespace).is_some_and(|namespace| object::is_deleting(&namespace));
+        let is_ending = || {
+            registry
+                .find(resource::NAMESPACES, "", &change.key.namespace)
+                .is_some_and(|namespace| object::is_deleting(&namespace))
+        };
         match (change.key.resource, change.happened) {
             ("namespaces", _) => vec![change.key.clone()],
             // The account and the bundle come back, and an ending namespace waits for the last object to go.
-            ("serviceaccounts" | "configmaps", Happened::Deleted) => vec![Key::new("namespaces", "", &change.key.namespace)],
-            (_, Happened::Deleted) if !change.key.namespace.is_empty() && is_ending() => vec![Key::new("namespaces", "", &change.key.namespace)],
+            ("serviceaccounts" | "configmaps", Happened::Deleted) => {
+                vec![Key::new("namespaces", "", &change.key.namespace)]
+            }
+            (_, Happened::Deleted) if !change.key.namespace.is_empty() && is_ending() => {
+                vec![Key::new("namespaces", "", &change.key.namespace)]
+            }
             _ => Vec::new(),
         }
     }
 
-    fn reconcile(&mut self, registry: &Registry, key: &Key, _: Timestamp) -> Result<Option<Duration>, Failure> {
-        let Some(namespace) = registry.find(resource::NAMESPACES, "", &key.name) else { return Ok(None) };
-        if object::is_deleting(&namespace) { empty(registry, &key.name)? } else { furnish(registry, &key.name)? }
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        _: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
+        let Some(namespace) = registry.find(resource::NAMESPACES, "", &key.name) else {
+            return Ok(None);
+        };
+        if object::is_deleting(&namespace) {
+            empty(registry, &key.name)?;
+        } else {
+            furnish(registry, &key.name)?;
+        }
         Ok(None)
     }
 }
@@ -47,7 +71,11 @@ impl Controller for Namespaces {
 /// Makes sure that Pods can be made: their default account, and the bundle that their volume names.
 fn furnish(registry: &Registry, namespace: &str) -> Result<(), Failure> {
     let missing = [
-        (resource::SERVICE_ACCOUNTS, "default", json!({"metadata": {"name": "default"}})),
+        (
+            resource::SERVICE_ACCOUNTS,
+            "default",
+            json!({"metadata": {"name": "default"}}),
+        ),
         (
             resource::CONFIGMAPS,
             "kube-root-ca.crt",
@@ -66,19 +94,35 @@ fn furnish(registry: &Registry, namespace: &str) -> Result<(), Failure> {
 /// Deletes what is left in an ending namespace, and lets it go when nothing is.
 fn empty(registry: &Registry, namespace: &str) -> Result<(), Failure> {
     let mut left = 0;
-    for resource in resource::ALL.iter().copied().filter(|resource| resource.namespaced) {
+    for resource in resource::ALL
+        .iter()
+        .copied()
+        .filter(|resource| resource.namespaced)
+    {
         for object in registry.list(resource, Some(namespace)).0 {
-            left += usize::from(!is_gone(registry.delete(resource, namespace, object::name(&object), &Deletion::default())?));
+            left += usize::from(!is_gone(&registry.delete(
+                resource,
+                namespace,
+                object::name(&object),
+                &Deletion::default(),
+            )?));
         }
     }
     if left == 0 {
-        registry.modify(resource::NAMESPACES, "", namespace, Part::Main, &Options::by(MANAGER), |object| {
-            object::set(object, "/spec/finalizers", Value::Array(Vec::new()));
-        })?;
+        registry.modify(
+            resource::NAMESPACES,
+            "",
+            namespace,
+            Part::Main,
+            &Options::by(MANAGER),
+            |object| {
+                object::set(object, "/spec/finalizers", Value::Array(Vec::new()));
+            },
+        )?;
     }
     Ok(())
 }
 
-fn is_gone(outcome: crate::embedded::registry::Outcome) -> bool {
+fn is_gone(outcome: &crate::embedded::registry::Outcome) -> bool {
     matches!(outcome, crate::embedded::registry::Outcome::Gone(_))
 }

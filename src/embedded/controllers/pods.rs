@@ -24,14 +24,19 @@ pub(super) fn is_active(pod: &Value) -> bool {
 }
 
 /// How long a ready Pod still has to stay ready until it is available; nothing when it is not ready.
-pub(super) fn until_available(pod: &Value, min_ready_seconds: i64, now: Timestamp) -> Option<SignedDuration> {
+pub(super) fn until_available(
+    pod: &Value,
+    min_ready_seconds: i64,
+    now: Timestamp,
+) -> Option<SignedDuration> {
     if !is_ready(pod) {
         return None;
     }
     if min_ready_seconds == 0 {
         return Some(SignedDuration::ZERO);
     }
-    let since = object::condition(pod, "Ready").and_then(|condition| object::time_at(condition, "/lastTransitionTime"))?;
+    let since = object::condition(pod, "Ready")
+        .and_then(|condition| object::time_at(condition, "/lastTransitionTime"))?;
     let left = since.duration_since(now) + SignedDuration::from_secs(min_ready_seconds);
     Some(left.max(SignedDuration::ZERO))
 }
@@ -66,18 +71,31 @@ pub(super) fn claim(registry: &Registry, owner: &Value) -> (Vec<Object>, Vec<Act
                     owned.push(pod);
                 } else {
                     let mut free = (*pod).clone();
-                    if let Some(list) = free.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut) {
+                    if let Some(list) = free
+                        .pointer_mut("/metadata/ownerReferences")
+                        .and_then(Value::as_array_mut)
+                    {
                         list.retain(|reference| text(reference, "/uid") != object::uid(owner));
                     }
-                    steps.push(Action::Update { resource: resource::PODS, object: free });
+                    steps.push(Action::Update {
+                        resource: resource::PODS,
+                        object: free,
+                    });
                 }
             }
-            None if matches && !object::is_deleting(owner) && is_active(&pod) && is_named_for(owner, &pod) => {
+            None if matches
+                && !object::is_deleting(owner)
+                && is_active(&pod)
+                && is_named_for(owner, &pod) =>
+            {
                 let mut taken = (*pod).clone();
                 let mut list = object::array(&taken, "/metadata/ownerReferences").to_vec();
                 list.push(object::controller_reference(owner));
                 object::set(&mut taken, "/metadata/ownerReferences", list);
-                steps.push(Action::Update { resource: resource::PODS, object: taken });
+                steps.push(Action::Update {
+                    resource: resource::PODS,
+                    object: taken,
+                });
                 owned.push(pod);
             }
             _ => {}
@@ -88,12 +106,17 @@ pub(super) fn claim(registry: &Registry, owner: &Value) -> (Vec<Object>, Vec<Act
 
 /// A StatefulSet only takes in Pods that bear one of its names.
 fn is_named_for(owner: &Value, pod: &Value) -> bool {
-    text(owner, "/kind") != "StatefulSet" || ordinal(object::name(owner), object::name(pod)).is_some()
+    text(owner, "/kind") != "StatefulSet"
+        || ordinal(object::name(owner), object::name(pod)).is_some()
 }
 
 /// The ordinal in a Pod's name, when the name is one of the set's.
 pub(super) fn ordinal(set: &str, pod: &str) -> Option<i64> {
-    pod.strip_prefix(set)?.strip_prefix('-').filter(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+    pod.strip_prefix(set)?
+        .strip_prefix('-')
+        .filter(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -104,8 +127,13 @@ mod tests {
     fn availability_needs_time() {
         let now: Timestamp = "2026-01-01T00:00:10Z".parse().unwrap();
         let pod = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:05Z"}]}});
-        assert!(is_available(&pod, 0, now) && is_available(&pod, 5, now) && !is_available(&pod, 6, now));
-        assert_eq!(until_available(&pod, 8, now), Some(SignedDuration::from_secs(3)));
+        assert!(
+            is_available(&pod, 0, now) && is_available(&pod, 5, now) && !is_available(&pod, 6, now)
+        );
+        assert_eq!(
+            until_available(&pod, 8, now),
+            Some(SignedDuration::from_secs(3))
+        );
     }
 
     #[test]

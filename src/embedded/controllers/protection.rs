@@ -16,7 +16,10 @@ pub(super) struct Protection;
 
 /// The names of the claims that a Pod uses.
 pub(super) fn claims_of(pod: &Value) -> impl Iterator<Item = &str> {
-    array(pod, "/spec/volumes").iter().map(|volume| text(volume, "/persistentVolumeClaim/claimName")).filter(|name| !name.is_empty())
+    array(pod, "/spec/volumes")
+        .iter()
+        .map(|volume| text(volume, "/persistentVolumeClaim/claimName"))
+        .filter(|name| !name.is_empty())
 }
 
 impl Controller for Protection {
@@ -27,26 +30,69 @@ impl Controller for Protection {
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
         let (claims, _) = registry.list(resource::CLAIMS, None);
         let (volumes, _) = registry.list(resource::VOLUMES, None);
-        let claims = claims.iter().map(|claim| Key::new("persistentvolumeclaims", object::namespace(claim), object::name(claim)));
-        claims.chain(volumes.iter().map(|volume| Key::new("persistentvolumes", "", object::name(volume)))).collect()
+        let claims = claims.iter().map(|claim| {
+            Key::new(
+                "persistentvolumeclaims",
+                object::namespace(claim),
+                object::name(claim),
+            )
+        });
+        claims
+            .chain(
+                volumes
+                    .iter()
+                    .map(|volume| Key::new("persistentvolumes", "", object::name(volume))),
+            )
+            .collect()
     }
 
     fn wakes(&mut self, _: &Registry, change: &Change) -> Vec<Key> {
         match change.key.resource {
-            "persistentvolumeclaims" | "persistentvolumes" if object::is_deleting(&change.object) => vec![change.key.clone()],
-            "pods" => claims_of(&change.object).map(|claim| Key::new("persistentvolumeclaims", &change.key.namespace, claim)).collect(),
+            "persistentvolumeclaims" | "persistentvolumes"
+                if object::is_deleting(&change.object) =>
+            {
+                vec![change.key.clone()]
+            }
+            "pods" => claims_of(&change.object)
+                .map(|claim| Key::new("persistentvolumeclaims", &change.key.namespace, claim))
+                .collect(),
             _ => Vec::new(),
         }
     }
 
-    fn reconcile(&mut self, registry: &Registry, key: &Key, _: Timestamp) -> Result<Option<Duration>, Failure> {
-        let (resource, finalizer) = if key.resource == "persistentvolumes" { (resource::VOLUMES, VOLUME_PROTECTION) } else { (resource::CLAIMS, CLAIM_PROTECTION) };
-        let Some(found) = registry.find(resource, &key.namespace, &key.name) else { return Ok(None) };
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        _: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
+        let (resource, finalizer) = if key.resource == "persistentvolumes" {
+            (resource::VOLUMES, VOLUME_PROTECTION)
+        } else {
+            (resource::CLAIMS, CLAIM_PROTECTION)
+        };
+        let Some(found) = registry.find(resource, &key.namespace, &key.name) else {
+            return Ok(None);
+        };
         let (pods, _) = registry.list(resource::PODS, Some(&key.namespace));
-        let is_held = if key.resource == "persistentvolumes" { text(&found, "/status/phase") == "Bound" } else { is_used(&key.name, &pods) };
-        if object::is_deleting(&found) && !is_held && object::finalizers(&found).any(|one| one == finalizer) {
+        let is_held = if key.resource == "persistentvolumes" {
+            text(&found, "/status/phase") == "Bound"
+        } else {
+            is_used(&key.name, &pods)
+        };
+        if object::is_deleting(&found)
+            && !is_held
+            && object::finalizers(&found).any(|one| one == finalizer)
+        {
             let options = Options::by("kube-controller-manager");
-            registry.modify(resource, &key.namespace, &key.name, Part::Main, &options, |object| drop(object::drop_finalizer(object, finalizer)))?;
+            registry.modify(
+                resource,
+                &key.namespace,
+                &key.name,
+                Part::Main,
+                &options,
+                |object| _ = object::drop_finalizer(object, finalizer),
+            )?;
         }
         Ok(None)
     }
@@ -54,7 +100,9 @@ impl Controller for Protection {
 
 /// Whether a Pod that has been given a node uses the claim. One without node is not started any more with such a claim.
 fn is_used(claim: &str, pods: &[Object]) -> bool {
-    pods.iter().any(|pod| !text(pod, "/spec/nodeName").is_empty() && claims_of(pod).any(|name| name == claim))
+    pods.iter().any(|pod| {
+        !text(pod, "/spec/nodeName").is_empty() && claims_of(pod).any(|name| name == claim)
+    })
 }
 
 #[cfg(test)]
@@ -67,7 +115,11 @@ mod tests {
 
     #[test]
     fn only_a_scheduled_pod_holds_a_claim() {
-        let pod = |node: &str| Arc::new(json!({"spec": {"nodeName": node, "volumes": [{"persistentVolumeClaim": {"claimName": "c"}}]}}));
+        let pod = |node: &str| {
+            Arc::new(
+                json!({"spec": {"nodeName": node, "volumes": [{"persistentVolumeClaim": {"claimName": "c"}}]}}),
+            )
+        };
         assert!(is_used("c", &[pod("n")]));
         assert!(!is_used("c", &[pod("")]));
         assert!(!is_used("d", &[pod("n")]));

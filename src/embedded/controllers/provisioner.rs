@@ -29,36 +29,83 @@ pub(super) struct Provisioner {
 
 impl Provisioner {
     pub(super) fn new(registry: &Registry, node_root: PathBuf) -> Self {
-        let name = format!("{LOCAL_PATH}_local-path-provisioner_{}", object::random_uid());
-        Self { recorder: Recorder::new(registry, &name, ""), node_root }
+        let name = format!(
+            "{LOCAL_PATH}_local-path-provisioner_{}",
+            object::random_uid()
+        );
+        Self {
+            recorder: Recorder::new(registry, &name, ""),
+            node_root,
+        }
     }
 
     fn provision(&self, registry: &Registry, claim: &Value) -> Result<(), Failure> {
-        let class = registry.find(resource::STORAGE_CLASSES, "", text(claim, "/spec/storageClassName"));
-        let Some(class) = class.filter(|class| text(class, "/provisioner") == LOCAL_PATH) else { return Ok(()) };
+        let class = registry.find(
+            resource::STORAGE_CLASSES,
+            "",
+            text(claim, "/spec/storageClassName"),
+        );
+        let Some(class) = class.filter(|class| text(class, "/provisioner") == LOCAL_PATH) else {
+            return Ok(());
+        };
         let name = format!("pvc-{}", object::uid(claim));
         if registry.find(resource::VOLUMES, "", &name).is_some() {
             return Ok(());
         }
         let full_name = format!("{}/{}", object::namespace(claim), object::name(claim));
-        self.recorder.record(&Note::normal(claim, "Provisioning", format!("External provisioner is provisioning volume for claim {full_name:?}")));
-        let path = format!("{VOLUMES}/{name}_{}_{}", object::namespace(claim), object::name(claim));
-        let made = refusal(claim).map_or(Ok(()), Err).and_then(|()| make_folder(&self.node_root, &path));
+        self.recorder.record(&Note::normal(
+            claim,
+            "Provisioning",
+            format!("External provisioner is provisioning volume for claim {full_name:?}"),
+        ));
+        let path = format!(
+            "{VOLUMES}/{name}_{}_{}",
+            object::namespace(claim),
+            object::name(claim)
+        );
+        let made = refusal(claim)
+            .map_or(Ok(()), Err)
+            .and_then(|()| make_folder(&self.node_root, &path));
         if let Err(why) = made {
-            self.recorder.record(&Note::warning(claim, "ProvisioningFailed", format!("failed to provision volume with StorageClass {:?}: {why}", object::name(&class))));
+            self.recorder.record(&Note::warning(
+                claim,
+                "ProvisioningFailed",
+                format!(
+                    "failed to provision volume with StorageClass {:?}: {why}",
+                    object::name(&class)
+                ),
+            ));
             return Err(Failure::internal(why));
         }
-        registry.insert(resource::VOLUMES, "", volume(claim, &class, &name, &path), &Options::by("local-path-provisioner"))?;
-        self.recorder.record(&Note::normal(claim, "ProvisioningSucceeded", format!("Successfully provisioned volume {name}")));
+        registry.insert(
+            resource::VOLUMES,
+            "",
+            volume(claim, &class, &name, &path),
+            &Options::by("local-path-provisioner"),
+        )?;
+        self.recorder.record(&Note::normal(
+            claim,
+            "ProvisioningSucceeded",
+            format!("Successfully provisioned volume {name}"),
+        ));
         Ok(())
     }
 
     fn delete(&self, registry: &Registry, volume: &Value) -> Result<(), Failure> {
         if let Err(why) = remove_folder(&self.node_root, text(volume, "/spec/hostPath/path")) {
-            self.recorder.record(&Note::warning(volume, "VolumeFailedDelete", why.clone()));
+            self.recorder
+                .record(&Note::warning(volume, "VolumeFailedDelete", why.clone()));
             return Err(Failure::internal(why));
         }
-        match registry.delete(resource::VOLUMES, "", object::name(volume), &Deletion { uid: Some(object::uid(volume).to_owned()), ..Deletion::default() }) {
+        match registry.delete(
+            resource::VOLUMES,
+            "",
+            object::name(volume),
+            &Deletion {
+                uid: Some(object::uid(volume).to_owned()),
+                ..Deletion::default()
+            },
+        ) {
             Err(failure) if failure.code != 404 => Err(failure),
             _ => Ok(()),
         }
@@ -73,23 +120,53 @@ impl Controller for Provisioner {
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
         let (claims, _) = registry.list(resource::CLAIMS, None);
         let (volumes, _) = registry.list(resource::VOLUMES, None);
-        let claims = claims.iter().map(|claim| Key::new("persistentvolumeclaims", object::namespace(claim), object::name(claim)));
-        claims.chain(volumes.iter().map(|volume| Key::new("persistentvolumes", "", object::name(volume)))).collect()
+        let claims = claims.iter().map(|claim| {
+            Key::new(
+                "persistentvolumeclaims",
+                object::namespace(claim),
+                object::name(claim),
+            )
+        });
+        claims
+            .chain(
+                volumes
+                    .iter()
+                    .map(|volume| Key::new("persistentvolumes", "", object::name(volume))),
+            )
+            .collect()
     }
 
     fn wakes(&mut self, _: &Registry, change: &Change) -> Vec<Key> {
-        if matches!(change.key.resource, "persistentvolumeclaims" | "persistentvolumes") { vec![change.key.clone()] } else { Vec::new() }
+        if matches!(
+            change.key.resource,
+            "persistentvolumeclaims" | "persistentvolumes"
+        ) {
+            vec![change.key.clone()]
+        } else {
+            Vec::new()
+        }
     }
 
-    fn reconcile(&mut self, registry: &Registry, key: &Key, _: Timestamp) -> Result<Option<Duration>, Failure> {
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        _: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
         match key.resource {
             "persistentvolumeclaims" => {
-                if let Some(claim) = registry.find(resource::CLAIMS, &key.namespace, &key.name).filter(|claim| wants_volume(claim)) {
+                if let Some(claim) = registry
+                    .find(resource::CLAIMS, &key.namespace, &key.name)
+                    .filter(|claim| wants_volume(claim))
+                {
                     self.provision(registry, &claim)?;
                 }
             }
             _ => {
-                if let Some(volume) = registry.find(resource::VOLUMES, "", &key.name).filter(|volume| is_over(volume)) {
+                if let Some(volume) = registry
+                    .find(resource::VOLUMES, "", &key.name)
+                    .filter(|volume| is_over(volume))
+                {
                     self.delete(registry, &volume)?;
                 }
             }
@@ -100,7 +177,9 @@ impl Controller for Provisioner {
 
 /// Whether the binder has asked this provisioner for a volume.
 fn wants_volume(claim: &Value) -> bool {
-    annotation(claim, PROVISIONER) == Some(LOCAL_PATH) && text(claim, "/spec/volumeName").is_empty() && !object::is_deleting(claim)
+    annotation(claim, PROVISIONER) == Some(LOCAL_PATH)
+        && text(claim, "/spec/volumeName").is_empty()
+        && !object::is_deleting(claim)
 }
 
 /// Whether a volume of this provisioner is released and to be deleted.
@@ -118,7 +197,9 @@ fn refusal(claim: &Value) -> Option<String> {
     }
     let served = |mode: &Value| mode == "ReadWriteOnce" || mode == "ReadWriteOncePod";
     let all_served = array(claim, "/spec/accessModes").iter().all(served);
-    (!all_served).then(|| "NodePath only supports ReadWriteOnce and ReadWriteOncePod (1.22+) access modes".to_owned())
+    (!all_served).then(|| {
+        "NodePath only supports ReadWriteOnce and ReadWriteOncePod (1.22+) access modes".to_owned()
+    })
 }
 
 fn volume(claim: &Value, class: &Value, name: &str, path: &str) -> Value {
@@ -145,7 +226,10 @@ fn volume(claim: &Value, class: &Value, name: &str, path: &str) -> Value {
 /// A path of the node on the disk of this machine; nothing when it would lead out of the node.
 pub(crate) fn on_disk(node_root: &Path, path: &str) -> Option<PathBuf> {
     let mut place = node_root.to_owned();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+    for part in path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+    {
         if part == ".." {
             return None;
         }
@@ -160,9 +244,13 @@ fn make_folder(node_root: &Path, path: &str) -> Result<(), String> {
 }
 
 fn remove_folder(node_root: &Path, path: &str) -> Result<(), String> {
-    let place = on_disk(node_root, path).filter(|_| path.starts_with(VOLUMES)).ok_or_else(|| format!("{path} is not a folder of this provisioner"))?;
+    let place = on_disk(node_root, path)
+        .filter(|_| path.starts_with(VOLUMES))
+        .ok_or_else(|| format!("{path} is not a folder of this provisioner"))?;
     match std::fs::remove_dir_all(place) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(format!("failed to delete volume: {error}")),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("failed to delete volume: {error}"))
+        }
         _ => Ok(()),
     }
 }
@@ -173,7 +261,10 @@ mod tests {
 
     #[test]
     fn nothing_leads_out_of_the_node() {
-        assert_eq!(on_disk(Path::new("/n"), "/a//b/./c"), Some(PathBuf::from("/n/a/b/c")));
+        assert_eq!(
+            on_disk(Path::new("/n"), "/a//b/./c"),
+            Some(PathBuf::from("/n/a/b/c"))
+        );
         assert_eq!(on_disk(Path::new("/n"), "/a/../../b"), None);
         assert!(remove_folder(Path::new("/n"), "/etc").is_err());
     }

@@ -22,7 +22,9 @@ pub(super) struct ReplicaSets {
 
 impl ReplicaSets {
     pub(super) fn new(registry: &Registry) -> Self {
-        Self { recorder: Recorder::new(registry, "replicaset-controller", "") }
+        Self {
+            recorder: Recorder::new(registry, "replicaset-controller", ""),
+        }
     }
 }
 
@@ -32,7 +34,12 @@ impl Controller for ReplicaSets {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry.list(resource::REPLICASETS, None).0.iter().map(|set| Key::new("replicasets", object::namespace(set), object::name(set))).collect()
+        registry
+            .list(resource::REPLICASETS, None)
+            .0
+            .iter()
+            .map(|set| Key::new("replicasets", object::namespace(set), object::name(set)))
+            .collect()
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
@@ -41,9 +48,16 @@ impl Controller for ReplicaSets {
             "pods" => {
                 let owners = owner_keys(change, "replicasets", "ReplicaSet");
                 if owners.is_empty() && object::controller(&change.object).is_none() {
-                    let (sets, _) = registry.list(resource::REPLICASETS, Some(&change.key.namespace));
-                    let wanting = sets.iter().filter(|set| Labels::of_selector(&set["spec"]["selector"]).matches(&change.object));
-                    return wanting.map(|set| Key::new("replicasets", object::namespace(set), object::name(set))).collect();
+                    let (sets, _) =
+                        registry.list(resource::REPLICASETS, Some(&change.key.namespace));
+                    let wanting = sets.iter().filter(|set| {
+                        Labels::of_selector(&set["spec"]["selector"]).matches(&change.object)
+                    });
+                    return wanting
+                        .map(|set| {
+                            Key::new("replicasets", object::namespace(set), object::name(set))
+                        })
+                        .collect();
                 }
                 owners
             }
@@ -51,8 +65,15 @@ impl Controller for ReplicaSets {
         }
     }
 
-    fn reconcile(&mut self, registry: &Registry, key: &Key, now: Timestamp) -> Result<Option<Duration>, Failure> {
-        let Some(set) = registry.find(resource::REPLICASETS, &key.namespace, &key.name) else { return Ok(None) };
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
+        let Some(set) = registry.find(resource::REPLICASETS, &key.namespace, &key.name) else {
+            return Ok(None);
+        };
         let (pods, taken) = pods::claim(registry, &set);
         perform(registry, &self.recorder, "kube-controller-manager", taken)?;
         let (steps, again) = plan(&set, &pods, now);
@@ -73,34 +94,69 @@ fn plan(set: &Value, pods: &[Object], now: Timestamp) -> (Vec<Action>, Option<Du
             let name = format!("{}-{}", object::name(set), object::random_letters(5));
             object::set(&mut pod, "/metadata/name", name.clone());
             let refused = Note::warning(set, "FailedCreate", "Error creating: ");
-            steps.push(Action::Create { resource: resource::PODS, object: pod, refused: Some(refused) });
-            steps.push(Action::Note(Note::normal(set, "SuccessfulCreate", format!("Created pod: {name}"))));
+            steps.push(Action::Create {
+                resource: resource::PODS,
+                object: pod,
+                refused: Some(refused),
+            });
+            steps.push(Action::Note(Note::normal(
+                set,
+                "SuccessfulCreate",
+                format!("Created pod: {name}"),
+            )));
         }
         let mut by_worth = active.clone();
         by_worth.sort_by_key(|pod| worth(pod));
-        for pod in by_worth.into_iter().take(active.len().saturating_sub(wanted)) {
+        for pod in by_worth
+            .into_iter()
+            .take(active.len().saturating_sub(wanted))
+        {
             steps.push(Action::delete(resource::PODS, pod));
-            steps.push(Action::Note(Note::normal(set, "SuccessfulDelete", format!("Deleted pod: {}", object::name(pod)))));
+            steps.push(Action::Note(Note::normal(
+                set,
+                "SuccessfulDelete",
+                format!("Deleted pod: {}", object::name(pod)),
+            )));
         }
     }
-    let count = |wanted: &dyn Fn(&Value) -> bool| i64::try_from(active.iter().filter(|pod| wanted(pod)).count()).unwrap_or(i64::MAX);
-    let labels = set.pointer("/spec/template/metadata/labels").cloned().unwrap_or_else(|| json!({}));
+    let count = |wanted: &dyn Fn(&Value) -> bool| {
+        i64::try_from(active.iter().filter(|pod| wanted(pod)).count()).unwrap_or(i64::MAX)
+    };
+    let labels = set
+        .pointer("/spec/template/metadata/labels")
+        .cloned()
+        .unwrap_or_else(|| json!({}));
     let full = Labels::of_map(&labels);
     let mut status = set.get("status").cloned().unwrap_or_else(|| json!({}));
     status["observedGeneration"] = json!(int(set, "/metadata/generation").unwrap_or(1));
     status["replicas"] = json!(active.len());
-    counts(&mut status, &[
-        ("fullyLabeledReplicas", count(&|pod| full.matches(pod))),
-        ("readyReplicas", count(&pods::is_ready)),
-        ("availableReplicas", count(&|pod| pods::is_available(pod, min_ready, now))),
-    ]);
+    counts(
+        &mut status,
+        &[
+            ("fullyLabeledReplicas", count(&|pod| full.matches(pod))),
+            ("readyReplicas", count(&pods::is_ready)),
+            (
+                "availableReplicas",
+                count(&|pod| pods::is_available(pod, min_ready, now)),
+            ),
+        ],
+    );
     if status != set["status"] {
         let mut changed = set.clone();
         changed["status"] = status;
-        steps.push(Action::Status { resource: resource::REPLICASETS, object: changed });
+        steps.push(Action::Status {
+            resource: resource::REPLICASETS,
+            object: changed,
+        });
     }
-    let waits = active.iter().filter_map(|pod| pods::until_available(pod, min_ready, now)).filter(|left| !left.is_zero());
-    (steps, waits.min().and_then(|left| Duration::try_from(left).ok()))
+    let waits = active
+        .iter()
+        .filter_map(|pod| pods::until_available(pod, min_ready, now))
+        .filter(|left| !left.is_zero());
+    (
+        steps,
+        waits.min().and_then(|left| Duration::try_from(left).ok()),
+    )
 }
 
 /// How much a Pod is worth keeping; the least worth go first: not scheduled, not running, not ready, youngest.
@@ -110,7 +166,12 @@ fn worth(pod: &Value) -> (bool, u8, bool, std::cmp::Reverse<String>) {
         "Running" => 2,
         _ => 1,
     };
-    (!text(pod, "/spec/nodeName").is_empty(), phase, pods::is_ready(pod), std::cmp::Reverse(text(pod, "/metadata/creationTimestamp").to_owned()))
+    (
+        !text(pod, "/spec/nodeName").is_empty(),
+        phase,
+        pods::is_ready(pod),
+        std::cmp::Reverse(text(pod, "/metadata/creationTimestamp").to_owned()),
+    )
 }
 
 #[cfg(test)]
@@ -132,14 +193,33 @@ mod tests {
         let set = |replicas: i64| json!({"metadata": {"name": "web", "namespace": "default", "uid": "u"}, "spec": {"replicas": replicas, "template": {"spec": {}}}});
         let changes = |replicas: i64, pods: &[Object]| {
             let (steps, _) = plan(&set(replicas), pods, Timestamp::now());
-            let made = steps.iter().filter(|step| matches!(step, Action::Create { .. })).count();
-            let gone: Vec<String> = steps.iter().filter_map(|step| if let Action::Delete { name, .. } = step { Some(name.clone()) } else { None }).collect();
+            let made = steps
+                .iter()
+                .filter(|step| matches!(step, Action::Create { .. }))
+                .count();
+            let gone: Vec<String> = steps
+                .iter()
+                .filter_map(|step| {
+                    if let Action::Delete { name, .. } = step {
+                        Some(name.clone())
+                    } else {
+                        None
+                    }
+                })
+                .collect();
             (made, gone)
         };
         assert_eq!(changes(2, &[]), (2, vec![]));
-        assert_eq!(changes(1, &[pod("a", "Running", true)]), (1, vec![]), "the replacement comes before the old Pod is gone");
+        assert_eq!(
+            changes(1, &[pod("a", "Running", true)]),
+            (1, vec![]),
+            "the replacement comes before the old Pod is gone"
+        );
         assert_eq!(changes(1, &[pod("a", "Failed", false)]), (1, vec![]));
-        assert_eq!(changes(1, &[pod("a", "Running", false), pod("b", "Pending", false)]), (0, vec!["b".to_owned()]));
+        assert_eq!(
+            changes(1, &[pod("a", "Running", false), pod("b", "Pending", false)]),
+            (0, vec!["b".to_owned()])
+        );
         assert_eq!(changes(1, &[pod("a", "Running", false)]), (0, vec![]));
     }
 }

@@ -8,7 +8,12 @@ use crate::embedded::resource;
 
 /// The hash of a template as it appears in names and labels: FNV-1a in letters that read well.
 pub(super) fn hash(value: &Value) -> String {
-    let sum = value.to_string().bytes().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let sum = value
+        .to_string()
+        .bytes()
+        .fold(0x811c_9dc5_u32, |sum, byte| {
+            (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
     object::safe_letters(&sum.to_string())
 }
 
@@ -41,29 +46,51 @@ pub(super) struct Revisions {
 pub(super) fn of(set: &Value, history: &[Object]) -> Revisions {
     let number = |revision: &Value| object::int(revision, "/revision").unwrap_or(0);
     let wanted = data(set);
-    let last = history.iter().map(|revision| number(revision)).max().unwrap_or(0);
+    let last = history
+        .iter()
+        .map(|revision| number(revision))
+        .max()
+        .unwrap_or(0);
     let mut steps = Vec::new();
-    let update = match history.iter().filter(|revision| revision["data"] == wanted).max_by_key(|revision| number(revision)) {
+    let update = match history
+        .iter()
+        .filter(|revision| revision["data"] == wanted)
+        .max_by_key(|revision| number(revision))
+    {
         Some(same) if number(same) == last => (**same).clone(),
         // Going back to an earlier template makes that revision the newest.
         Some(same) => {
             let mut again = (**same).clone();
             again["revision"] = json!(last + 1);
-            steps.push(Action::Update { resource: resource::CONTROLLER_REVISIONS, object: again.clone() });
+            steps.push(Action::Update {
+                resource: resource::CONTROLLER_REVISIONS,
+                object: again.clone(),
+            });
             again
         }
         None => {
-            let fresh = make(set, wanted, last + 1);
-            steps.push(Action::Create { resource: resource::CONTROLLER_REVISIONS, object: fresh.clone(), refused: None });
+            let fresh = make(set, &wanted, last + 1);
+            steps.push(Action::Create {
+                resource: resource::CONTROLLER_REVISIONS,
+                object: fresh.clone(),
+                refused: None,
+            });
             fresh
         }
     };
-    let current = history.iter().find(|revision| object::name(revision) == text(set, "/status/currentRevision")).map_or_else(|| update.clone(), |revision| (**revision).clone());
-    Revisions { update, current, steps }
+    let current = history
+        .iter()
+        .find(|revision| object::name(revision) == text(set, "/status/currentRevision"))
+        .map_or_else(|| update.clone(), |revision| (**revision).clone());
+    Revisions {
+        update,
+        current,
+        steps,
+    }
 }
 
-fn make(set: &Value, data: Value, number: i64) -> Value {
-    let hash = hash(&data);
+fn make(set: &Value, data: &Value, number: i64) -> Value {
+    let hash = hash(data);
     let mut metadata = json!({
         "name": format!("{}-{hash}", object::name(set)), "namespace": object::namespace(set), "ownerReferences": [object::controller_reference(set)],
         "labels": set.pointer("/spec/template/metadata/labels").cloned().unwrap_or_else(|| json!({})),
@@ -76,15 +103,32 @@ fn make(set: &Value, data: Value, number: i64) -> Value {
 }
 
 /// Old revisions beyond the limit that no Pod needs any more.
-pub(super) fn superfluous(set: &Value, history: &[Object], pods: &[Object], revisions: &Revisions) -> Vec<Action> {
-    let limit = object::int(set, "/spec/revisionHistoryLimit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(10);
+pub(super) fn superfluous(
+    set: &Value,
+    history: &[Object],
+    pods: &[Object],
+    revisions: &Revisions,
+) -> Vec<Action> {
+    let limit = object::int(set, "/spec/revisionHistoryLimit")
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(10);
     let is_live = |revision: &Value| {
         let name = object::name(revision);
-        name == object::name(&revisions.update) || name == object::name(&revisions.current) || pods.iter().any(|pod| object::label(pod, "controller-revision-hash") == Some(name))
+        name == object::name(&revisions.update)
+            || name == object::name(&revisions.current)
+            || pods
+                .iter()
+                .any(|pod| object::label(pod, "controller-revision-hash") == Some(name))
     };
-    let mut old: Vec<&Object> = history.iter().filter(|revision| !is_live(revision)).collect();
+    let mut old: Vec<&Object> = history
+        .iter()
+        .filter(|revision| !is_live(revision))
+        .collect();
     old.sort_by_key(|revision| object::int(revision, "/revision"));
-    old.iter().take(old.len().saturating_sub(limit)).map(|revision| Action::delete(resource::CONTROLLER_REVISIONS, revision)).collect()
+    old.iter()
+        .take(old.len().saturating_sub(limit))
+        .map(|revision| Action::delete(resource::CONTROLLER_REVISIONS, revision))
+        .collect()
 }
 
 #[cfg(test)]
@@ -103,7 +147,13 @@ mod tests {
         assert_ne!(object::name(&second.update), object::name(&first.update));
         history.push(Arc::new(second.update));
         let third = of(&set("a"), &history);
-        assert_eq!((object::name(&third.update), &third.update["revision"]), (object::name(&first.update), &json!(3)));
-        assert_eq!(template(&third.update)["spec"]["containers"][0]["image"], "a");
+        assert_eq!(
+            (object::name(&third.update), &third.update["revision"]),
+            (object::name(&first.update), &json!(3))
+        );
+        assert_eq!(
+            template(&third.update)["spec"]["containers"][0]["image"],
+            "a"
+        );
     }
 }

@@ -31,28 +31,65 @@ pub(super) struct Scheduler {
 
 impl Scheduler {
     pub(super) fn new(registry: &Registry) -> Self {
-        Self { recorder: Recorder::new(registry, "default-scheduler", "") }
+        Self {
+            recorder: Recorder::new(registry, "default-scheduler", ""),
+        }
     }
 
-    fn refuse(&self, registry: &Registry, pod: &Value, message: &str, now: Timestamp) -> Result<(), Failure> {
-        let known = object::condition(pod, "PodScheduled").is_some_and(|condition| text(condition, "/message") == message);
+    fn refuse(
+        &self,
+        registry: &Registry,
+        pod: &Value,
+        message: &str,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let known = object::condition(pod, "PodScheduled")
+            .is_some_and(|condition| text(condition, "/message") == message);
         if known {
             return Ok(());
         }
-        self.recorder.record_action(&Note::warning(pod, "FailedScheduling", message), "Scheduling");
-        registry.modify(resource::PODS, object::namespace(pod), object::name(pod), Part::Status, &Options::by(MANAGER), |pod| {
-            let mut condition = scheduled(pod, "False", now);
-            condition["reason"] = json!("Unschedulable");
-            condition["message"] = json!(message);
-            put_condition(pod, condition);
-        })?;
+        self.recorder.record_action(
+            &Note::warning(pod, "FailedScheduling", message),
+            "Scheduling",
+        );
+        registry.modify(
+            resource::PODS,
+            object::namespace(pod),
+            object::name(pod),
+            Part::Status,
+            &Options::by(MANAGER),
+            |pod| {
+                let mut condition = scheduled(pod, "False", now);
+                condition["reason"] = json!("Unschedulable");
+                condition["message"] = json!(message);
+                put_condition(pod, condition);
+            },
+        )?;
         Ok(())
     }
 
     fn bind(&self, registry: &Registry, pod: &Value, now: Timestamp) -> Result<(), Failure> {
         let uid = object::uid(pod).to_owned();
-        registry.assign(object::namespace(pod), object::name(pod), &uid, NODE, &Options::by(MANAGER), |pod| put_condition(pod, scheduled(pod, "True", now)))?;
-        self.recorder.record_action(&Note::normal(pod, "Scheduled", format!("Successfully assigned {}/{} to {NODE}", object::namespace(pod), object::name(pod))), "Binding");
+        registry.assign(
+            object::namespace(pod),
+            object::name(pod),
+            &uid,
+            NODE,
+            &Options::by(MANAGER),
+            |pod| put_condition(pod, scheduled(pod, "True", now)),
+        )?;
+        self.recorder.record_action(
+            &Note::normal(
+                pod,
+                "Scheduled",
+                format!(
+                    "Successfully assigned {}/{} to {NODE}",
+                    object::namespace(pod),
+                    object::name(pod)
+                ),
+            ),
+            "Binding",
+        );
         Ok(())
     }
 }
@@ -62,7 +99,11 @@ fn scheduled(pod: &Value, status: &str, now: Timestamp) -> Value {
 }
 
 fn put_condition(pod: &mut Value, condition: Value) {
-    let mut list: Vec<Value> = array(pod, "/status/conditions").iter().filter(|one| text(one, "/type") != text(&condition, "/type")).cloned().collect();
+    let mut list: Vec<Value> = array(pod, "/status/conditions")
+        .iter()
+        .filter(|one| text(one, "/type") != text(&condition, "/type"))
+        .cloned()
+        .collect();
     list.push(condition);
     object::set(pod, "/status/conditions", list);
 }
@@ -90,46 +131,93 @@ enum Placement {
 }
 
 /// Decides about one Pod.
-fn judge(pod: &Value, node: Option<&Value>, claims: &[Object], volumes: &[Object], class: &dyn Fn(&str) -> Option<Object>, others: &[Object]) -> Verdict {
+fn judge(
+    pod: &Value,
+    node: Option<&Value>,
+    claims: &[Object],
+    volumes: &[Object],
+    class: &dyn Fn(&str) -> Option<Object>,
+    others: &[Object],
+) -> Verdict {
     let no = |reason: String| Verdict::Unschedulable(format!("0/1 nodes are available: {reason}"));
-    let Some(node) = node else { return Verdict::Unschedulable("no nodes available to schedule pods".to_owned()) };
+    let Some(node) = node else {
+        return Verdict::Unschedulable("no nodes available to schedule pods".to_owned());
+    };
     let mut placements = Vec::new();
     let mut waits = false;
     for name in claims_of(pod) {
         let Some(claim) = claims.iter().find(|claim| object::name(claim) == name) else {
-            return no(format!("persistentvolumeclaim {name:?} not found. not found"));
+            return no(format!(
+                "persistentvolumeclaim {name:?} not found. not found"
+            ));
         };
         if object::is_deleting(claim) {
-            return no(format!("persistentvolumeclaim {name:?} is being deleted. not found"));
+            return no(format!(
+                "persistentvolumeclaim {name:?} is being deleted. not found"
+            ));
         }
         if text(claim, "/status/phase") == "Lost" {
-            return no(format!("persistentvolumeclaim {name:?} bound to non-existent persistentvolume {:?}. not found", text(claim, "/spec/volumeName")));
+            return no(format!(
+                "persistentvolumeclaim {name:?} bound to non-existent persistentvolume {:?}. not found",
+                text(claim, "/spec/volumeName")
+            ));
         }
-        let is_exclusive = array(claim, "/spec/accessModes").iter().any(|mode| mode == "ReadWriteOncePod");
-        if is_exclusive && others.iter().any(|other| !super::pods::has_ended(other) && !text(other, "/spec/nodeName").is_empty() && object::uid(other) != object::uid(pod) && claims_of(other).any(|used| used == name)) {
-            return no(format!("1 node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode. {NO_PREEMPTION}"));
+        let is_exclusive = array(claim, "/spec/accessModes")
+            .iter()
+            .any(|mode| mode == "ReadWriteOncePod");
+        if is_exclusive
+            && others.iter().any(|other| {
+                !super::pods::has_ended(other)
+                    && !text(other, "/spec/nodeName").is_empty()
+                    && object::uid(other) != object::uid(pod)
+                    && claims_of(other).any(|used| used == name)
+            })
+        {
+            return no(format!(
+                "1 node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode. {NO_PREEMPTION}"
+            ));
         }
         if text(claim, "/status/phase") == "Bound" {
-            if !volumes.iter().any(|volume| object::name(volume) == text(claim, "/spec/volumeName") && allows(volume, node)) {
-                return no(format!("1 node(s) didn't match PersistentVolume's node affinity. {NO_PREEMPTION}"));
+            if !volumes.iter().any(|volume| {
+                object::name(volume) == text(claim, "/spec/volumeName") && allows(volume, node)
+            }) {
+                return no(format!(
+                    "1 node(s) didn't match PersistentVolume's node affinity. {NO_PREEMPTION}"
+                ));
             }
             continue;
         }
         let class = class(text(claim, "/spec/storageClassName"));
-        let is_immediate = class.as_ref().is_none_or(|class| text(class, "/volumeBindingMode") != "WaitForFirstConsumer");
+        let is_immediate = class
+            .as_ref()
+            .is_none_or(|class| text(class, "/volumeBindingMode") != "WaitForFirstConsumer");
         if is_immediate {
             return no("pod has unbound immediate PersistentVolumeClaims. not found".to_owned());
         }
         waits = true;
-        if annotation(claim, SELECTED_NODE).is_some() || !text(claim, "/spec/volumeName").is_empty() {
+        if annotation(claim, SELECTED_NODE).is_some() || !text(claim, "/spec/volumeName").is_empty()
+        {
             continue;
         }
-        let nearby: Vec<Object> = volumes.iter().filter(|volume| allows(volume, node)).cloned().collect();
+        let nearby: Vec<Object> = volumes
+            .iter()
+            .filter(|volume| allows(volume, node))
+            .cloned()
+            .collect();
         match best(claim, &nearby, false) {
             Some(volume) if volume.pointer("/spec/claimRef/uid").is_some() => {}
-            Some(volume) => placements.push(Placement::Reserve { claim: name.to_owned(), volume: object::name(volume).to_owned() }),
-            None if class.is_some_and(|class| text(&class, "/provisioner") != NO_PROVISIONER) => placements.push(Placement::Provision(name.to_owned())),
-            None => return no(format!("1 node(s) didn't find available persistent volumes to bind. {NO_PREEMPTION}")),
+            Some(volume) => placements.push(Placement::Reserve {
+                claim: name.to_owned(),
+                volume: object::name(volume).to_owned(),
+            }),
+            None if class.is_some_and(|class| text(&class, "/provisioner") != NO_PROVISIONER) => {
+                placements.push(Placement::Provision(name.to_owned()));
+            }
+            None => {
+                return no(format!(
+                    "1 node(s) didn't find available persistent volumes to bind. {NO_PREEMPTION}"
+                ));
+            }
         }
     }
     if let Some(reason) = misfit(pod, node, others) {
@@ -149,13 +237,31 @@ fn misfit(pod: &Value, node: &Value, others: &[Object]) -> Option<String> {
     }
     let labels = node.pointer("/metadata/labels").unwrap_or(&Value::Null);
     let selector = Labels::of_map(pod.pointer("/spec/nodeSelector").unwrap_or(&Value::Null));
-    let terms = array(pod, "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms");
-    if !selector.matches_labels(labels) || !(terms.is_empty() || terms.iter().any(|term| Labels::of_selector(term).matches_labels(labels))) {
+    let terms = array(
+        pod,
+        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms",
+    );
+    if !selector.matches_labels(labels)
+        || !(terms.is_empty()
+            || terms
+                .iter()
+                .any(|term| Labels::of_selector(term).matches_labels(labels)))
+    {
         return Some("1 node(s) didn't match Pod's node affinity/selector".to_owned());
     }
-    for (resource, asks) in [("cpu", requested(pod, "cpu")), ("memory", requested(pod, "memory"))] {
-        let used: f64 = others.iter().filter(|other| !super::pods::has_ended(other) && !text(other, "/spec/nodeName").is_empty()).map(|other| requested(other, resource)).sum();
-        let has = object::quantity(text(node, &format!("/status/allocatable/{resource}"))).unwrap_or(f64::INFINITY);
+    for (resource, asks) in [
+        ("cpu", requested(pod, "cpu")),
+        ("memory", requested(pod, "memory")),
+    ] {
+        let used: f64 = others
+            .iter()
+            .filter(|other| {
+                !super::pods::has_ended(other) && !text(other, "/spec/nodeName").is_empty()
+            })
+            .map(|other| requested(other, resource))
+            .sum();
+        let has = object::quantity(text(node, &format!("/status/allocatable/{resource}")))
+            .unwrap_or(f64::INFINITY);
         if asks > 0.0 && asks + used > has {
             return Some(format!("1 Insufficient {resource}"));
         }
@@ -164,18 +270,29 @@ fn misfit(pod: &Value, node: &Value, others: &[Object]) -> Option<String> {
 }
 
 fn requested(pod: &Value, resource: &str) -> f64 {
-    array(pod, "/spec/containers").iter().filter_map(|container| object::quantity(text(container, &format!("/resources/requests/{resource}")))).sum()
+    array(pod, "/spec/containers")
+        .iter()
+        .filter_map(|container| {
+            object::quantity(text(container, &format!("/resources/requests/{resource}")))
+        })
+        .sum()
 }
 
 /// Whether a volume can be used on the node.
 fn allows(volume: &Value, node: &Value) -> bool {
     let terms = array(volume, "/spec/nodeAffinity/required/nodeSelectorTerms");
     let labels = node.pointer("/metadata/labels").unwrap_or(&Value::Null);
-    terms.is_empty() || terms.iter().any(|term| Labels::of_selector(term).matches_labels(labels))
+    terms.is_empty()
+        || terms
+            .iter()
+            .any(|term| Labels::of_selector(term).matches_labels(labels))
 }
 
 fn is_waiting(pod: &Value) -> bool {
-    text(pod, "/spec/nodeName").is_empty() && !object::is_deleting(pod) && !super::pods::has_ended(pod) && text(pod, "/spec/schedulerName") == "default-scheduler"
+    text(pod, "/spec/nodeName").is_empty()
+        && !object::is_deleting(pod)
+        && !super::pods::has_ended(pod)
+        && text(pod, "/spec/schedulerName") == "default-scheduler"
 }
 
 impl Controller for Scheduler {
@@ -185,21 +302,38 @@ impl Controller for Scheduler {
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
         let (pods, _) = registry.list(resource::PODS, None);
-        pods.iter().filter(|pod| is_waiting(pod)).map(|pod| Key::new("pods", object::namespace(pod), object::name(pod))).collect()
+        pods.iter()
+            .filter(|pod| is_waiting(pod))
+            .map(|pod| Key::new("pods", object::namespace(pod), object::name(pod)))
+            .collect()
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
         match change.key.resource {
             "pods" if is_waiting(&change.object) => vec![change.key.clone()],
             // Anything that a Pod can wait for.
-            "pods" if change.happened == crate::embedded::store::Happened::Deleted => self.begin(registry),
-            "persistentvolumeclaims" | "persistentvolumes" | "storageclasses" | "nodes" => self.begin(registry),
+            "pods" if change.happened == crate::embedded::store::Happened::Deleted => {
+                self.begin(registry)
+            }
+            "persistentvolumeclaims" | "persistentvolumes" | "storageclasses" | "nodes" => {
+                self.begin(registry)
+            }
             _ => Vec::new(),
         }
     }
 
-    fn reconcile(&mut self, registry: &Registry, key: &Key, now: Timestamp) -> Result<Option<Duration>, Failure> {
-        let Some(pod) = registry.find(resource::PODS, &key.namespace, &key.name).filter(|pod| is_waiting(pod)) else { return Ok(None) };
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
+        let Some(pod) = registry
+            .find(resource::PODS, &key.namespace, &key.name)
+            .filter(|pod| is_waiting(pod))
+        else {
+            return Ok(None);
+        };
         if !array(&pod, "/spec/schedulingGates").is_empty() {
             return Ok(None);
         }
@@ -226,14 +360,28 @@ impl Controller for Scheduler {
     }
 }
 
-fn place(registry: &Registry, namespace: &str, claims: &[Object], placement: Placement) -> Result<(), Failure> {
+fn place(
+    registry: &Registry,
+    namespace: &str,
+    claims: &[Object],
+    placement: Placement,
+) -> Result<(), Failure> {
     let options = Options::by(MANAGER);
     match placement {
         Placement::Provision(claim) => {
-            registry.modify(resource::CLAIMS, namespace, &claim, Part::Main, &options, |claim| object::annotate(claim, SELECTED_NODE, NODE))?;
+            registry.modify(
+                resource::CLAIMS,
+                namespace,
+                &claim,
+                Part::Main,
+                &options,
+                |claim| object::annotate(claim, SELECTED_NODE, NODE),
+            )?;
         }
         Placement::Reserve { claim, volume } => {
-            let Some(claim) = claims.iter().find(|one| object::name(one) == claim) else { return Ok(()) };
+            let Some(claim) = claims.iter().find(|one| object::name(one) == claim) else {
+                return Ok(());
+            };
             registry.modify(resource::VOLUMES, "", &volume, Part::Main, &options, |volume| {
                 // Somebody may have been faster; then the claim is looked at again.
                 if volume.pointer("/spec/claimRef/uid").is_none() {
@@ -266,22 +414,70 @@ mod tests {
             vec![Arc::new(claim)]
         };
         let class = |name: &str| match name {
-            "waits" => Some(Arc::new(json!({"provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer"}))),
-            "static" => Some(Arc::new(json!({"provisioner": NO_PROVISIONER, "volumeBindingMode": "WaitForFirstConsumer"}))),
+            "waits" => Some(Arc::new(
+                json!({"provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer"}),
+            )),
+            "static" => Some(Arc::new(
+                json!({"provisioner": NO_PROVISIONER, "volumeBindingMode": "WaitForFirstConsumer"}),
+            )),
             _ => None,
         };
-        let no = |reason: &str| Verdict::Unschedulable(format!("0/1 nodes are available: {reason}"));
+        let no =
+            |reason: &str| Verdict::Unschedulable(format!("0/1 nodes are available: {reason}"));
         for (what, pod, claims, expected) in [
-            ("missing", &pod, vec![], no("persistentvolumeclaim \"c\" not found. not found")),
-            ("immediate", &pod, claim(json!({"spec": {"storageClassName": ""}})), no("pod has unbound immediate PersistentVolumeClaims. not found")),
-            ("nothing to bind", &pod, claim(json!({"spec": {"storageClassName": "static"}})), no(&format!("1 node(s) didn't find available persistent volumes to bind. {NO_PREEMPTION}"))),
-            ("first consumer", &pod, claim(json!({})), Verdict::Place(vec![Placement::Provision("c".to_owned())])),
-            ("placed", &pod, claim(json!({"metadata": {"annotations": {SELECTED_NODE: NODE}}})), Verdict::Wait),
-            ("selector", &plain(json!({"nodeSelector": {"a": "b"}})), vec![], no(&format!("1 node(s) didn't match Pod's node affinity/selector. {NO_PREEMPTION}"))),
-            ("large", &plain(json!({"containers": [{"resources": {"requests": {"cpu": "100"}}}]})), vec![], no(&format!("1 Insufficient cpu. {NO_PREEMPTION}"))),
+            (
+                "missing",
+                &pod,
+                vec![],
+                no("persistentvolumeclaim \"c\" not found. not found"),
+            ),
+            (
+                "immediate",
+                &pod,
+                claim(json!({"spec": {"storageClassName": ""}})),
+                no("pod has unbound immediate PersistentVolumeClaims. not found"),
+            ),
+            (
+                "nothing to bind",
+                &pod,
+                claim(json!({"spec": {"storageClassName": "static"}})),
+                no(&format!(
+                    "1 node(s) didn't find available persistent volumes to bind. {NO_PREEMPTION}"
+                )),
+            ),
+            (
+                "first consumer",
+                &pod,
+                claim(json!({})),
+                Verdict::Place(vec![Placement::Provision("c".to_owned())]),
+            ),
+            (
+                "placed",
+                &pod,
+                claim(json!({"metadata": {"annotations": {SELECTED_NODE: NODE}}})),
+                Verdict::Wait,
+            ),
+            (
+                "selector",
+                &plain(json!({"nodeSelector": {"a": "b"}})),
+                vec![],
+                no(&format!(
+                    "1 node(s) didn't match Pod's node affinity/selector. {NO_PREEMPTION}"
+                )),
+            ),
+            (
+                "large",
+                &plain(json!({"containers": [{"resources": {"requests": {"cpu": "100"}}}]})),
+                vec![],
+                no(&format!("1 Insufficient cpu. {NO_PREEMPTION}")),
+            ),
             ("free", &plain(json!({})), vec![], Verdict::Bind),
         ] {
-            assert_eq!(judge(pod, Some(&node), &claims, &[], &class, &[]), expected, "{what}");
+            assert_eq!(
+                judge(pod, Some(&node), &claims, &[], &class, &[]),
+                expected,
+                "{what}"
+            );
         }
     }
 }

@@ -22,7 +22,9 @@ pub(super) struct Volumes {
 
 impl Volumes {
     pub(super) fn new(registry: &Registry) -> Self {
-        Self { recorder: Recorder::new(registry, "persistentvolume-controller", "") }
+        Self {
+            recorder: Recorder::new(registry, "persistentvolume-controller", ""),
+        }
     }
 }
 
@@ -32,24 +34,54 @@ impl Controller for Volumes {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry.list(resource::VOLUMES, None).0.iter().map(|volume| Key::new("persistentvolumes", "", object::name(volume))).collect()
+        registry
+            .list(resource::VOLUMES, None)
+            .0
+            .iter()
+            .map(|volume| Key::new("persistentvolumes", "", object::name(volume)))
+            .collect()
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
         match change.key.resource {
             "persistentvolumes" => vec![change.key.clone()],
             "persistentvolumeclaims" => {
-                let meant = |volume: &Value| text(volume, "/spec/claimRef/name") == change.key.name && text(volume, "/spec/claimRef/namespace") == change.key.namespace;
-                registry.list(resource::VOLUMES, None).0.iter().filter(|volume| meant(volume)).map(|volume| Key::new("persistentvolumes", "", object::name(volume))).collect()
+                let meant = |volume: &Value| {
+                    text(volume, "/spec/claimRef/name") == change.key.name
+                        && text(volume, "/spec/claimRef/namespace") == change.key.namespace
+                };
+                registry
+                    .list(resource::VOLUMES, None)
+                    .0
+                    .iter()
+                    .filter(|volume| meant(volume))
+                    .map(|volume| Key::new("persistentvolumes", "", object::name(volume)))
+                    .collect()
             }
             _ => Vec::new(),
         }
     }
 
-    fn reconcile(&mut self, registry: &Registry, key: &Key, _: Timestamp) -> Result<Option<Duration>, Failure> {
-        let Some(volume) = registry.find(resource::VOLUMES, "", &key.name) else { return Ok(None) };
-        let claim = registry.find(resource::CLAIMS, text(&volume, "/spec/claimRef/namespace"), text(&volume, "/spec/claimRef/name"));
-        perform(registry, &self.recorder, MANAGER, plan(&volume, claim.as_deref()))?;
+    fn reconcile(
+        &mut self,
+        registry: &Registry,
+        key: &Key,
+        _: Timestamp,
+    ) -> Result<Option<Duration>, Failure> {
+        let Some(volume) = registry.find(resource::VOLUMES, "", &key.name) else {
+            return Ok(None);
+        };
+        let claim = registry.find(
+            resource::CLAIMS,
+            text(&volume, "/spec/claimRef/namespace"),
+            text(&volume, "/spec/claimRef/name"),
+        );
+        perform(
+            registry,
+            &self.recorder,
+            MANAGER,
+            plan(&volume, claim.as_deref()),
+        )?;
         Ok(None)
     }
 }
@@ -63,7 +95,10 @@ fn plan(volume: &Value, claim: Option<&Value>) -> Vec<Action> {
         if !message.is_empty() {
             changed["status"]["message"] = json!(message);
         }
-        Action::Status { resource: resource::VOLUMES, object: changed }
+        Action::Status {
+            resource: resource::VOLUMES,
+            object: changed,
+        }
     };
     let uid = text(volume, "/spec/claimRef/uid");
     let mut steps = Vec::new();
@@ -98,7 +133,8 @@ fn reclaim(volume: &Value, to: &dyn Fn(&str, &str) -> Action) -> Vec<Action> {
         "Delete" if annotation(volume, PROVISIONED_BY).is_none() => {
             let path = text(volume, "/spec/hostPath/path");
             if path.is_empty() {
-                "error getting deleter volume plugin for volume: no volume plugin matched".to_owned()
+                "error getting deleter volume plugin for volume: no volume plugin matched"
+                    .to_owned()
             } else {
                 format!("host_path deleter only supports /tmp/.+ but received provided {path}")
             }
@@ -106,8 +142,15 @@ fn reclaim(volume: &Value, to: &dyn Fn(&str, &str) -> Action) -> Vec<Action> {
         "Recycle" => "the embedded cluster has no recycler".to_owned(),
         _ => return Vec::new(),
     };
-    let reason = if text(volume, "/spec/persistentVolumeReclaimPolicy") == "Recycle" { "VolumeFailedRecycle" } else { "VolumeFailedDelete" };
-    vec![to("Failed", &message), Action::Note(Note::warning(volume, reason, message))]
+    let reason = if text(volume, "/spec/persistentVolumeReclaimPolicy") == "Recycle" {
+        "VolumeFailedRecycle"
+    } else {
+        "VolumeFailedDelete"
+    };
+    vec![
+        to("Failed", &message),
+        Action::Note(Note::warning(volume, reason, message)),
+    ]
 }
 
 #[cfg(test)]
@@ -119,7 +162,8 @@ mod tests {
         let volume = |phase: &str, uid: Option<&str>, policy: &str| {
             let mut volume = json!({"metadata": {"name": "v"}, "spec": {"persistentVolumeReclaimPolicy": policy, "hostPath": {"path": "/data"}}, "status": {"phase": phase}});
             if let Some(uid) = uid {
-                volume["spec"]["claimRef"] = json!({"name": "c", "namespace": "default", "uid": uid});
+                volume["spec"]["claimRef"] =
+                    json!({"name": "c", "namespace": "default", "uid": uid});
             }
             volume
         };
@@ -131,14 +175,54 @@ mod tests {
         };
         for (what, volume, claim, expected) in [
             ("new", volume("Pending", None, "Retain"), None, "Available"),
-            ("reserved without uid", volume("Pending", Some(""), "Retain"), None, "Available"),
-            ("bound", volume("Available", Some("u"), "Retain"), Some(&claim), "Bound"),
-            ("half bound", volume("Available", Some("u"), "Retain"), Some(&unbound), ""),
-            ("claim gone", volume("Bound", Some("u"), "Retain"), None, "Released"),
-            ("another claim under the name", volume("Bound", Some("before"), "Retain"), Some(&claim), "Released"),
-            ("retained", volume("Released", Some("u"), "Retain"), None, ""),
-            ("cleared by a person", volume("Released", None, "Retain"), None, "Available"),
-            ("nobody deletes it", volume("Released", Some("u"), "Delete"), None, "Failed"),
+            (
+                "reserved without uid",
+                volume("Pending", Some(""), "Retain"),
+                None,
+                "Available",
+            ),
+            (
+                "bound",
+                volume("Available", Some("u"), "Retain"),
+                Some(&claim),
+                "Bound",
+            ),
+            (
+                "half bound",
+                volume("Available", Some("u"), "Retain"),
+                Some(&unbound),
+                "",
+            ),
+            (
+                "claim gone",
+                volume("Bound", Some("u"), "Retain"),
+                None,
+                "Released",
+            ),
+            (
+                "another claim under the name",
+                volume("Bound", Some("before"), "Retain"),
+                Some(&claim),
+                "Released",
+            ),
+            (
+                "retained",
+                volume("Released", Some("u"), "Retain"),
+                None,
+                "",
+            ),
+            (
+                "cleared by a person",
+                volume("Released", None, "Retain"),
+                None,
+                "Available",
+            ),
+            (
+                "nobody deletes it",
+                volume("Released", Some("u"), "Delete"),
+                None,
+                "Failed",
+            ),
         ] {
             assert_eq!(phase(plan(&volume, claim)), expected, "{what}");
         }

@@ -11,18 +11,33 @@ use crate::embedded::registry::Registry;
 use crate::embedded::resource;
 
 /// The variables of a container, in order. The error is the message of a `CreateContainerConfigError`.
-pub(super) fn of(registry: &Registry, pod: &Value, address: &str, container: &Value) -> Result<Vec<(String, String)>, String> {
+pub(super) fn of(
+    registry: &Registry,
+    pod: &Value,
+    address: &str,
+    container: &Value,
+) -> Result<Vec<(String, String)>, String> {
     let namespace = object::namespace(pod);
     let mut variables = Variables::default();
-    if pod.pointer("/spec/enableServiceLinks").and_then(Value::as_bool).unwrap_or(true) {
+    if pod
+        .pointer("/spec/enableServiceLinks")
+        .and_then(Value::as_bool)
+        .unwrap_or(true)
+    {
         let (services, _) = registry.list(resource::SERVICES, Some(namespace));
-        let own = (namespace != "default").then(|| registry.find(resource::SERVICES, "default", "kubernetes")).flatten();
-        own.iter().chain(&services).for_each(|service| service_variables(service, &mut variables));
+        let own = (namespace != "default")
+            .then(|| registry.find(resource::SERVICES, "default", "kubernetes"))
+            .flatten();
+        own.iter()
+            .chain(&services)
+            .for_each(|service| service_variables(service, &mut variables));
     }
     for source in array(container, "/envFrom") {
         let prefix = text(source, "/prefix");
         for (kind, field) in [("Secret", "/secretRef"), ("ConfigMap", "/configMapRef")] {
-            let Some(reference) = source.pointer(field) else { continue };
+            let Some(reference) = source.pointer(field) else {
+                continue;
+            };
             for (key, value) in data(registry, kind, namespace, reference)?.unwrap_or_default() {
                 variables.put(format!("{prefix}{key}"), value);
             }
@@ -54,15 +69,28 @@ impl Variables {
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
 /// The words of a command with `$(NAME)` replaced.
-pub(super) fn words(container: &Value, field: &str, variables: &[(String, String)]) -> Option<Vec<String>> {
+pub(super) fn words(
+    container: &Value,
+    field: &str,
+    variables: &[(String, String)],
+) -> Option<Vec<String>> {
     let variables = Variables(variables.to_vec());
     let words = container.get(field)?.as_array()?;
-    Some(words.iter().filter_map(Value::as_str).map(|word| expand(word, &variables)).collect())
+    Some(
+        words
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|word| expand(word, &variables))
+            .collect(),
+    )
 }
 
 /// Replaces `$(NAME)` of known names; `$$` is a plain dollar sign.
@@ -75,7 +103,10 @@ fn expand(text: &str, variables: &Variables) -> String {
         if let Some(after) = rest.strip_prefix('$') {
             out.push('$');
             rest = after;
-        } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
+        } else if let Some((name, after)) = rest
+            .strip_prefix('(')
+            .and_then(|inner| inner.split_once(')'))
+        {
             match variables.get(name) {
                 Some(value) => out.push_str(value),
                 None => out.push_str(&format!("$({name})")),
@@ -89,40 +120,98 @@ fn expand(text: &str, variables: &Variables) -> String {
 }
 
 /// The entries of a Secret or ConfigMap as text; nothing when it is missing and optional.
-pub(super) fn data(registry: &Registry, kind: &str, namespace: &str, reference: &Value) -> Result<Option<BTreeMap<String, String>>, String> {
+pub(super) fn data(
+    registry: &Registry,
+    kind: &str,
+    namespace: &str,
+    reference: &Value,
+) -> Result<Option<BTreeMap<String, String>>, String> {
     let name = text(reference, "/name");
-    let resource = if kind == "Secret" { resource::SECRETS } else { resource::CONFIGMAPS };
-    let Some(found) = registry.find(resource, namespace, name) else {
-        return if flag(reference, "/optional") { Ok(None) } else { Err(format!("{} {name:?} not found", kind.to_lowercase())) };
+    let resource = if kind == "Secret" {
+        resource::SECRETS
+    } else {
+        resource::CONFIGMAPS
     };
-    Ok(Some(contents(kind, &found).into_iter().map(|(key, bytes)| (key, String::from_utf8_lossy(&bytes).into_owned())).collect()))
+    let Some(found) = registry.find(resource, namespace, name) else {
+        return if flag(reference, "/optional") {
+            Ok(None)
+        } else {
+            Err(format!("{} {name:?} not found", kind.to_lowercase()))
+        };
+    };
+    Ok(Some(
+        contents(kind, &found)
+            .into_iter()
+            .map(|(key, bytes)| (key, String::from_utf8_lossy(&bytes).into_owned()))
+            .collect(),
+    ))
 }
 
 /// The entries of a Secret or ConfigMap as bytes.
 pub(super) fn contents(kind: &str, object: &Object) -> BTreeMap<String, Vec<u8>> {
-    let decode = |value: &str| base64::engine::general_purpose::STANDARD.decode(value).unwrap_or_default();
-    let plain = object::entries(object, "/data").map(|(key, value)| (key.to_owned(), if kind == "Secret" { decode(value) } else { value.as_bytes().to_vec() }));
-    plain.chain(object::entries(object, "/binaryData").map(|(key, value)| (key.to_owned(), decode(value)))).collect()
+    let decode = |value: &str| {
+        base64::engine::general_purpose::STANDARD
+            .decode(value)
+            .unwrap_or_default()
+    };
+    let plain = object::entries(object, "/data").map(|(key, value)| {
+        (
+            key.to_owned(),
+            if kind == "Secret" {
+                decode(value)
+            } else {
+                value.as_bytes().to_vec()
+            },
+        )
+    });
+    plain
+        .chain(
+            object::entries(object, "/binaryData")
+                .map(|(key, value)| (key.to_owned(), decode(value))),
+        )
+        .collect()
 }
 
-fn referenced(registry: &Registry, pod: &Value, address: &str, container: &Value, source: &Value) -> Result<Option<String>, String> {
-    for (kind, field) in [("Secret", "/secretKeyRef"), ("ConfigMap", "/configMapKeyRef")] {
-        let Some(reference) = source.pointer(field) else { continue };
+fn referenced(
+    registry: &Registry,
+    pod: &Value,
+    address: &str,
+    container: &Value,
+    source: &Value,
+) -> Result<Option<String>, String> {
+    for (kind, field) in [
+        ("Secret", "/secretKeyRef"),
+        ("ConfigMap", "/configMapKeyRef"),
+    ] {
+        let Some(reference) = source.pointer(field) else {
+            continue;
+        };
         let namespace = object::namespace(pod);
         let (name, key) = (text(reference, "/name"), text(reference, "/key"));
-        let found = data(registry, kind, namespace, reference)?.and_then(|mut data| data.remove(key));
+        let found =
+            data(registry, kind, namespace, reference)?.and_then(|mut data| data.remove(key));
         return match found {
             Some(value) => Ok(Some(value)),
             None if flag(reference, "/optional") => Ok(None),
-            None => Err(format!("couldn't find key {key} in {kind} {namespace}/{name}")),
+            None => Err(format!(
+                "couldn't find key {key} in {kind} {namespace}/{name}"
+            )),
         };
     }
-    if let Some(field) = source.pointer("/fieldRef/fieldPath").and_then(Value::as_str) {
+    if let Some(field) = source
+        .pointer("/fieldRef/fieldPath")
+        .and_then(Value::as_str)
+    {
         return Ok(Some(own_field(pod, address, field)));
     }
-    if let Some(resource) = source.pointer("/resourceFieldRef/resource").and_then(Value::as_str) {
+    if let Some(resource) = source
+        .pointer("/resourceFieldRef/resource")
+        .and_then(Value::as_str)
+    {
         let (kind, name) = resource.split_once('.').unwrap_or(("limits", resource));
-        return Ok(Some(text(container, &format!("/resources/{kind}/{name}")).to_owned()));
+        return Ok(Some(
+            text(container, &format!("/resources/{kind}/{name}")).to_owned(),
+        ));
     }
     Ok(None)
 }
@@ -134,10 +223,21 @@ pub(super) fn own_field(pod: &Value, address: &str, path: &str) -> String {
         "status.hostIP" | "status.hostIPs" => node::ADDRESS.to_owned(),
         "metadata.labels" | "metadata.annotations" => {
             let pointer = format!("/{}", path.replace('.', "/"));
-            object::entries(pod, &pointer).map(|(key, value)| format!("{key}={value:?}")).collect::<Vec<_>>().join("\n")
+            object::entries(pod, &pointer)
+                .map(|(key, value)| format!("{key}={value:?}"))
+                .collect::<Vec<_>>()
+                .join("\n")
         }
-        _ => match path.split_once("['").and_then(|(map, key)| Some((map, key.strip_suffix("']")?))) {
-            Some((map, key)) => pod.pointer(&format!("/{}", map.replace('.', "/"))).and_then(|map| map.get(key)).and_then(Value::as_str).unwrap_or("").to_owned(),
+        _ => match path
+            .split_once("['")
+            .and_then(|(map, key)| Some((map, key.strip_suffix("']")?)))
+        {
+            Some((map, key)) => pod
+                .pointer(&format!("/{}", map.replace('.', "/")))
+                .and_then(|map| map.get(key))
+                .and_then(Value::as_str)
+                .unwrap_or("")
+                .to_owned(),
             None => text(pod, &format!("/{}", path.replace('.', "/"))).to_owned(),
         },
     }
@@ -160,7 +260,13 @@ fn service_variables(service: &Value, variables: &mut Variables) {
             variables.put(format!("{name}_PORT"), url.clone());
         }
         if !text(port, "/name").is_empty() {
-            variables.put(format!("{name}_SERVICE_PORT_{}", text(port, "/name").to_uppercase().replace('-', "_")), number.to_string());
+            variables.put(
+                format!(
+                    "{name}_SERVICE_PORT_{}",
+                    text(port, "/name").to_uppercase().replace('-', "_")
+                ),
+                number.to_string(),
+            );
         }
         let prefix = format!("{name}_PORT_{number}_{protocol}");
         variables.put(prefix.clone(), url);
@@ -179,7 +285,12 @@ mod tests {
     #[test]
     fn names_in_brackets_are_replaced() {
         let variables = Variables(vec![("A".to_owned(), "x".to_owned())]);
-        for (text, expanded) in [("$(A)-$(B)-$$(A)", "x-$(B)-$(A)"), ("no", "no"), ("end$", "end$"), ("$A", "$A")] {
+        for (text, expanded) in [
+            ("$(A)-$(B)-$$(A)", "x-$(B)-$(A)"),
+            ("no", "no"),
+            ("end$", "end$"),
+            ("$A", "$A"),
+        ] {
             assert_eq!(expand(text, &variables), expanded, "{text}");
         }
     }
@@ -187,7 +298,10 @@ mod tests {
     #[test]
     fn fields_of_the_pod() {
         let pod = json!({"metadata": {"name": "p", "labels": {"app.kubernetes.io/name": "x"}}, "spec": {"nodeName": "n"}});
-        assert_eq!(own_field(&pod, "1.2.3.4", "metadata.labels['app.kubernetes.io/name']"), "x");
+        assert_eq!(
+            own_field(&pod, "1.2.3.4", "metadata.labels['app.kubernetes.io/name']"),
+            "x"
+        );
         assert_eq!(own_field(&pod, "1.2.3.4", "spec.nodeName"), "n");
         assert_eq!(own_field(&pod, "1.2.3.4", "status.podIP"), "1.2.3.4");
     }

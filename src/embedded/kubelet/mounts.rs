@@ -18,20 +18,45 @@ pub(super) type Volumes = BTreeMap<String, PathBuf>;
 
 /// Makes every volume of the Pod ready. The error is the message of a `FailedMount` event; then it is tried again.
 pub(super) fn prepare(kubelet: &Kubelet, pod: &Value, address: &str) -> Result<Volumes, String> {
-    let own = kubelet.0.folders.pods.join(object::uid(pod)).join("volumes");
+    let own = kubelet
+        .0
+        .folders
+        .pods
+        .join(object::uid(pod))
+        .join("volumes");
     let mut volumes = Volumes::new();
     for volume in array(pod, "/spec/volumes") {
         let name = text(volume, "/name");
-        let place = folder(&kubelet.0.registry, &kubelet.0.folders, pod, address, volume, &own.join(name));
-        volumes.insert(name.to_owned(), place.map_err(|why| format!("MountVolume.SetUp failed for volume {name:?} : {why}"))?);
+        let place = folder(
+            &kubelet.0.registry,
+            &kubelet.0.folders,
+            pod,
+            address,
+            volume,
+            &own.join(name),
+        );
+        volumes.insert(
+            name.to_owned(),
+            place.map_err(|why| format!("MountVolume.SetUp failed for volume {name:?} : {why}"))?,
+        );
     }
     Ok(volumes)
 }
 
-fn folder(registry: &Registry, folders: &Folders, pod: &Value, address: &str, volume: &Value, own: &Path) -> Result<PathBuf, String> {
+fn folder(
+    registry: &Registry,
+    folders: &Folders,
+    pod: &Value,
+    address: &str,
+    volume: &Value,
+    own: &Path,
+) -> Result<PathBuf, String> {
     let namespace = object::namespace(pod);
     let io = |error: std::io::Error| error.to_string();
-    if let Some(claim) = volume.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str) {
+    if let Some(claim) = volume
+        .pointer("/persistentVolumeClaim/claimName")
+        .and_then(Value::as_str)
+    {
         return claimed(registry, folders, namespace, claim);
     }
     if volume.get("emptyDir").is_some() {
@@ -39,12 +64,25 @@ fn folder(registry: &Registry, folders: &Folders, pod: &Value, address: &str, vo
         return Ok(own.to_owned());
     }
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let sources: Vec<&Value> = match volume.pointer("/projected/sources").and_then(Value::as_array) {
+    let sources: Vec<&Value> = match volume
+        .pointer("/projected/sources")
+        .and_then(Value::as_array)
+    {
         Some(sources) => sources.iter().collect(),
-        None if ["secret", "configMap", "downwardAPI"].iter().any(|kind| volume.get(kind).is_some()) => vec![volume],
+        None if ["secret", "configMap", "downwardAPI"]
+            .iter()
+            .any(|kind| volume.get(kind).is_some()) =>
+        {
+            vec![volume]
+        }
         None => {
-            let kind = volume.as_object().and_then(|fields| fields.keys().find(|field| *field != "name")).map_or("", String::as_str);
-            return Err(format!("the embedded cluster has no {kind} volumes: a Pod may use persistentVolumeClaim, emptyDir, secret, configMap, downwardAPI and projected"));
+            let kind = volume
+                .as_object()
+                .and_then(|fields| fields.keys().find(|field| *field != "name"))
+                .map_or("", String::as_str);
+            return Err(format!(
+                "the embedded cluster has no {kind} volumes: a Pod may use persistentVolumeClaim, emptyDir, secret, configMap, downwardAPI and projected"
+            ));
         }
     };
     for source in sources {
@@ -64,12 +102,32 @@ fn folder(registry: &Registry, folders: &Folders, pod: &Value, address: &str, vo
 }
 
 /// The files that a secret, configMap or downwardAPI source gives.
-fn collect(registry: &Registry, pod: &Value, address: &str, namespace: &str, source: &Value, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), String> {
-    for (kind, field, name) in [("Secret", "secret", "secretName"), ("ConfigMap", "configMap", "name")] {
-        let Some(reference) = source.get(field) else { continue };
+fn collect(
+    registry: &Registry,
+    pod: &Value,
+    address: &str,
+    namespace: &str,
+    source: &Value,
+    files: &mut BTreeMap<String, Vec<u8>>,
+) -> Result<(), String> {
+    for (kind, field, name) in [
+        ("Secret", "secret", "secretName"),
+        ("ConfigMap", "configMap", "name"),
+    ] {
+        let Some(reference) = source.get(field) else {
+            continue;
+        };
         // A volume of its own says `secretName`, a projected source says `name`.
-        let name = [name, "name"].into_iter().map(|field| text(reference, &format!("/{field}"))).find(|name| !name.is_empty()).unwrap_or("");
-        let resource = if kind == "Secret" { resource::SECRETS } else { resource::CONFIGMAPS };
+        let name = [name, "name"]
+            .into_iter()
+            .map(|field| text(reference, &format!("/{field}")))
+            .find(|name| !name.is_empty())
+            .unwrap_or("");
+        let resource = if kind == "Secret" {
+            resource::SECRETS
+        } else {
+            resource::CONFIGMAPS
+        };
         let Some(found) = registry.find(resource, namespace, name) else {
             if flag(reference, "/optional") {
                 continue;
@@ -87,30 +145,61 @@ fn collect(registry: &Registry, pod: &Value, address: &str, namespace: &str, sou
             match data.get(key) {
                 Some(bytes) => drop(files.insert(text(item, "/path").to_owned(), bytes.clone())),
                 None if flag(reference, "/optional") => {}
-                None => return Err(format!("references non-existent {} key: {key}", kind.to_lowercase())),
+                None => {
+                    return Err(format!(
+                        "references non-existent {} key: {key}",
+                        kind.to_lowercase()
+                    ));
+                }
             }
         }
     }
     for item in array(source, "/downwardAPI/items") {
-        files.insert(text(item, "/path").to_owned(), own_field(pod, address, text(item, "/fieldRef/fieldPath")).into_bytes());
+        files.insert(
+            text(item, "/path").to_owned(),
+            own_field(pod, address, text(item, "/fieldRef/fieldPath")).into_bytes(),
+        );
     }
     Ok(())
 }
 
 /// The folder behind a claim: the path of its volume on the node's disk.
-fn claimed(registry: &Registry, folders: &Folders, namespace: &str, claim: &str) -> Result<PathBuf, String> {
-    let found = registry.find(resource::CLAIMS, namespace, claim).ok_or_else(|| format!("persistentvolumeclaim {claim:?} not found"))?;
+fn claimed(
+    registry: &Registry,
+    folders: &Folders,
+    namespace: &str,
+    claim: &str,
+) -> Result<PathBuf, String> {
+    let found = registry
+        .find(resource::CLAIMS, namespace, claim)
+        .ok_or_else(|| format!("persistentvolumeclaim {claim:?} not found"))?;
     if text(&found, "/status/phase") != "Bound" {
         return Err(format!("PVC {namespace}/{claim} is not bound"));
     }
     let name = text(&found, "/spec/volumeName");
-    let volume = registry.find(resource::VOLUMES, "", name).ok_or_else(|| format!("persistentvolume {name:?} not found"))?;
-    let path = [text(&volume, "/spec/hostPath/path"), text(&volume, "/spec/local/path")].into_iter().find(|path| !path.is_empty());
-    let path = path.ok_or_else(|| format!("the embedded cluster mounts hostPath and local volumes only; {name} is of another kind"))?;
-    let place = on_disk(&folders.node_root, path).ok_or_else(|| format!("{path} leads out of the node"))?;
+    let volume = registry
+        .find(resource::VOLUMES, "", name)
+        .ok_or_else(|| format!("persistentvolume {name:?} not found"))?;
+    let path = [
+        text(&volume, "/spec/hostPath/path"),
+        text(&volume, "/spec/local/path"),
+    ]
+    .into_iter()
+    .find(|path| !path.is_empty());
+    let path = path.ok_or_else(|| {
+        format!(
+            "the embedded cluster mounts hostPath and local volumes only; {name} is of another kind"
+        )
+    })?;
+    let place =
+        on_disk(&folders.node_root, path).ok_or_else(|| format!("{path} leads out of the node"))?;
     match text(&volume, "/spec/hostPath/type") {
-        "Directory" if !place.is_dir() => Err(format!("hostPath type check failed: {path} is not a directory")),
-        _ => std::fs::create_dir_all(&place).map(|()| place).map_err(|error| error.to_string()),
+        "Directory" if !place.is_dir() => Err(format!(
+            "hostPath type check failed: {path} is not a directory"
+        )),
+        _ => std::fs::create_dir_all(&place)
+            .map(|()| place)
+            .map_err(|error| error.to_string()),
     }
 }
 
@@ -119,13 +208,22 @@ pub(super) fn of_container(container: &Value, volumes: &Volumes) -> Result<Vec<M
     let mut mounts = Vec::new();
     for mount in array(container, "/volumeMounts") {
         let name = text(mount, "/name");
-        let base = volumes.get(name).ok_or_else(|| format!("volume {name:?} is not there"))?;
+        let base = volumes
+            .get(name)
+            .ok_or_else(|| format!("volume {name:?} is not there"))?;
         let below = text(mount, "/subPath");
-        let host = on_disk(base, below).ok_or_else(|| format!("subPath {below:?} leads out of volume {name:?}"))?;
+        let host = on_disk(base, below)
+            .ok_or_else(|| format!("subPath {below:?} leads out of volume {name:?}"))?;
         if !host.exists() {
-            std::fs::create_dir_all(&host).map_err(|error| format!("failed to create subPath directory for volumeMount {name:?}: {error}"))?;
+            std::fs::create_dir_all(&host).map_err(|error| {
+                format!("failed to create subPath directory for volumeMount {name:?}: {error}")
+            })?;
         }
-        mounts.push(Mount { host, path: text(mount, "/mountPath").to_owned(), read_only: flag(mount, "/readOnly") });
+        mounts.push(Mount {
+            host,
+            path: text(mount, "/mountPath").to_owned(),
+            read_only: flag(mount, "/readOnly"),
+        });
     }
     Ok(mounts)
 }

@@ -30,7 +30,9 @@ pub(super) fn report(registry: &Registry) {
         }
     }
     let now = Timestamp::now();
-    let written = registry.modify(resource::NODES, "", NODE, Part::Status, &options, |node| node["status"] = status(node, now));
+    let written = registry.modify(resource::NODES, "", NODE, Part::Status, &options, |node| {
+        node["status"] = status(node, now);
+    });
     if let Err(failure) = written {
         tracing::warn!(%failure, "the node's status was not written");
     }
@@ -42,15 +44,26 @@ fn status(node: &Value, now: Timestamp) -> Value {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let memory = std::fs::read_to_string("/proc/meminfo")
         .ok()
-        .and_then(|info| info.lines().find_map(|line| line.strip_prefix("MemTotal:").and_then(|rest| rest.split_whitespace().next().map(str::to_owned))))
+        .and_then(|info| {
+            info.lines().find_map(|line| {
+                line.strip_prefix("MemTotal:")
+                    .and_then(|rest| rest.split_whitespace().next().map(str::to_owned))
+            })
+        })
         .map_or_else(|| "8Gi".to_owned(), |kibibytes| format!("{kibibytes}Ki"));
     let capacity = json!({"cpu": cpus.to_string(), "memory": memory, "pods": "110"});
     let condition = |kind: &str, status: &str, reason: &str, message: &str| {
-        let before = object::condition(node, kind).filter(|before| text(before, "/status") == status);
-        let since = before.map_or_else(|| object::time(now), |before| text(before, "/lastTransitionTime").to_owned());
+        let before =
+            object::condition(node, kind).filter(|before| text(before, "/status") == status);
+        let since = before.map_or_else(
+            || object::time(now),
+            |before| text(before, "/lastTransitionTime").to_owned(),
+        );
         json!({"type": kind, "status": status, "reason": reason, "message": message, "lastHeartbeatTime": object::time(now), "lastTransitionTime": since})
     };
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").map(|release| release.trim().to_owned()).unwrap_or_default();
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map(|release| release.trim().to_owned())
+        .unwrap_or_default();
     json!({
         "addresses": [{"type": "InternalIP", "address": ADDRESS}, {"type": "Hostname", "address": NODE}],
         "capacity": capacity, "allocatable": capacity,

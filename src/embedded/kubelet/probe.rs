@@ -1,8 +1,8 @@
 //! Probes: questions to a container, and what their answers add up to.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -38,7 +38,14 @@ impl Probe {
     /// Reads `readinessProbe`, `livenessProbe` or `startupProbe` of a container.
     pub(super) fn of(container: &Value, field: &str) -> Option<Self> {
         let what = container.get(field)?.clone();
-        let seconds = |name: &str, default: i64| Duration::from_secs(int(&what, &format!("/{name}")).unwrap_or(default).max(0).unsigned_abs());
+        let seconds = |name: &str, default: i64| {
+            Duration::from_secs(
+                int(&what, &format!("/{name}"))
+                    .unwrap_or(default)
+                    .max(0)
+                    .unsigned_abs(),
+            )
+        };
         Some(Self {
             initial_delay: seconds("initialDelaySeconds", 0),
             period: seconds("periodSeconds", 10).max(Duration::from_secs(1)),
@@ -51,7 +58,11 @@ impl Probe {
 
     /// How long to wait before the next question.
     pub(super) fn pause(&self, is_eager: bool) -> Duration {
-        if is_eager { EAGER.min(self.period) } else { self.period }
+        if is_eager {
+            EAGER.min(self.period)
+        } else {
+            self.period
+        }
     }
 
     /// Asks once. The error is what the `Unhealthy` event says after "… probe failed: ".
@@ -61,8 +72,15 @@ impl Probe {
             Err(_) => Err(match array(&self.what, "/exec/command") {
                 [] => "context deadline exceeded".to_owned(),
                 command => {
-                    let command = command.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
-                    format!("command timed out: {command:?} timed out after {}s", self.timeout.as_secs())
+                    let command = command
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .collect::<Vec<_>>()
+                        .join(" ");
+                    format!(
+                        "command timed out: {command:?} timed out after {}s",
+                        self.timeout.as_secs()
+                    )
                 }
             }),
         }
@@ -70,16 +88,31 @@ impl Probe {
 
     async fn answer(&self, container: &Container, address: &str) -> Result<(), String> {
         if self.what.get("exec").is_some() {
-            let command = array(&self.what, "/exec/command").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            let command = array(&self.what, "/exec/command")
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
             let said = Said::default();
-            let request = ExecRequest { command, tty: false, stdin: None, stdout: Box::pin(said.clone()), stderr: Some(Box::pin(said.clone())), resize: None };
+            let request = ExecRequest {
+                command,
+                tty: false,
+                stdin: None,
+                stdout: Box::pin(said.clone()),
+                stderr: Some(Box::pin(said.clone())),
+                resize: None,
+            };
             return match container.exec(request).await {
                 Ok(0) => Ok(()),
                 Ok(_) => Err(said.text()),
                 Err(error) => Err(format!("errored and resulted in unknown state: {error}")),
             };
         }
-        let port = self.what.pointer("/tcpSocket/port").or_else(|| self.what.pointer("/httpGet/port")).or_else(|| self.what.pointer("/grpc/port"));
+        let port = self
+            .what
+            .pointer("/tcpSocket/port")
+            .or_else(|| self.what.pointer("/httpGet/port"))
+            .or_else(|| self.what.pointer("/grpc/port"));
         let number = match port {
             Some(Value::Number(number)) => number.as_u64().unwrap_or(0),
             Some(Value::String(name)) => name.parse().unwrap_or(5432),
@@ -91,7 +124,14 @@ impl Probe {
         if self.what.get("tcpSocket").is_some() {
             return container.connect(port).await.map(drop).map_err(|_| refused);
         }
-        Err(if self.what.get("httpGet").is_some() { format!("Get \"http://{address}:{number}{}\": {refused}", text(&self.what, "/httpGet/path")) } else { refused })
+        Err(if self.what.get("httpGet").is_some() {
+            format!(
+                "Get \"http://{address}:{number}{}\": {refused}",
+                text(&self.what, "/httpGet/path")
+            )
+        } else {
+            refused
+        })
     }
 
     /// Counts answers up to a verdict.
@@ -99,11 +139,19 @@ impl Probe {
         if is_good {
             tally.bad = 0;
             tally.good += 1;
-            if tally.good >= self.successes { Verdict::Good } else { Verdict::Unknown }
+            if tally.good >= self.successes {
+                Verdict::Good
+            } else {
+                Verdict::Unknown
+            }
         } else {
             tally.good = 0;
             tally.bad += 1;
-            if tally.bad >= self.failures { Verdict::Bad } else { Verdict::Unknown }
+            if tally.bad >= self.failures {
+                Verdict::Bad
+            } else {
+                Verdict::Unknown
+            }
         }
     }
 }
@@ -128,7 +176,11 @@ impl Said {
 }
 
 impl AsyncWrite for Said {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         let mut said = self.0.lock().unwrap();
         let room = Self::LIMIT.saturating_sub(said.len()).min(bytes.len());
         said.extend_from_slice(&bytes[..room]);
@@ -154,7 +206,20 @@ mod tests {
     fn answers_in_a_row_make_a_verdict() {
         let probe = Probe::of(&json!({"readinessProbe": {"exec": {"command": ["true"]}, "successThreshold": 2, "failureThreshold": 2}}), "readinessProbe").unwrap();
         let mut tally = Tally::default();
-        let verdicts: Vec<Verdict> = [true, true, false, true, false, false].into_iter().map(|good| probe.count(&mut tally, good)).collect();
-        assert_eq!(verdicts, [Verdict::Unknown, Verdict::Good, Verdict::Unknown, Verdict::Unknown, Verdict::Unknown, Verdict::Bad]);
+        let verdicts: Vec<Verdict> = [true, true, false, true, false, false]
+            .into_iter()
+            .map(|good| probe.count(&mut tally, good))
+            .collect();
+        assert_eq!(
+            verdicts,
+            [
+                Verdict::Unknown,
+                Verdict::Good,
+                Verdict::Unknown,
+                Verdict::Unknown,
+                Verdict::Unknown,
+                Verdict::Bad
+            ]
+        );
     }
 }

@@ -67,15 +67,25 @@ impl Runner {
     pub(super) async fn run(mut self) -> bool {
         let mut failures = 0;
         loop {
-            let Some(image) = self.image().await else { return false };
-            let Some(spec) = self.spec(&image).await else { return false };
-            self.event("Normal", "Created", format!("Created container: {}", self.seen.name)).await;
+            let Some(image) = self.image().await else {
+                return false;
+            };
+            let Some(spec) = self.spec(&image).await else {
+                return false;
+            };
+            self.event(
+                "Normal",
+                "Created",
+                format!("Created container: {}", self.seen.name),
+            )
+            .await;
             let begun = Instant::now();
             let started_at = Timestamp::now();
             let end = match self.kubelet.0.runtime.start(spec.clone()).await {
                 Ok(container) => self.live(&container, &image, started_at).await,
                 Err(error) => {
-                    self.event("Warning", "Failed", format!("Error: {error}")).await;
+                    self.event("Warning", "Failed", format!("Error: {error}"))
+                        .await;
                     self.seen.id = format!("eizoku://{}", object::random_hex(32));
                     self.seen.state = json!({"terminated": {
                         "exitCode": 128, "reason": "StartError", "message": error.to_string(), "startedAt": "1970-01-01T00:00:00Z", "finishedAt": object::time(Timestamp::now()), "containerID": self.seen.id,
@@ -110,11 +120,19 @@ impl Runner {
 
     fn report(&self) {
         // The worker outlives its runners, so the report is always heard.
-        let _ = self.reports.send(Report { is_init: self.is_init, index: self.index, seen: self.seen.clone() });
+        let _ = self.reports.send(Report {
+            is_init: self.is_init,
+            index: self.index,
+            seen: self.seen.clone(),
+        });
     }
 
     async fn event(&self, kind: &'static str, reason: &'static str, message: String) {
-        let note = if kind == "Normal" { Note::normal(&self.pod, reason, message) } else { Note::warning(&self.pod, reason, message) };
+        let note = if kind == "Normal" {
+            Note::normal(&self.pod, reason, message)
+        } else {
+            Note::warning(&self.pod, reason, message)
+        };
         let note = note.on_container(&self.seen.name);
         let recorder = self.kubelet.0.recorder.clone();
         let _ = tokio::task::spawn_blocking(move || recorder.record(&note)).await;
@@ -141,13 +159,29 @@ impl Runner {
         self.seen.last = self.seen.state.clone();
         self.seen.started = false;
         if !wait.is_zero() {
-            let full = format!("{}_{}({})", object::name(&self.pod), object::namespace(&self.pod), object::uid(&self.pod));
-            self.event("Warning", "BackOff", format!("Back-off restarting failed container {} in pod {full}", self.seen.name)).await;
+            let full = format!(
+                "{}_{}({})",
+                object::name(&self.pod),
+                object::namespace(&self.pod),
+                object::uid(&self.pod)
+            );
+            self.event(
+                "Warning",
+                "BackOff",
+                format!(
+                    "Back-off restarting failed container {} in pod {full}",
+                    self.seen.name
+                ),
+            )
+            .await;
             let shown = match wait.as_secs() {
                 seconds @ 0..60 => format!("{seconds}s"),
                 seconds => format!("{}m{}s", seconds / 60, seconds % 60),
             };
-            let message = format!("back-off {shown} restarting failed container={} pod={full}", self.seen.name);
+            let message = format!(
+                "back-off {shown} restarting failed container={} pod={full}",
+                self.seen.name
+            );
             self.wait_state("CrashLoopBackOff", &message);
         }
         self.sleep(wait).await
@@ -162,35 +196,67 @@ impl Runner {
             match containers::resolve(&image) {
                 Ok(info) => {
                     if policy == "Always" {
-                        self.event("Normal", "Pulling", format!("Pulling image {image:?}")).await;
+                        self.event("Normal", "Pulling", format!("Pulling image {image:?}"))
+                            .await;
                         self.event("Normal", "Pulled", format!("Successfully pulled image {image:?} in 0s (0s including waiting). Image size: {} bytes.", info.size)).await;
                     } else {
-                        self.event("Normal", "Pulled", format!("Container image {image:?} already present on machine")).await;
+                        self.event(
+                            "Normal",
+                            "Pulled",
+                            format!("Container image {image:?} already present on machine"),
+                        )
+                        .await;
                     }
                     return Some(info);
                 }
                 Err(error) => {
                     let reason = error.reason();
                     if reason == "InvalidImageName" {
-                        self.event("Warning", "InspectFailed", format!("Failed to apply default image tag {image:?}: {error}")).await;
-                        self.event("Warning", "Failed", "Error: InvalidImageName".to_owned()).await;
+                        self.event(
+                            "Warning",
+                            "InspectFailed",
+                            format!("Failed to apply default image tag {image:?}: {error}"),
+                        )
+                        .await;
+                        self.event("Warning", "Failed", "Error: InvalidImageName".to_owned())
+                            .await;
                         self.wait_state(reason, &error.to_string());
                     } else if policy == "Never" {
-                        let message = format!("Container image {image:?} is not present with pull policy of Never");
-                        self.event("Warning", "ErrImageNeverPull", message.clone()).await;
-                        self.event("Warning", "Failed", "Error: ErrImageNeverPull".to_owned()).await;
+                        let message = format!(
+                            "Container image {image:?} is not present with pull policy of Never"
+                        );
+                        self.event("Warning", "ErrImageNeverPull", message.clone())
+                            .await;
+                        self.event("Warning", "Failed", "Error: ErrImageNeverPull".to_owned())
+                            .await;
                         self.wait_state("ErrImageNeverPull", &message);
                     } else {
-                        self.event("Normal", "Pulling", format!("Pulling image {image:?}")).await;
-                        self.event("Warning", "Failed", format!("Failed to pull image {image:?}: {error}")).await;
-                        self.event("Warning", "Failed", "Error: ErrImagePull".to_owned()).await;
+                        self.event("Normal", "Pulling", format!("Pulling image {image:?}"))
+                            .await;
+                        self.event(
+                            "Warning",
+                            "Failed",
+                            format!("Failed to pull image {image:?}: {error}"),
+                        )
+                        .await;
+                        self.event("Warning", "Failed", "Error: ErrImagePull".to_owned())
+                            .await;
                         self.wait_state("ErrImagePull", &error.to_string());
                         if !self.sleep(Duration::from_secs(2)).await {
                             return None;
                         }
-                        self.event("Normal", "BackOff", format!("Back-off pulling image {image:?}")).await;
-                        self.event("Warning", "Failed", "Error: ImagePullBackOff".to_owned()).await;
-                        self.wait_state("ImagePullBackOff", &format!("Back-off pulling image {image:?}: ErrImagePull: {error}"));
+                        self.event(
+                            "Normal",
+                            "BackOff",
+                            format!("Back-off pulling image {image:?}"),
+                        )
+                        .await;
+                        self.event("Warning", "Failed", "Error: ImagePullBackOff".to_owned())
+                            .await;
+                        self.wait_state(
+                            "ImagePullBackOff",
+                            &format!("Back-off pulling image {image:?}: ErrImagePull: {error}"),
+                        );
                     }
                     tries += 1;
                     if !self.sleep(backoff(tries)).await {
@@ -213,18 +279,34 @@ impl Runner {
                 }
                 Err(message) => message,
             };
-            self.event("Warning", "Failed", format!("Error: {message}")).await;
+            self.event("Warning", "Failed", format!("Error: {message}"))
+                .await;
             self.wait_state("CreateContainerConfigError", &message);
             if !self.sleep(CONFIG_AGAIN).await {
                 return None;
             }
-            self.event("Normal", "Pulled", format!("Container image {:?} already present on machine", text(&self.container, "/image"))).await;
+            self.event(
+                "Normal",
+                "Pulled",
+                format!(
+                    "Container image {:?} already present on machine",
+                    text(&self.container, "/image")
+                ),
+            )
+            .await;
         }
     }
 
     fn build(&self) -> Result<ContainerSpec, String> {
-        let env = env::of(&self.kubelet.0.registry, &self.pod, &self.address, &self.container)?;
-        let log = self.kubelet.log_file(object::uid(&self.pod), &self.seen.name, self.seen.restarts);
+        let env = env::of(
+            &self.kubelet.0.registry,
+            &self.pod,
+            &self.address,
+            &self.container,
+        )?;
+        let log =
+            self.kubelet
+                .log_file(object::uid(&self.pod), &self.seen.name, self.seen.restarts);
         if let Some(folder) = log.parent() {
             std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         }
@@ -238,7 +320,8 @@ impl Runner {
             args: env::words(&self.container, "args", &env),
             mounts: mounts::of_container(&self.container, &self.volumes)?,
             env,
-            working_dir: Some(text(&self.container, "/workingDir").to_owned()).filter(|folder| !folder.is_empty()),
+            working_dir: Some(text(&self.container, "/workingDir").to_owned())
+                .filter(|folder| !folder.is_empty()),
             hostname: hostname.chars().take(63).collect(),
             scratch: self.kubelet.0.folders.scratch.join(object::random_hex(6)),
             log,
@@ -246,10 +329,21 @@ impl Runner {
     }
 
     /// From the start of the process to its end.
-    async fn live(&mut self, container: &Container, image: &containers::ImageInfo, started_at: Timestamp) -> End {
+    async fn live(
+        &mut self,
+        container: &Container,
+        image: &containers::ImageInfo,
+        started_at: Timestamp,
+    ) -> End {
         let uid = object::uid(&self.pod).to_owned();
-        self.kubelet.put_container(&uid, &self.seen.name, Some(container.clone()));
-        self.event("Normal", "Started", format!("Started container {}", self.seen.name)).await;
+        self.kubelet
+            .put_container(&uid, &self.seen.name, Some(container.clone()));
+        self.event(
+            "Normal",
+            "Started",
+            format!("Started container {}", self.seen.name),
+        )
+        .await;
         self.seen.id = format!("eizoku://{}", container.id());
         self.seen.state = json!({"running": {"startedAt": object::time(started_at)}});
         let readiness = Probe::of(&self.container, "readinessProbe");
@@ -271,19 +365,37 @@ impl Runner {
     }
 
     /// Asks the probes until the process ends, a probe ends it, or the Pod is stopped.
-    async fn watch_over(&mut self, container: &Container, image: &containers::ImageInfo, startup: Option<Probe>, readiness: Option<Probe>) -> End {
+    async fn watch_over(
+        &mut self,
+        container: &Container,
+        image: &containers::ImageInfo,
+        startup: Option<Probe>,
+        readiness: Option<Probe>,
+    ) -> End {
         let liveness = Probe::of(&self.container, "livenessProbe");
         let mut stop = self.stop.clone();
         let (answers, mut heard) = mpsc::channel::<(&'static str, bool, Option<String>)>(8);
         let mut asking = tokio::task::JoinSet::new();
         if let Some(probe) = startup.clone() {
-            asking.spawn(ask(probe, "Startup", container.clone(), self.address.clone(), answers.clone()));
+            asking.spawn(ask(
+                probe,
+                "Startup",
+                container.clone(),
+                self.address.clone(),
+                answers.clone(),
+            ));
         }
         let mut later = [("Readiness", readiness), ("Liveness", liveness)];
         let mut ask_rest = |asking: &mut tokio::task::JoinSet<()>, address: &str| {
             for (kind, probe) in &mut later {
                 if let Some(probe) = probe.take() {
-                    asking.spawn(ask(probe, kind, container.clone(), address.to_owned(), answers.clone()));
+                    asking.spawn(ask(
+                        probe,
+                        kind,
+                        container.clone(),
+                        address.to_owned(),
+                        answers.clone(),
+                    ));
                 }
             }
         };
@@ -313,12 +425,11 @@ impl Runner {
                             self.report();
                             ask_rest(&mut asking, &self.address);
                         }
-                        ("Readiness", good) => {
-                            if self.seen.ready != good {
+                        ("Readiness", good)
+                            if self.seen.ready != good => {
                                 self.seen.ready = good;
                                 self.report();
                             }
-                        }
                         (kind, false) => {
                             self.event("Normal", "Killing", format!("Container {} failed {} probe, will be restarted", self.seen.name, kind.to_lowercase())).await;
                             let grace = int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30).max(0).unsigned_abs();
@@ -340,17 +451,37 @@ impl Runner {
         let mut stop = self.stop.clone();
         let polite = async {
             let hook = &self.container["lifecycle"]["preStop"];
-            let command: Vec<String> = array(hook, "/exec/command").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            let command: Vec<String> = array(hook, "/exec/command")
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
             if !command.is_empty() {
-                let request = ExecRequest { command, tty: false, stdin: None, stdout: Box::pin(tokio::io::sink()), stderr: Some(Box::pin(tokio::io::sink())), resize: None };
+                let request = ExecRequest {
+                    command,
+                    tty: false,
+                    stdin: None,
+                    stdout: Box::pin(tokio::io::sink()),
+                    stderr: Some(Box::pin(tokio::io::sink())),
+                    resize: None,
+                };
                 if let Err(error) = container.exec(request).await {
-                    self.event("Warning", "FailedPreStopHook", format!("PreStopHook failed: {error}")).await;
+                    self.event(
+                        "Warning",
+                        "FailedPreStopHook",
+                        format!("PreStopHook failed: {error}"),
+                    )
+                    .await;
                 }
             }
             if let Some(seconds) = int(hook, "/sleep/seconds") {
                 tokio::time::sleep(Duration::from_secs(seconds.max(0).unsigned_abs())).await;
             }
-            container.signal(if image.stop_signal == 0 { SIGTERM } else { image.stop_signal });
+            container.signal(if image.stop_signal == 0 {
+                SIGTERM
+            } else {
+                image.stop_signal
+            });
             std::future::pending::<()>().await;
         };
         let deadline = async {
@@ -373,7 +504,13 @@ impl Runner {
 
 /// Asks one probe for as long as the container lives. A verdict is sent when it changes; a failure with its message when
 /// it falls on the probe's own beat.
-async fn ask(probe: Probe, kind: &'static str, container: Container, address: String, answers: mpsc::Sender<(&'static str, bool, Option<String>)>) {
+async fn ask(
+    probe: Probe,
+    kind: &'static str,
+    container: Container,
+    address: String,
+    answers: mpsc::Sender<(&'static str, bool, Option<String>)>,
+) {
     tokio::time::sleep(probe.initial_delay).await;
     let mut tally = Tally::default();
     let mut verdict = Verdict::Unknown;
@@ -388,13 +525,20 @@ async fn ask(probe: Probe, kind: &'static str, container: Container, address: St
         if is_on_beat || answer.is_ok() {
             let new = probe.count(&mut tally, answer.is_ok());
             if let Err(message) = &answer
-                && answers.send((kind, false, Some(message.clone()))).await.is_err()
+                && answers
+                    .send((kind, false, Some(message.clone())))
+                    .await
+                    .is_err()
             {
                 return;
             }
             if new != Verdict::Unknown && new != verdict {
                 verdict = new;
-                if answers.send((kind, new == Verdict::Good, None)).await.is_err() {
+                if answers
+                    .send((kind, new == Verdict::Good, None))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
                 if kind == "Startup" {

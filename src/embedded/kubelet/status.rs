@@ -28,7 +28,9 @@ impl Seen {
     /// carried on: the container counts as restarted.
     pub(super) fn first(pod: &Value, container: &Value, list: &str, reason: &str) -> Self {
         let name = text(container, "/name");
-        let before = array(pod, list).iter().find(|status| text(status, "/name") == name && !text(status, "/containerID").is_empty());
+        let before = array(pod, list).iter().find(|status| {
+            text(status, "/name") == name && !text(status, "/containerID").is_empty()
+        });
         let mut seen = Self {
             name: name.to_owned(),
             state: json!({"waiting": {"reason": reason}}),
@@ -43,7 +45,11 @@ impl Seen {
         if let Some(before) = before {
             seen.restarts = int(before, "/restartCount").unwrap_or(0) + 1;
             let id = text(before, "/containerID");
-            seen.last = match before.pointer("/state/terminated").or_else(|| before.pointer("/lastState/terminated").filter(|_| before.pointer("/state/running").is_none())) {
+            seen.last = match before.pointer("/state/terminated").or_else(|| {
+                before
+                    .pointer("/lastState/terminated")
+                    .filter(|_| before.pointer("/state/running").is_none())
+            }) {
                 Some(ended) => json!({"terminated": ended}),
                 None => json!({"terminated": {
                     "exitCode": 255, "reason": "Unknown", "containerID": id, "startedAt": before["state"]["running"]["startedAt"], "finishedAt": before["state"]["running"]["startedAt"],
@@ -80,18 +86,25 @@ pub(super) struct Stage {
 /// The phase of a Pod.
 fn phase(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen]) -> &'static str {
     let policy = text(pod, "/spec/restartPolicy");
-    if stage.is_ending && main.iter().chain(init).all(|seen| !seen.is_running()) && main.iter().any(|seen| seen.ended().is_some()) {
+    if stage.is_ending
+        && main.iter().chain(init).all(|seen| !seen.is_running())
+        && main.iter().any(|seen| seen.ended().is_some())
+    {
         let all_well = main.iter().all(|seen| seen.exit_code() == Some(0));
         return if all_well { "Succeeded" } else { "Failed" };
     }
-    let init_failed = init.iter().any(|seen| seen.exit_code().is_some_and(|code| code != 0));
+    let init_failed = init
+        .iter()
+        .any(|seen| seen.exit_code().is_some_and(|code| code != 0));
     if init_failed && policy == "Never" {
         return "Failed";
     }
     if init.iter().any(|seen| seen.exit_code() != Some(0)) {
         return "Pending";
     }
-    let waits = main.iter().any(|seen| seen.state.get("waiting").is_some() && seen.last.get("terminated").is_none());
+    let waits = main
+        .iter()
+        .any(|seen| seen.state.get("waiting").is_some() && seen.last.get("terminated").is_none());
     if waits {
         return "Pending";
     }
@@ -107,7 +120,13 @@ fn phase(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen]) -> &'static s
 }
 
 /// Builds the status. Conditions keep their time as long as they say the same.
-pub(super) fn compose(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen], now: Timestamp) -> Value {
+pub(super) fn compose(
+    pod: &Value,
+    stage: &Stage,
+    init: &[Seen],
+    main: &[Seen],
+    now: Timestamp,
+) -> Value {
     let mut status = pod.get("status").cloned().unwrap_or_else(|| json!({}));
     let generation = int(pod, "/metadata/generation").unwrap_or(1);
     let phase = phase(pod, stage, init, main);
@@ -121,7 +140,11 @@ pub(super) fn compose(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen], 
         status["podIP"] = json!(stage.address);
         status["podIPs"] = json!([{"ip": stage.address}]);
     }
-    let unready: Vec<&str> = main.iter().filter(|seen| !seen.ready).map(|seen| seen.name.as_str()).collect();
+    let unready: Vec<&str> = main
+        .iter()
+        .filter(|seen| !seen.ready)
+        .map(|seen| seen.name.as_str())
+        .collect();
     let is_initialized = init.iter().all(|seen| seen.exit_code() == Some(0));
     let ready = if phase == "Succeeded" {
         Some(("PodCompleted", String::new()))
@@ -130,19 +153,42 @@ pub(super) fn compose(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen], 
     } else if unready.is_empty() {
         None
     } else {
-        Some(("ContainersNotReady", format!("containers with unready status: [{}]", unready.join(" "))))
+        Some((
+            "ContainersNotReady",
+            format!("containers with unready status: [{}]", unready.join(" ")),
+        ))
     };
     let initialized = match (is_initialized, phase) {
         (_, "Succeeded") => (true, Some(("PodCompleted", String::new()))),
         (true, _) => (true, None),
         (false, _) => {
-            let names: Vec<&str> = init.iter().filter(|seen| seen.exit_code() != Some(0)).map(|seen| seen.name.as_str()).collect();
-            (false, Some(("ContainersNotInitialized", format!("containers with incomplete status: [{}]", names.join(" ")))))
+            let names: Vec<&str> = init
+                .iter()
+                .filter(|seen| seen.exit_code() != Some(0))
+                .map(|seen| seen.name.as_str())
+                .collect();
+            (
+                false,
+                Some((
+                    "ContainersNotInitialized",
+                    format!("containers with incomplete status: [{}]", names.join(" ")),
+                )),
+            )
         }
     };
-    let gates: Vec<&str> = array(pod, "/spec/readinessGates").iter().map(|gate| text(gate, "/conditionType")).filter(|kind| !object::is_condition_true(pod, kind)).collect();
+    let gates: Vec<&str> = array(pod, "/spec/readinessGates")
+        .iter()
+        .map(|gate| text(gate, "/conditionType"))
+        .filter(|kind| !object::is_condition_true(pod, kind))
+        .collect();
     let pod_ready = if ready.is_none() && !gates.is_empty() {
-        Some(("ReadinessGatesNotReady", format!("corresponding condition of pod readiness gate \"{}\" does not exist.", gates.join(" "))))
+        Some((
+            "ReadinessGatesNotReady",
+            format!(
+                "corresponding condition of pod readiness gate \"{}\" does not exist.",
+                gates.join(" ")
+            ),
+        ))
     } else {
         ready.clone()
     };
@@ -156,29 +202,66 @@ pub(super) fn compose(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen], 
     .into_iter()
     .map(|(kind, holds, why)| condition(pod, kind, holds, why, generation, now))
     .collect::<Vec<_>>();
-    const OWN: [&str; 4] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
-    let others = array(pod, "/status/conditions").iter().filter(|one| !OWN.contains(&text(one, "/type"))).cloned();
+    const OWN: [&str; 4] = [
+        "PodReadyToStartContainers",
+        "Initialized",
+        "Ready",
+        "ContainersReady",
+    ];
+    let others = array(pod, "/status/conditions")
+        .iter()
+        .filter(|one| !OWN.contains(&text(one, "/type")))
+        .cloned();
     let mut others: Vec<Value> = others.collect();
-    for other in others.iter_mut().filter(|other| text(other, "/type") == "PodScheduled") {
+    for other in others
+        .iter_mut()
+        .filter(|other| text(other, "/type") == "PodScheduled")
+    {
         other["observedGeneration"] = json!(generation);
     }
-    if !others.iter().any(|other| text(other, "/type") == "PodScheduled") {
+    if !others
+        .iter()
+        .any(|other| text(other, "/type") == "PodScheduled")
+    {
         // A Pod made with a node in its spec has passed no scheduler.
         others.push(condition(pod, "PodScheduled", true, None, generation, now));
     }
     conditions.extend(others);
     status["conditions"] = json!(conditions);
     if !init.is_empty() {
-        status["initContainerStatuses"] = json!(init.iter().map(|seen| container_status(pod, "/spec/initContainers", seen, seen.exit_code() == Some(0))).collect::<Vec<_>>());
+        status["initContainerStatuses"] = json!(
+            init.iter()
+                .map(|seen| container_status(
+                    pod,
+                    "/spec/initContainers",
+                    seen,
+                    seen.exit_code() == Some(0)
+                ))
+                .collect::<Vec<_>>()
+        );
     }
-    status["containerStatuses"] = json!(main.iter().map(|seen| container_status(pod, "/spec/containers", seen, seen.ready)).collect::<Vec<_>>());
+    status["containerStatuses"] = json!(
+        main.iter()
+            .map(|seen| container_status(pod, "/spec/containers", seen, seen.ready))
+            .collect::<Vec<_>>()
+    );
     status
 }
 
-fn condition(pod: &Value, kind: &str, holds: bool, why: Option<(&str, String)>, generation: i64, now: Timestamp) -> Value {
+fn condition(
+    pod: &Value,
+    kind: &str,
+    holds: bool,
+    why: Option<(&str, String)>,
+    generation: i64,
+    now: Timestamp,
+) -> Value {
     let status = if holds { "True" } else { "False" };
     let before = object::condition(pod, kind).filter(|before| text(before, "/status") == status);
-    let since = before.map_or_else(|| object::time(now), |before| text(before, "/lastTransitionTime").to_owned());
+    let since = before.map_or_else(
+        || object::time(now),
+        |before| text(before, "/lastTransitionTime").to_owned(),
+    );
     let mut condition = json!({"type": kind, "status": status, "lastProbeTime": null, "lastTransitionTime": since, "observedGeneration": generation});
     if let Some((reason, message)) = why {
         condition["reason"] = json!(reason);
@@ -190,7 +273,11 @@ fn condition(pod: &Value, kind: &str, holds: bool, why: Option<(&str, String)>, 
 }
 
 fn container_status(pod: &Value, list: &str, seen: &Seen, ready: bool) -> Value {
-    let spec = array(pod, list).iter().find(|container| text(container, "/name") == seen.name).cloned().unwrap_or_default();
+    let spec = array(pod, list)
+        .iter()
+        .find(|container| text(container, "/name") == seen.name)
+        .cloned()
+        .unwrap_or_default();
     let mounts: Vec<Value> = array(&spec, "/volumeMounts")
         .iter()
         .map(|mount| {
@@ -221,7 +308,12 @@ mod tests {
 
     fn seen(state: Value, last: Value, ready: bool) -> Seen {
         let pod = json!({});
-        Seen { state, last, ready, ..Seen::first(&pod, &json!({"name": "a"}), "/x", "ContainerCreating") }
+        Seen {
+            state,
+            last,
+            ready,
+            ..Seen::first(&pod, &json!({"name": "a"}), "/x", "ContainerCreating")
+        }
     }
 
     fn ended(code: i64) -> Value {
@@ -230,25 +322,108 @@ mod tests {
 
     #[test]
     fn the_phase_follows_the_containers() {
-        let stage = Stage { has_sandbox: true, ..Stage::default() };
-        let ending = Stage { is_ending: true, ..stage.clone() };
+        let stage = Stage {
+            has_sandbox: true,
+            ..Stage::default()
+        };
+        let ending = Stage {
+            is_ending: true,
+            ..stage.clone()
+        };
         let running = || seen(json!({"running": {}}), json!({}), true);
         let waiting = || seen(json!({"waiting": {}}), json!({}), false);
         let backing_off = || seen(json!({"waiting": {}}), ended(1), false);
         let gone = |code| seen(ended(code), json!({}), false);
         for (what, policy, stage, init, main, expected) in [
-            ("creating", "Always", &stage, vec![], vec![waiting()], "Pending"),
-            ("initializing", "Always", &stage, vec![running()], vec![waiting()], "Pending"),
-            ("init failed for good", "Never", &stage, vec![gone(1)], vec![waiting()], "Failed"),
-            ("running", "Always", &stage, vec![gone(0)], vec![running()], "Running"),
-            ("crash loop", "Always", &stage, vec![], vec![backing_off()], "Running"),
-            ("between restarts", "Always", &stage, vec![], vec![gone(0)], "Running"),
+            (
+                "creating",
+                "Always",
+                &stage,
+                vec![],
+                vec![waiting()],
+                "Pending",
+            ),
+            (
+                "initializing",
+                "Always",
+                &stage,
+                vec![running()],
+                vec![waiting()],
+                "Pending",
+            ),
+            (
+                "init failed for good",
+                "Never",
+                &stage,
+                vec![gone(1)],
+                vec![waiting()],
+                "Failed",
+            ),
+            (
+                "running",
+                "Always",
+                &stage,
+                vec![gone(0)],
+                vec![running()],
+                "Running",
+            ),
+            (
+                "crash loop",
+                "Always",
+                &stage,
+                vec![],
+                vec![backing_off()],
+                "Running",
+            ),
+            (
+                "between restarts",
+                "Always",
+                &stage,
+                vec![],
+                vec![gone(0)],
+                "Running",
+            ),
             ("done", "Never", &stage, vec![], vec![gone(0)], "Succeeded"),
-            ("failed", "Never", &stage, vec![], vec![gone(0), gone(3)], "Failed"),
-            ("comes again", "OnFailure", &stage, vec![], vec![gone(3)], "Running"),
-            ("ending well", "Always", &ending, vec![], vec![gone(0)], "Succeeded"),
-            ("ending by force", "Always", &ending, vec![], vec![gone(137)], "Failed"),
-            ("still ending", "Always", &ending, vec![], vec![running(), gone(0)], "Running"),
+            (
+                "failed",
+                "Never",
+                &stage,
+                vec![],
+                vec![gone(0), gone(3)],
+                "Failed",
+            ),
+            (
+                "comes again",
+                "OnFailure",
+                &stage,
+                vec![],
+                vec![gone(3)],
+                "Running",
+            ),
+            (
+                "ending well",
+                "Always",
+                &ending,
+                vec![],
+                vec![gone(0)],
+                "Succeeded",
+            ),
+            (
+                "ending by force",
+                "Always",
+                &ending,
+                vec![],
+                vec![gone(137)],
+                "Failed",
+            ),
+            (
+                "still ending",
+                "Always",
+                &ending,
+                vec![],
+                vec![running(), gone(0)],
+                "Running",
+            ),
         ] {
             let pod = json!({"spec": {"restartPolicy": policy}});
             assert_eq!(phase(&pod, stage, &init, &main), expected, "{what}");
@@ -257,14 +432,50 @@ mod tests {
 
     #[test]
     fn conditions_keep_their_time_until_they_change() {
-        let (early, late): (Timestamp, Timestamp) = ("2026-01-01T00:00:00Z".parse().unwrap(), "2026-01-01T00:00:09Z".parse().unwrap());
-        let stage = Stage { has_sandbox: true, ..Stage::default() };
+        let (early, late): (Timestamp, Timestamp) = (
+            "2026-01-01T00:00:00Z".parse().unwrap(),
+            "2026-01-01T00:00:09Z".parse().unwrap(),
+        );
+        let stage = Stage {
+            has_sandbox: true,
+            ..Stage::default()
+        };
         let mut pod = json!({"metadata": {"generation": 1}, "spec": {"containers": [{"name": "a"}], "restartPolicy": "Always"}, "status": {}});
-        pod["status"] = compose(&pod, &stage, &[], &[seen(json!({"running": {}}), json!({}), false)], early);
-        let shown = |pod: &Value, kind: &str| object::condition(pod, kind).map(|one| (text(one, "/status").to_owned(), text(one, "/lastTransitionTime").to_owned())).unwrap();
-        assert_eq!(shown(&pod, "Ready"), ("False".to_owned(), "2026-01-01T00:00:00Z".to_owned()));
-        pod["status"] = compose(&pod, &stage, &[], &[seen(json!({"running": {}}), json!({}), true)], late);
-        assert_eq!(shown(&pod, "Ready"), ("True".to_owned(), "2026-01-01T00:00:09Z".to_owned()));
-        assert_eq!(shown(&pod, "Initialized"), ("True".to_owned(), "2026-01-01T00:00:00Z".to_owned()));
+        pod["status"] = compose(
+            &pod,
+            &stage,
+            &[],
+            &[seen(json!({"running": {}}), json!({}), false)],
+            early,
+        );
+        let shown = |pod: &Value, kind: &str| {
+            object::condition(pod, kind)
+                .map(|one| {
+                    (
+                        text(one, "/status").to_owned(),
+                        text(one, "/lastTransitionTime").to_owned(),
+                    )
+                })
+                .unwrap()
+        };
+        assert_eq!(
+            shown(&pod, "Ready"),
+            ("False".to_owned(), "2026-01-01T00:00:00Z".to_owned())
+        );
+        pod["status"] = compose(
+            &pod,
+            &stage,
+            &[],
+            &[seen(json!({"running": {}}), json!({}), true)],
+            late,
+        );
+        assert_eq!(
+            shown(&pod, "Ready"),
+            ("True".to_owned(), "2026-01-01T00:00:09Z".to_owned())
+        );
+        assert_eq!(
+            shown(&pod, "Initialized"),
+            ("True".to_owned(), "2026-01-01T00:00:00Z".to_owned())
+        );
     }
 }

@@ -40,11 +40,38 @@ impl Worker {
         let pod = match &*news.borrow() {
             News::Is(pod) | News::Gone(pod) => pod.clone(),
         };
-        let seen = |list: &str, statuses: &str, reason: &str| array(&pod, list).iter().map(|container| Seen::first(&pod, container, statuses, reason)).collect::<Vec<_>>();
-        let init = seen("/spec/initContainers", "/status/initContainerStatuses", "PodInitializing");
-        let main = seen("/spec/containers", "/status/containerStatuses", if init.is_empty() { "ContainerCreating" } else { "PodInitializing" });
+        let seen = |list: &str, statuses: &str, reason: &str| {
+            array(&pod, list)
+                .iter()
+                .map(|container| Seen::first(&pod, container, statuses, reason))
+                .collect::<Vec<_>>()
+        };
+        let init = seen(
+            "/spec/initContainers",
+            "/status/initContainerStatuses",
+            "PodInitializing",
+        );
+        let main = seen(
+            "/spec/containers",
+            "/status/containerStatuses",
+            if init.is_empty() {
+                "ContainerCreating"
+            } else {
+                "PodInitializing"
+            },
+        );
         let (sender, reports) = mpsc::unbounded_channel();
-        Self { kubelet: kubelet.clone(), news, pod, stage: Stage::default(), init, main, stop: watch::Sender::new(None), reports, sender }
+        Self {
+            kubelet: kubelet.clone(),
+            news,
+            pod,
+            stage: Stage::default(),
+            init,
+            main,
+            stop: watch::Sender::new(None),
+            reports,
+            sender,
+        }
     }
 
     /// Runs the Pod to its end, and removes it when it was deleted.
@@ -53,7 +80,11 @@ impl Worker {
         let was_started = !text(&self.pod, "/status/podIP").is_empty();
         if !self.is_stopping() {
             if was_started {
-                let note = Note::normal(&self.pod, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+                let note = Note::normal(
+                    &self.pod,
+                    "SandboxChanged",
+                    "Pod sandbox changed, it will be killed and re-created.",
+                );
                 self.tell(note).await;
             }
             self.write().await;
@@ -96,8 +127,10 @@ impl Worker {
         let deadline = if is_gone {
             Instant::now() + LEAST_GRACE
         } else {
-            let until = object::time_at(&self.pod, "/metadata/deletionTimestamp").unwrap_or_else(Timestamp::now);
-            Instant::now() + Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or(LEAST_GRACE)
+            let until = object::time_at(&self.pod, "/metadata/deletionTimestamp")
+                .unwrap_or_else(Timestamp::now);
+            Instant::now()
+                + Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or(LEAST_GRACE)
         };
         self.stop.send_if_modified(|stop| {
             let is_sooner = stop.is_none_or(|before| deadline < before);
@@ -120,16 +153,31 @@ impl Worker {
     /// Writes the status as it is now; nothing when the object is gone or is another one by now.
     async fn write(&self) {
         let registry = self.kubelet.0.registry.clone();
-        let (pod, stage, init, main) = (self.pod.clone(), self.stage.clone(), self.init.clone(), self.main.clone());
+        let (pod, stage, init, main) = (
+            self.pod.clone(),
+            self.stage.clone(),
+            self.init.clone(),
+            self.main.clone(),
+        );
         let work = move || {
-            registry.modify(resource::PODS, object::namespace(&pod), object::name(&pod), Part::Status, &Options::by("kubelet"), |current| {
-                if object::uid(current) == object::uid(&pod) {
-                    current["status"] = compose(current, &stage, &init, &main, Timestamp::now());
-                }
-            })
+            registry.modify(
+                resource::PODS,
+                object::namespace(&pod),
+                object::name(&pod),
+                Part::Status,
+                &Options::by("kubelet"),
+                |current| {
+                    if object::uid(current) == object::uid(&pod) {
+                        current["status"] =
+                            compose(current, &stage, &init, &main, Timestamp::now());
+                    }
+                },
+            )
         };
         match tokio::task::spawn_blocking(work).await {
-            Ok(Err(failure)) if failure.code != 404 => tracing::warn!(%failure, "a Pod's status was not written"),
+            Ok(Err(failure)) if failure.code != 404 => {
+                tracing::warn!(%failure, "a Pod's status was not written");
+            }
             _ => {}
         }
     }
@@ -139,10 +187,19 @@ impl Worker {
         self.stage.address = self.kubelet.address();
         let mut stop = self.stop.subscribe();
         loop {
-            let (kubelet, pod, address) = (self.kubelet.clone(), self.pod.clone(), self.stage.address.clone());
-            match tokio::task::spawn_blocking(move || mounts::prepare(&kubelet, &pod, &address)).await {
+            let (kubelet, pod, address) = (
+                self.kubelet.clone(),
+                self.pod.clone(),
+                self.stage.address.clone(),
+            );
+            match tokio::task::spawn_blocking(move || mounts::prepare(&kubelet, &pod, &address))
+                .await
+            {
                 Ok(Ok(volumes)) => return Some(volumes),
-                Ok(Err(message)) => self.tell(Note::warning(&self.pod, "FailedMount", message)).await,
+                Ok(Err(message)) => {
+                    self.tell(Note::warning(&self.pod, "FailedMount", message))
+                        .await;
+                }
                 Err(error) => tracing::error!(%error, "mounting failed"),
             }
             self.stage.address.clear();
@@ -161,7 +218,11 @@ impl Worker {
     }
 
     fn runner(&self, is_init: bool, index: usize, volumes: &Volumes) -> Runner {
-        let (list, seen) = if is_init { ("/spec/initContainers", &self.init) } else { ("/spec/containers", &self.main) };
+        let (list, seen) = if is_init {
+            ("/spec/initContainers", &self.init)
+        } else {
+            ("/spec/containers", &self.main)
+        };
         Runner {
             kubelet: self.kubelet.clone(),
             pod: self.pod.clone(),
@@ -231,7 +292,11 @@ impl Worker {
             }
         }
         while let Ok(report) = self.reports.try_recv() {
-            let list = if report.is_init { &mut self.init } else { &mut self.main };
+            let list = if report.is_init {
+                &mut self.init
+            } else {
+                &mut self.main
+            };
             list[report.index] = report.seen;
             self.write().await;
         }
@@ -240,8 +305,18 @@ impl Worker {
 
     /// The first signs of a stop: an event for each container that runs, and a status that has seen the deletion.
     async fn say_goodbye(&self) {
-        for seen in self.main.iter().chain(&self.init).filter(|seen| seen.is_running()) {
-            let note = Note::normal(&self.pod, "Killing", format!("Stopping container {}", seen.name)).on_container(&seen.name);
+        for seen in self
+            .main
+            .iter()
+            .chain(&self.init)
+            .filter(|seen| seen.is_running())
+        {
+            let note = Note::normal(
+                &self.pod,
+                "Killing",
+                format!("Stopping container {}", seen.name),
+            )
+            .on_container(&seen.name);
             self.tell(note).await;
         }
         self.write().await;
@@ -255,18 +330,33 @@ impl Worker {
         for seen in self.main.iter_mut().chain(&mut self.init) {
             // What never ran, or ran in an earlier life of the program, has ended now.
             if seen.state.get("terminated").is_none() && seen.restarts > 0 {
-                seen.state = if seen.last == json!({}) { seen.state.clone() } else { seen.last.clone() };
+                seen.state = if seen.last == json!({}) {
+                    seen.state.clone()
+                } else {
+                    seen.last.clone()
+                };
             }
         }
         self.write().await;
         let pod = self.pod.clone();
         let work = move || {
             let _ = std::fs::remove_dir_all(folder);
-            let deletion = Deletion { grace: Some(0), uid: Some(object::uid(&pod).to_owned()), ..Deletion::default() };
-            registry.delete(resource::PODS, object::namespace(&pod), object::name(&pod), &deletion)
+            let deletion = Deletion {
+                grace: Some(0),
+                uid: Some(object::uid(&pod).to_owned()),
+                ..Deletion::default()
+            };
+            registry.delete(
+                resource::PODS,
+                object::namespace(&pod),
+                object::name(&pod),
+                &deletion,
+            )
         };
         match tokio::task::spawn_blocking(work).await {
-            Ok(Err(failure)) if !matches!(failure.code, 404 | 409) => tracing::warn!(%failure, "a Pod was not removed"),
+            Ok(Err(failure)) if !matches!(failure.code, 404 | 409) => {
+                tracing::warn!(%failure, "a Pod was not removed");
+            }
             _ => {}
         }
     }

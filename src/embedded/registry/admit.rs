@@ -17,7 +17,12 @@ pub(crate) const CLAIM_PROTECTION: &str = "kubernetes.io/pvc-protection";
 pub(crate) const VOLUME_PROTECTION: &str = "kubernetes.io/pv-protection";
 
 /// Completes a new object.
-pub(super) fn new_object(registry: &Registry, resource: &'static Resource, object: &mut Value, now: Timestamp) -> Result<(), Failure> {
+pub(super) fn new_object(
+    registry: &Registry,
+    resource: &'static Resource,
+    object: &mut Value,
+    now: Timestamp,
+) -> Result<(), Failure> {
     match resource.plural {
         "pods" => {
             object["status"] = json!({"phase": "Pending", "qosClass": quality(object)});
@@ -29,7 +34,8 @@ pub(super) fn new_object(registry: &Registry, resource: &'static Resource, objec
             default_class(registry, object);
         }
         "persistentvolumes" => {
-            object["status"] = json!({"phase": "Pending", "lastPhaseTransitionTime": object::time(now)});
+            object["status"] =
+                json!({"phase": "Pending", "lastPhaseTransitionTime": object::time(now)});
             add_finalizer(object, VOLUME_PROTECTION);
         }
         "statefulsets" => object["status"] = json!({"replicas": 0, "availableReplicas": 0}),
@@ -46,7 +52,11 @@ pub(super) fn new_object(registry: &Registry, resource: &'static Resource, objec
 }
 
 /// Completes a changed object: what the server assigned stays when a manifest does not name it.
-pub(super) fn changed_object(resource: &Resource, current: &Value, object: &mut Value) {
+pub(super) fn changed_object(
+    resource: &'static Resource,
+    current: &Value,
+    object: &mut Value,
+) -> Result<(), Failure> {
     match resource.plural {
         "services" if object::text(object, "/spec/type") != "ExternalName" => {
             for field in ["clusterIP", "clusterIPs"] {
@@ -62,14 +72,30 @@ pub(super) fn changed_object(resource: &Resource, current: &Value, object: &mut 
                     set_default(object, &format!("/spec/{field}"), value.clone());
                 }
             }
+            let size = |claim: &Value| {
+                object::quantity(object::text(claim, "/spec/resources/requests/storage"))
+                    .unwrap_or(0.0)
+            };
+            if object::text(current, "/status/phase") == "Bound" && size(object) > size(current) {
+                let why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize";
+                return Err(Failure::forbidden(resource, object::name(current), why));
+            }
         }
         _ => {}
     }
+    Ok(())
 }
 
 /// Completes a changed status.
-pub(super) fn changed_status(resource: &Resource, current: &Value, object: &mut Value, now: Timestamp) {
-    if resource.plural == "persistentvolumes" && object::text(current, "/status/phase") != object::text(object, "/status/phase") {
+pub(super) fn changed_status(
+    resource: &Resource,
+    current: &Value,
+    object: &mut Value,
+    now: Timestamp,
+) {
+    if resource.plural == "persistentvolumes"
+        && object::text(current, "/status/phase") != object::text(object, "/status/phase")
+    {
         object::set(object, "/status/lastPhaseTransitionTime", object::time(now));
     }
 }
@@ -84,17 +110,31 @@ fn add_finalizer(object: &mut Value, finalizer: &str) {
 
 /// The quality-of-service class that follows from requests and limits.
 fn quality(pod: &Value) -> &'static str {
-    let containers = || object::array(pod, "/spec/containers").iter().chain(object::array(pod, "/spec/initContainers"));
-    let names = |container: &Value, kind: &str| -> HashSet<String> {
-        object::entries(container, &format!("/resources/{kind}")).filter(|(name, _)| matches!(*name, "cpu" | "memory")).map(|(name, _)| name.to_owned()).collect()
+    let containers = || {
+        object::array(pod, "/spec/containers")
+            .iter()
+            .chain(object::array(pod, "/spec/initContainers"))
     };
-    if containers().all(|container| names(container, "requests").is_empty() && names(container, "limits").is_empty()) {
+    let names = |container: &Value, kind: &str| -> HashSet<String> {
+        object::entries(container, &format!("/resources/{kind}"))
+            .filter(|(name, _)| matches!(*name, "cpu" | "memory"))
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    };
+    if containers().all(|container| {
+        names(container, "requests").is_empty() && names(container, "limits").is_empty()
+    }) {
         return "BestEffort";
     }
     let is_guaranteed = containers().all(|container| {
-        names(container, "limits").len() == 2 && container.pointer("/resources/limits") == container.pointer("/resources/requests")
+        names(container, "limits").len() == 2
+            && container.pointer("/resources/limits") == container.pointer("/resources/requests")
     });
-    if is_guaranteed { "Guaranteed" } else { "Burstable" }
+    if is_guaranteed {
+        "Guaranteed"
+    } else {
+        "Burstable"
+    }
 }
 
 /// The service account with its volume, and the rest of what admission gives to every Pod.
@@ -107,17 +147,31 @@ fn service_account(registry: &Registry, pod: &mut Value) -> Result<(), Failure> 
         return Err(Failure::forbidden(
             resource::PODS,
             object::name(pod),
-            &format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found"),
+            &format!(
+                "error looking up service account {namespace}/{account}: serviceaccount {account:?} not found"
+            ),
         ));
     };
-    let wants_token = pod.pointer("/spec/automountServiceAccountToken").or_else(|| found.get("automountServiceAccountToken")).and_then(Value::as_bool).unwrap_or(true);
+    let wants_token = pod
+        .pointer("/spec/automountServiceAccountToken")
+        .or_else(|| found.get("automountServiceAccountToken"))
+        .and_then(Value::as_bool)
+        .unwrap_or(true);
     const TOKENS: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
     if wants_token {
         let volume = format!("kube-api-access-{}", object::random_letters(5));
         let mut is_used = false;
         for list in ["/spec/initContainers", "/spec/containers"] {
-            for container in pod.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-                if object::array(container, "/volumeMounts").iter().any(|mount| object::text(mount, "/mountPath") == TOKENS) {
+            for container in pod
+                .pointer_mut(list)
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                if object::array(container, "/volumeMounts")
+                    .iter()
+                    .any(|mount| object::text(mount, "/mountPath") == TOKENS)
+                {
                     continue;
                 }
                 let mut mounts = object::array(container, "/volumeMounts").to_vec();
@@ -137,10 +191,15 @@ fn service_account(registry: &Registry, pod: &mut Value) -> Result<(), Failure> 
         }
     }
     let mut tolerations = object::array(pod, "/spec/tolerations").to_vec();
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+    for key in [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+    ] {
         let is_tolerated = tolerations.iter().any(|one| {
-            matches!(object::text(one, "/key"), "" | "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
-                && (object::text(one, "/key").is_empty() || object::text(one, "/key") == key)
+            matches!(
+                object::text(one, "/key"),
+                "" | "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable"
+            ) && (object::text(one, "/key").is_empty() || object::text(one, "/key") == key)
                 && matches!(object::text(one, "/effect"), "" | "NoExecute")
         });
         if !is_tolerated {
@@ -155,9 +214,12 @@ fn service_account(registry: &Registry, pod: &mut Value) -> Result<(), Failure> 
 
 /// Whether a class is marked as the one for claims that name none.
 pub(crate) fn is_default_class(class: &Value) -> bool {
-    ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"]
-        .into_iter()
-        .any(|key| object::annotation(class, key) == Some("true"))
+    [
+        "storageclass.kubernetes.io/is-default-class",
+        "storageclass.beta.kubernetes.io/is-default-class",
+    ]
+    .into_iter()
+    .any(|key| object::annotation(class, key) == Some("true"))
 }
 
 /// A claim that leaves the class out gets the default one; "" means none on purpose. Of several the newest wins.
@@ -166,7 +228,10 @@ fn default_class(registry: &Registry, claim: &mut Value) {
         return;
     }
     let (classes, _) = registry.list(resource::STORAGE_CLASSES, None);
-    let newest = classes.iter().filter(|class| is_default_class(class)).max_by_key(|class| object::text(class, "/metadata/creationTimestamp").to_owned());
+    let newest = classes
+        .iter()
+        .filter(|class| is_default_class(class))
+        .max_by_key(|class| object::text(class, "/metadata/creationTimestamp").to_owned());
     if let Some(class) = newest {
         object::set(claim, "/spec/storageClassName", object::name(class));
     }
@@ -181,21 +246,51 @@ fn cluster_address(registry: &Registry, service: &mut Value) -> Result<(), Failu
     let (services, _) = registry.list(resource::SERVICES, None);
     let asked = object::text(service, "/spec/clusterIP").to_owned();
     let address = if asked.is_empty() {
-        let taken: HashSet<&str> = services.iter().map(|one| object::text(one, "/spec/clusterIP")).collect();
+        let taken: HashSet<&str> = services
+            .iter()
+            .map(|one| object::text(one, "/spec/clusterIP"))
+            .collect();
         // The first addresses of the range are kept for fixed services, as the real allocator does.
-        (256u32..65_535).map(|offset| format!("10.96.{}.{}", offset / 256, offset % 256)).find(|one| !one.ends_with(".0") && !taken.contains(one.as_str())).unwrap_or_default()
+        (256u32..65_535)
+            .map(|offset| format!("10.96.{}.{}", offset / 256, offset % 256))
+            .find(|one| !one.ends_with(".0") && !taken.contains(one.as_str()))
+            .unwrap_or_default()
     } else {
-        if asked != "None" && services.iter().any(|one| object::text(one, "/spec/clusterIP") == asked) {
-            let cause = Cause::invalid("spec.clusterIPs", &json!([asked]), &format!("failed to allocate IP {asked}: provided IP is already allocated"));
-            return Err(Failure::invalid(resource::SERVICES, object::name(service), &[cause]));
+        if asked != "None"
+            && services
+                .iter()
+                .any(|one| object::text(one, "/spec/clusterIP") == asked)
+        {
+            let cause = Cause::invalid(
+                "spec.clusterIPs",
+                &json!([asked]),
+                &format!("failed to allocate IP {asked}: provided IP is already allocated"),
+            );
+            return Err(Failure::invalid(
+                resource::SERVICES,
+                object::name(service),
+                &[cause],
+            ));
         }
         asked
     };
     object::set(service, "/spec/clusterIPs", json!([address.clone()]));
     object::set(service, "/spec/clusterIP", address);
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
-        let mut taken: HashSet<i64> = services.iter().flat_map(|one| object::array(one, "/spec/ports").iter().filter_map(|port| object::int(port, "/nodePort"))).collect();
-        for port in service.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        let mut taken: HashSet<i64> = services
+            .iter()
+            .flat_map(|one| {
+                object::array(one, "/spec/ports")
+                    .iter()
+                    .filter_map(|port| object::int(port, "/nodePort"))
+            })
+            .collect();
+        for port in service
+            .pointer_mut("/spec/ports")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             if let Some(free) = (30_000..32_768).find(|number| !taken.contains(number)) {
                 set_default(port, "/nodePort", free);
                 taken.insert(free);

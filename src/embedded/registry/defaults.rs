@@ -25,7 +25,10 @@ pub(super) fn apply(resource: &Resource, object: &mut Value) {
             if object.pointer("/spec/hostPath").is_some() {
                 set_default(object, "/spec/hostPath/type", "");
             }
-            if object.pointer("/spec/claimRef").is_some_and(Value::is_object) {
+            if object
+                .pointer("/spec/claimRef")
+                .is_some_and(Value::is_object)
+            {
                 set_default(object, "/spec/claimRef/kind", "PersistentVolumeClaim");
                 set_default(object, "/spec/claimRef/apiVersion", "v1");
             }
@@ -38,7 +41,11 @@ pub(super) fn apply(resource: &Resource, object: &mut Value) {
         "secrets" => secret(object),
         "namespaces" => {
             let name = object::name(object).to_owned();
-            object::set(object, "/metadata/labels/kubernetes.io~1metadata.name", name);
+            object::set(
+                object,
+                "/metadata/labels/kubernetes.io~1metadata.name",
+                name,
+            );
             if !object::is_deleting(object) {
                 set_default(object, "/spec/finalizers", json!(["kubernetes"]));
             }
@@ -53,7 +60,10 @@ fn map<'a>(object: &'a mut Value, pointer: &str) -> &'a mut Value {
 }
 
 fn template(object: &mut Value) {
-    if object.pointer("/spec/template").is_some_and(Value::is_object) {
+    if object
+        .pointer("/spec/template")
+        .is_some_and(Value::is_object)
+    {
         pod_spec(map(object, "/spec/template/spec"));
     }
 }
@@ -66,10 +76,23 @@ fn stateful_set(object: &mut Value) {
         set_default(object, "/spec/updateStrategy/rollingUpdate/partition", 0);
     }
     set_default(object, "/spec/revisionHistoryLimit", 10);
-    set_default(object, "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted", "Retain");
-    set_default(object, "/spec/persistentVolumeClaimRetentionPolicy/whenScaled", "Retain");
+    set_default(
+        object,
+        "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted",
+        "Retain",
+    );
+    set_default(
+        object,
+        "/spec/persistentVolumeClaimRetentionPolicy/whenScaled",
+        "Retain",
+    );
     template(object);
-    for claim in object.pointer_mut("/spec/volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten() {
+    for claim in object
+        .pointer_mut("/spec/volumeClaimTemplates")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         set_default(claim, "/kind", "PersistentVolumeClaim");
         set_default(claim, "/apiVersion", "v1");
         set_default(claim, "/spec/volumeMode", "Filesystem");
@@ -105,9 +128,18 @@ fn service(object: &mut Value) {
         set_default(object, "/spec/allocateLoadBalancerNodePorts", true);
     }
     if object::text(object, "/spec/sessionAffinity") == "ClientIP" {
-        set_default(object, "/spec/sessionAffinityConfig/clientIP/timeoutSeconds", 10800);
+        set_default(
+            object,
+            "/spec/sessionAffinityConfig/clientIP/timeoutSeconds",
+            10800,
+        );
     }
-    for port in object.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten() {
+    for port in object
+        .pointer_mut("/spec/ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         set_default(port, "/protocol", "TCP");
         if let Some(number) = port.get("port").cloned() {
             set_default(port, "/targetPort", number);
@@ -118,9 +150,12 @@ fn service(object: &mut Value) {
 fn secret(object: &mut Value) {
     use base64::Engine;
     set_default(object, "/type", "Opaque");
-    let Some(Value::Object(plain)) = object::remove(object, "/stringData") else { return };
+    let Some(Value::Object(plain)) = object::remove(object, "/stringData") else {
+        return;
+    };
     for (key, value) in plain {
-        let encoded = base64::engine::general_purpose::STANDARD.encode(value.as_str().unwrap_or(""));
+        let encoded =
+            base64::engine::general_purpose::STANDARD.encode(value.as_str().unwrap_or(""));
         object::map_mut(object, "/data").insert(key, json!(encoded));
     }
 }
@@ -132,18 +167,36 @@ fn pod_spec(spec: &mut Value) {
     set_default(spec, "/securityContext", json!({}));
     set_default(spec, "/schedulerName", "default-scheduler");
     // The old field name is kept equal to the new one.
-    let account = [object::text(spec, "/serviceAccountName"), object::text(spec, "/serviceAccount")].into_iter().find(|name| !name.is_empty()).map(str::to_owned);
+    let account = [
+        object::text(spec, "/serviceAccountName"),
+        object::text(spec, "/serviceAccount"),
+    ]
+    .into_iter()
+    .find(|name| !name.is_empty())
+    .map(str::to_owned);
     if let Some(account) = account {
         spec["serviceAccountName"] = json!(account);
         spec["serviceAccount"] = json!(account);
     }
     for list in ["/initContainers", "/containers"] {
-        for one in spec.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+        for one in spec
+            .pointer_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             container(one);
         }
     }
-    for volume in spec.pointer_mut("/volumes").and_then(Value::as_array_mut).into_iter().flatten() {
-        let Some(fields) = volume.as_object() else { continue };
+    for volume in spec
+        .pointer_mut("/volumes")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        let Some(fields) = volume.as_object() else {
+            continue;
+        };
         if fields.len() == 1 && fields.contains_key("name") {
             volume["emptyDir"] = json!({});
         }
@@ -155,7 +208,12 @@ fn pod_spec(spec: &mut Value) {
         if volume.get("hostPath").is_some() {
             set_default(volume, "/hostPath/type", "");
         }
-        for source in volume.pointer_mut("/projected/sources").and_then(Value::as_array_mut).into_iter().flatten() {
+        for source in volume
+            .pointer_mut("/projected/sources")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             if source.get("serviceAccountToken").is_some() {
                 set_default(source, "/serviceAccountToken/expirationSeconds", 3600);
             }
@@ -166,7 +224,12 @@ fn pod_spec(spec: &mut Value) {
 }
 
 fn field_references(holder: &mut Value, list: &str, reference: &str) {
-    for item in holder.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+    for item in holder
+        .pointer_mut(list)
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         if item.pointer(reference).is_some() {
             set_default(item, &format!("{reference}/apiVersion"), "v1");
         }
@@ -178,9 +241,27 @@ fn container(container: &mut Value) {
     set_default(container, "/terminationMessagePolicy", "File");
     set_default(container, "/resources", json!({}));
     let image = object::text(container, "/image");
-    let has_fixed_tag = image.contains('@') || image.rsplit('/').next().and_then(|last| last.split_once(':')).is_some_and(|(_, tag)| tag != "latest");
-    set_default(container, "/imagePullPolicy", if has_fixed_tag { "IfNotPresent" } else { "Always" });
-    for port in container.pointer_mut("/ports").and_then(Value::as_array_mut).into_iter().flatten() {
+    let has_fixed_tag = image.contains('@')
+        || image
+            .rsplit('/')
+            .next()
+            .and_then(|last| last.split_once(':'))
+            .is_some_and(|(_, tag)| tag != "latest");
+    set_default(
+        container,
+        "/imagePullPolicy",
+        if has_fixed_tag {
+            "IfNotPresent"
+        } else {
+            "Always"
+        },
+    );
+    for port in container
+        .pointer_mut("/ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         set_default(port, "/protocol", "TCP");
     }
     field_references(container, "/env", "/valueFrom/fieldRef");
@@ -188,7 +269,12 @@ fn container(container: &mut Value) {
         if container.pointer(probe).is_none() {
             continue;
         }
-        for (field, value) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)] {
+        for (field, value) in [
+            ("timeoutSeconds", 1),
+            ("periodSeconds", 10),
+            ("successThreshold", 1),
+            ("failureThreshold", 3),
+        ] {
             set_default(container, &format!("{probe}/{field}"), value);
         }
         if container.pointer(&format!("{probe}/httpGet")).is_some() {
@@ -198,7 +284,14 @@ fn container(container: &mut Value) {
     }
     if let Some(Value::Object(limits)) = container.pointer("/resources/limits").cloned() {
         for (name, limit) in limits {
-            set_default(container, &format!("/resources/requests/{}", name.replace('~', "~0").replace('/', "~1")), limit);
+            set_default(
+                container,
+                &format!(
+                    "/resources/requests/{}",
+                    name.replace('~', "~0").replace('/', "~1")
+                ),
+                limit,
+            );
         }
     }
 }
@@ -216,24 +309,45 @@ mod tests {
             "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}],
         }});
         apply(resource::STATEFULSETS, &mut set);
-        assert_eq!(set["spec"]["updateStrategy"], json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}));
-        assert_eq!(set["spec"]["persistentVolumeClaimRetentionPolicy"], json!({"whenDeleted": "Retain", "whenScaled": "Retain"}));
+        assert_eq!(
+            set["spec"]["updateStrategy"],
+            json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
+        );
+        assert_eq!(
+            set["spec"]["persistentVolumeClaimRetentionPolicy"],
+            json!({"whenDeleted": "Retain", "whenScaled": "Retain"})
+        );
         let container = &set["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(container["imagePullPolicy"], "IfNotPresent");
-        assert_eq!(container["readinessProbe"], json!({"exec": {"command": ["true"]}, "periodSeconds": 2, "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3}));
-        assert_eq!(set["spec"]["volumeClaimTemplates"][0]["status"], json!({"phase": "Pending"}));
+        assert_eq!(
+            container["readinessProbe"],
+            json!({"exec": {"command": ["true"]}, "periodSeconds": 2, "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3})
+        );
+        assert_eq!(
+            set["spec"]["volumeClaimTemplates"][0]["status"],
+            json!({"phase": "Pending"})
+        );
     }
 
     #[test]
     fn plain_secret_text_is_folded_into_data() {
         let mut secret = json!({"stringData": {"A": "user"}, "data": {"B": "Yg=="}});
         apply(resource::SECRETS, &mut secret);
-        assert_eq!(secret, json!({"data": {"A": "dXNlcg==", "B": "Yg=="}, "type": "Opaque"}));
+        assert_eq!(
+            secret,
+            json!({"data": {"A": "dXNlcg==", "B": "Yg=="}, "type": "Opaque"})
+        );
     }
 
     #[test]
     fn only_a_fixed_tag_spares_the_pull() {
-        for (image, policy) in [("busybox", "Always"), ("busybox:latest", "Always"), ("postgres:18", "IfNotPresent"), ("host:5000/postgres", "Always"), ("a@sha256:1", "IfNotPresent")] {
+        for (image, policy) in [
+            ("busybox", "Always"),
+            ("busybox:latest", "Always"),
+            ("postgres:18", "IfNotPresent"),
+            ("host:5000/postgres", "Always"),
+            ("a@sha256:1", "IfNotPresent"),
+        ] {
             let mut one = json!({"image": image});
             container(&mut one);
             assert_eq!(one["imagePullPolicy"], policy, "{image}");

@@ -36,7 +36,10 @@ pub(crate) struct Deletion {
 impl Deletion {
     /// Reads `DeleteOptions`, from a body or from query parameters put into its shape.
     pub(crate) fn parse(options: &Value) -> Result<Self, Failure> {
-        let propagation = match (object::text(options, "/propagationPolicy"), options.get("orphanDependents").and_then(Value::as_bool)) {
+        let propagation = match (
+            object::text(options, "/propagationPolicy"),
+            options.get("orphanDependents").and_then(Value::as_bool),
+        ) {
             ("", Some(true)) | ("Orphan", _) => Some(Propagation::Orphan),
             ("", Some(false)) | ("Background", _) => Some(Propagation::Background),
             ("Foreground", _) => Some(Propagation::Foreground),
@@ -47,13 +50,19 @@ impl Deletion {
                 )));
             }
         };
-        let optional = |pointer: &str| Some(object::text(options, pointer)).filter(|text| !text.is_empty()).map(str::to_owned);
+        let optional = |pointer: &str| {
+            Some(object::text(options, pointer))
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
         Ok(Self {
             grace: object::int(options, "/gracePeriodSeconds"),
             propagation,
             uid: optional("/preconditions/uid"),
             resource_version: optional("/preconditions/resourceVersion"),
-            dry_run: object::array(options, "/dryRun").iter().any(|value| value == "All"),
+            dry_run: object::array(options, "/dryRun")
+                .iter()
+                .any(|value| value == "All"),
         })
     }
 }
@@ -74,14 +83,25 @@ pub(crate) const ORPHAN: &str = "orphan";
 
 /// Whether nothing holds a deleted object any more.
 pub(super) fn is_free(object: &Value) -> bool {
-    object::array(object, "/metadata/finalizers").is_empty() && object::array(object, "/spec/finalizers").is_empty()
+    object::array(object, "/metadata/finalizers").is_empty()
+        && object::array(object, "/spec/finalizers").is_empty()
 }
 
 impl Registry {
     /// Deletes an object, or marks it when it has a grace period or finalizers.
-    pub(crate) fn delete(&self, resource: &'static Resource, namespace: &str, name: &str, deletion: &Deletion) -> Result<Outcome, Failure> {
+    pub(crate) fn delete(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+        deletion: &Deletion,
+    ) -> Result<Outcome, Failure> {
         if resource.plural == "namespaces" && matches!(name, "default" | "kube-system") {
-            return Err(Failure::forbidden(resource, name, "this namespace may not be deleted"));
+            return Err(Failure::forbidden(
+                resource,
+                name,
+                "this namespace may not be deleted",
+            ));
         }
         let key = Key::new(resource.plural, namespace, name);
         let now = Timestamp::now();
@@ -102,7 +122,9 @@ impl Registry {
             Step::MarkThenRemove if !deletion.dry_run => {
                 let uid = object::uid(&object).to_owned();
                 let gone = self.store.write(&key, |current| match current {
-                    Some(current) if object::uid(current) == uid => Ok(Write::Remove((**current).clone())),
+                    Some(current) if object::uid(current) == uid => {
+                        Ok(Write::Remove((**current).clone()))
+                    }
                     _ => Err(Failure::not_found(resource, name)),
                 });
                 Ok(Outcome::Gone(gone.unwrap_or(object)))
@@ -112,18 +134,34 @@ impl Registry {
     }
 }
 
-fn check_preconditions(resource: &Resource, current: &Value, deletion: &Deletion) -> Result<(), Failure> {
+fn check_preconditions(
+    resource: &Resource,
+    current: &Value,
+    deletion: &Deletion,
+) -> Result<(), Failure> {
     let name = object::name(current);
     let found = object::uid(current);
     if let Some(uid) = deletion.uid.as_deref().filter(|uid| *uid != found) {
-        return Err(Failure::conflict(resource, name, &format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {found}")));
-    }
-    let found = object::text(current, "/metadata/resourceVersion");
-    if let Some(version) = deletion.resource_version.as_deref().filter(|version| *version != found) {
         return Err(Failure::conflict(
             resource,
             name,
-            &format!("Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {found}"),
+            &format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
+            ),
+        ));
+    }
+    let found = object::text(current, "/metadata/resourceVersion");
+    if let Some(version) = deletion
+        .resource_version
+        .as_deref()
+        .filter(|version| *version != found)
+    {
+        return Err(Failure::conflict(
+            resource,
+            name,
+            &format!(
+                "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {found}"
+            ),
         ));
     }
     Ok(())
@@ -139,17 +177,31 @@ enum Step {
     Remove,
 }
 
-fn mark(resource: &Resource, current: &Value, deletion: &Deletion, now: Timestamp) -> (Value, Step) {
+fn mark(
+    resource: &Resource,
+    current: &Value,
+    deletion: &Deletion,
+    now: Timestamp,
+) -> (Value, Step) {
     let mut object = current.clone();
     let is_pod = resource.plural == "pods";
-    let grace = if is_pod { pod_grace(current, deletion) } else { 0 };
+    let grace = if is_pod {
+        pod_grace(current, deletion)
+    } else {
+        0
+    };
     add_propagation(&mut object, deletion.propagation);
     if object::is_deleting(current) {
         let before = object::int(current, "/metadata/deletionGracePeriodSeconds").unwrap_or(0);
         let may_end = is_pod && (deletion.grace.is_some() || before == 0) && grace < before.max(1);
         if is_pod && deletion.grace.is_some() && grace < before {
-            let asked = object::time_at(current, "/metadata/deletionTimestamp").unwrap_or(now) - SignedDuration::from_secs(before);
-            object::set(&mut object, "/metadata/deletionTimestamp", object::time(asked + SignedDuration::from_secs(grace)));
+            let asked = object::time_at(current, "/metadata/deletionTimestamp").unwrap_or(now)
+                - SignedDuration::from_secs(before);
+            object::set(
+                &mut object,
+                "/metadata/deletionTimestamp",
+                object::time(asked + SignedDuration::from_secs(grace)),
+            );
             object::set(&mut object, "/metadata/deletionGracePeriodSeconds", grace);
         }
         return match (may_end && grace == 0, is_free(&object)) {
@@ -161,7 +213,11 @@ fn mark(resource: &Resource, current: &Value, deletion: &Deletion, now: Timestam
     if !is_pod && is_free(&object) {
         return (object, Step::Remove);
     }
-    object::set(&mut object, "/metadata/deletionTimestamp", object::time(now + SignedDuration::from_secs(grace)));
+    object::set(
+        &mut object,
+        "/metadata/deletionTimestamp",
+        object::time(now + SignedDuration::from_secs(grace)),
+    );
     object::set(&mut object, "/metadata/deletionGracePeriodSeconds", grace);
     if resource.generation {
         let generation = object::int(current, "/metadata/generation").unwrap_or(0) + 1;
@@ -170,13 +226,21 @@ fn mark(resource: &Resource, current: &Value, deletion: &Deletion, now: Timestam
     if resource.plural == "namespaces" {
         object::set(&mut object, "/status/phase", "Terminating");
     }
-    let step = if is_pod && grace == 0 && is_free(&object) { Step::MarkThenRemove } else { Step::Mark };
+    let step = if is_pod && grace == 0 && is_free(&object) {
+        Step::MarkThenRemove
+    } else {
+        Step::Mark
+    };
     (object, step)
 }
 
 /// The seconds a Pod gets: none when it runs nowhere or has already ended.
 fn pod_grace(pod: &Value, deletion: &Deletion) -> i64 {
-    let asked = deletion.grace.or_else(|| object::int(pod, "/spec/terminationGracePeriodSeconds")).unwrap_or(30).max(0);
+    let asked = deletion
+        .grace
+        .or_else(|| object::int(pod, "/spec/terminationGracePeriodSeconds"))
+        .unwrap_or(30)
+        .max(0);
     let is_nowhere = object::text(pod, "/spec/nodeName").is_empty();
     let has_ended = matches!(object::text(pod, "/status/phase"), "Succeeded" | "Failed");
     if is_nowhere || has_ended { 0 } else { asked }
@@ -189,7 +253,11 @@ fn add_propagation(object: &mut Value, propagation: Option<Propagation>) {
         Some(Propagation::Background) => None,
         None => return,
     };
-    let mut list: Vec<Value> = object::array(object, "/metadata/finalizers").iter().filter(|entry| *entry != FOREGROUND && *entry != ORPHAN).cloned().collect();
+    let mut list: Vec<Value> = object::array(object, "/metadata/finalizers")
+        .iter()
+        .filter(|entry| *entry != FOREGROUND && *entry != ORPHAN)
+        .cloned()
+        .collect();
     list.extend(wanted.map(|finalizer| json!(finalizer)));
     if list.is_empty() {
         object::remove(object, "/metadata/finalizers");
@@ -207,29 +275,104 @@ mod tests {
     fn a_deletion_takes_the_step_that_the_object_needs() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let pod = |node: &str, phase: &str| json!({"metadata": {"generation": 1}, "spec": {"nodeName": node, "terminationGracePeriodSeconds": 30}, "status": {"phase": phase}});
-        let force = Deletion { grace: Some(0), ..Deletion::default() };
+        let force = Deletion {
+            grace: Some(0),
+            ..Deletion::default()
+        };
         for (what, resource, object, deletion, step) in [
-            ("a running pod", resource::PODS, pod("n", "Running"), Deletion::default(), Step::Mark),
-            ("a forced pod", resource::PODS, pod("n", "Running"), force, Step::MarkThenRemove),
-            ("an ended pod", resource::PODS, pod("n", "Failed"), Deletion::default(), Step::MarkThenRemove),
-            ("an unscheduled pod", resource::PODS, pod("", "Pending"), Deletion::default(), Step::MarkThenRemove),
-            ("a plain object", resource::SECRETS, json!({"metadata": {}}), Deletion::default(), Step::Remove),
-            ("a held object", resource::CLAIMS, json!({"metadata": {"finalizers": ["x"]}}), Deletion::default(), Step::Mark),
-            ("a foreground deletion", resource::STATEFULSETS, json!({"metadata": {}}), Deletion { propagation: Some(Propagation::Foreground), ..Deletion::default() }, Step::Mark),
+            (
+                "a running pod",
+                resource::PODS,
+                pod("n", "Running"),
+                Deletion::default(),
+                Step::Mark,
+            ),
+            (
+                "a forced pod",
+                resource::PODS,
+                pod("n", "Running"),
+                force,
+                Step::MarkThenRemove,
+            ),
+            (
+                "an ended pod",
+                resource::PODS,
+                pod("n", "Failed"),
+                Deletion::default(),
+                Step::MarkThenRemove,
+            ),
+            (
+                "an unscheduled pod",
+                resource::PODS,
+                pod("", "Pending"),
+                Deletion::default(),
+                Step::MarkThenRemove,
+            ),
+            (
+                "a plain object",
+                resource::SECRETS,
+                json!({"metadata": {}}),
+                Deletion::default(),
+                Step::Remove,
+            ),
+            (
+                "a held object",
+                resource::CLAIMS,
+                json!({"metadata": {"finalizers": ["x"]}}),
+                Deletion::default(),
+                Step::Mark,
+            ),
+            (
+                "a foreground deletion",
+                resource::STATEFULSETS,
+                json!({"metadata": {}}),
+                Deletion {
+                    propagation: Some(Propagation::Foreground),
+                    ..Deletion::default()
+                },
+                Step::Mark,
+            ),
         ] {
             assert_eq!(mark(resource, &object, &deletion, now).1, step, "{what}");
         }
-        let (marked, _) = mark(resource::PODS, &pod("n", "Running"), &Deletion::default(), now);
-        assert_eq!(marked["metadata"], json!({"generation": 2, "deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 30}));
+        let (marked, _) = mark(
+            resource::PODS,
+            &pod("n", "Running"),
+            &Deletion::default(),
+            now,
+        );
+        assert_eq!(
+            marked["metadata"],
+            json!({"generation": 2, "deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 30})
+        );
     }
 
     #[test]
     fn the_grace_period_only_gets_shorter() {
         let now: Timestamp = "2026-01-01T00:00:05Z".parse().unwrap();
         let pod = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 30}, "spec": {"nodeName": "n"}});
-        let (shorter, step) = mark(resource::PODS, &pod, &Deletion { grace: Some(10), ..Deletion::default() }, now);
-        assert_eq!((object::text(&shorter, "/metadata/deletionTimestamp"), step), ("2026-01-01T00:00:10Z", Step::Mark));
-        let (_, step) = mark(resource::PODS, &pod, &Deletion { grace: Some(60), ..Deletion::default() }, now);
+        let (shorter, step) = mark(
+            resource::PODS,
+            &pod,
+            &Deletion {
+                grace: Some(10),
+                ..Deletion::default()
+            },
+            now,
+        );
+        assert_eq!(
+            (object::text(&shorter, "/metadata/deletionTimestamp"), step),
+            ("2026-01-01T00:00:10Z", Step::Mark)
+        );
+        let (_, step) = mark(
+            resource::PODS,
+            &pod,
+            &Deletion {
+                grace: Some(60),
+                ..Deletion::default()
+            },
+            now,
+        );
         assert_eq!(step, Step::Kept);
     }
 }

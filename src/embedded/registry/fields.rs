@@ -20,48 +20,102 @@ type Owned<'a> = BTreeMap<Path, Option<&'a Value>>;
 
 /// Metadata that the server writes and nobody owns.
 const SERVER_OWNED: [&str; 10] = [
-    "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields",
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+    "managedFields",
 ];
 
 /// Writes into `object` who owns what after `manager` has made it from `before`.
-pub(super) fn track(resource: &Resource, before: Option<&Value>, object: &mut Value, manager: &str, part: Part, now: Timestamp) {
+pub(super) fn track(
+    resource: &Resource,
+    before: Option<&Value>,
+    object: &mut Value,
+    manager: &str,
+    part: Part,
+    now: Timestamp,
+) {
     if manager.is_empty() {
         return;
     }
     let empty = json!({});
     let old = owned(resource, before.unwrap_or(&empty), part);
     let new = owned(resource, object, part);
-    let changed: BTreeSet<&Path> = new.iter().filter(|(path, value)| old.get(*path) != Some(value)).map(|(path, _)| path).collect();
+    let changed: BTreeSet<&Path> = new
+        .iter()
+        .filter(|(path, value)| old.get(*path) != Some(value))
+        .map(|(path, _)| path)
+        .collect();
     let is_gone = |path: &Path| old.contains_key(path) && !new.contains_key(path);
     let mut entries = Vec::new();
     let mut is_listed = false;
     for entry in object::array(object, "/metadata/managedFields") {
-        let is_own = object::text(entry, "/manager") == manager && object::text(entry, "/operation") == "Update" && subresource(entry) == part;
+        let is_own = object::text(entry, "/manager") == manager
+            && object::text(entry, "/operation") == "Update"
+            && subresource(entry) == part;
         let paths = paths(entry);
-        let mut left: BTreeSet<Path> = paths.iter().filter(|path| !is_gone(path)).cloned().collect();
+        let mut left: BTreeSet<Path> = paths
+            .iter()
+            .filter(|path| !is_gone(path))
+            .cloned()
+            .collect();
         if is_own {
             is_listed = true;
             left.extend(changed.iter().map(|path| (*path).clone()));
         } else {
-            left.retain(|path| !changed.contains(path) || new.get(path).is_some_and(Option::is_none));
+            left.retain(|path| {
+                !changed.contains(path) || new.get(path).is_some_and(Option::is_none)
+            });
         }
         if left == paths {
             entries.push(entry.clone());
         } else if !left.is_empty() {
-            let time = if is_own { object::time(now) } else { object::text(entry, "/time").to_owned() };
-            entries.push(written(resource, object::text(entry, "/manager"), object::text(entry, "/operation"), subresource(entry), &left, &time));
+            let time = if is_own {
+                object::time(now)
+            } else {
+                object::text(entry, "/time").to_owned()
+            };
+            entries.push(written(
+                resource,
+                object::text(entry, "/manager"),
+                object::text(entry, "/operation"),
+                subresource(entry),
+                &left,
+                &time,
+            ));
         }
     }
     if !is_listed && !changed.is_empty() {
         let paths = changed.into_iter().cloned().collect();
-        entries.push(written(resource, manager, "Update", part, &paths, &object::time(now)));
+        entries.push(written(
+            resource,
+            manager,
+            "Update",
+            part,
+            &paths,
+            &object::time(now),
+        ));
     }
     object::set(object, "/metadata/managedFields", entries);
 }
 
 /// What server-side apply makes of the current object, and the new list of owners. Fields of the manager's last apply that
 /// the new one leaves out are removed unless somebody else owns them too.
-pub(super) fn applied(resource: &Resource, current: Option<&Value>, config: &Value, manager: &str, part: Part, force: bool, now: Timestamp) -> Result<(Value, Value), Failure> {
+pub(super) fn applied(
+    resource: &Resource,
+    current: Option<&Value>,
+    config: &Value,
+    manager: &str,
+    part: Part,
+    force: bool,
+    now: Timestamp,
+) -> Result<(Value, Value), Failure> {
     let wanted = owned(resource, config, part);
     let wanted_paths: BTreeSet<Path> = wanted.keys().cloned().collect();
     let empty = json!({});
@@ -73,7 +127,10 @@ pub(super) fn applied(resource: &Resource, current: Option<&Value>, config: &Val
     let mut own_time = object::time(now);
     for entry in object::array(current.unwrap_or(&empty), "/metadata/managedFields") {
         let mut theirs = paths(entry);
-        if object::text(entry, "/manager") == manager && object::text(entry, "/operation") == "Apply" && subresource(entry) == part {
+        if object::text(entry, "/manager") == manager
+            && object::text(entry, "/operation") == "Apply"
+            && subresource(entry) == part
+        {
             if theirs == wanted_paths {
                 own_time = object::text(entry, "/time").to_owned();
             }
@@ -82,7 +139,11 @@ pub(super) fn applied(resource: &Resource, current: Option<&Value>, config: &Val
         }
         let taken: Vec<Path> = theirs
             .iter()
-            .filter(|path| wanted.get(*path).is_some_and(|value| value.is_some() && live.get(*path) != Some(value)))
+            .filter(|path| {
+                wanted
+                    .get(*path)
+                    .is_some_and(|value| value.is_some() && live.get(*path) != Some(value))
+            })
             .cloned()
             .collect();
         if taken.is_empty() {
@@ -92,10 +153,17 @@ pub(super) fn applied(resource: &Resource, current: Option<&Value>, config: &Val
         }
         theirs.retain(|path| !taken.contains(path));
         if !theirs.is_empty() {
-            entries.push(written(resource, object::text(entry, "/manager"), object::text(entry, "/operation"), subresource(entry), &theirs, object::text(entry, "/time")));
+            entries.push(written(
+                resource,
+                object::text(entry, "/manager"),
+                object::text(entry, "/operation"),
+                subresource(entry),
+                &theirs,
+                object::text(entry, "/time"),
+            ));
         }
         others.extend(theirs);
-        conflicts.push((format!("{:?} using {}", object::text(entry, "/manager"), object::text(entry, "/apiVersion")), taken));
+        conflicts.push((described(entry), taken));
     }
     if !force && !conflicts.is_empty() {
         return Err(conflict(&conflicts));
@@ -103,12 +171,18 @@ pub(super) fn applied(resource: &Resource, current: Option<&Value>, config: &Val
     let mut merged = current.cloned().unwrap_or_else(|| json!({}));
     merge(&mut merged, config, Some(Shape::of(resource)));
     for path in last.difference(&wanted_paths) {
-        let is_kept = others.iter().chain(&wanted_paths).any(|other| other.starts_with(path));
+        let is_kept = others
+            .iter()
+            .chain(&wanted_paths)
+            .any(|other| other.starts_with(path));
         if !is_kept {
             cut(&mut merged, path);
         }
     }
-    entries.insert(0, written(resource, manager, "Apply", part, &wanted_paths, &own_time));
+    entries.insert(
+        0,
+        written(resource, manager, "Apply", part, &wanted_paths, &own_time),
+    );
     Ok((merged, Value::Array(entries)))
 }
 
@@ -119,7 +193,14 @@ fn conflict(conflicts: &[(String, Vec<Path>)]) -> Failure {
         .iter()
         .map(|(who, paths)| match paths.as_slice() {
             [only] => format!("conflict with {who}: {}", dotted(only)),
-            several => format!("conflicts with {who}:\n{}", several.iter().map(|path| format!("- {}", dotted(path))).collect::<Vec<_>>().join("\n")),
+            several => format!(
+                "conflicts with {who}:\n{}",
+                several
+                    .iter()
+                    .map(|path| format!("- {}", dotted(path)))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            ),
         })
         .collect();
     let causes: Vec<Value> = conflicts
@@ -129,9 +210,25 @@ fn conflict(conflicts: &[(String, Vec<Path>)]) -> Failure {
     Failure {
         code: 409,
         reason: "Conflict",
-        message: format!("Apply failed with {count} conflict{plural}: {}", parts.join("\n")),
+        message: format!(
+            "Apply failed with {count} conflict{plural}: {}",
+            parts.join("\n")
+        ),
         details: Some(json!({"causes": causes})),
     }
+}
+
+/// A manager as the conflict message names it.
+fn described(entry: &Value) -> String {
+    let mut who = format!("{:?}", object::text(entry, "/manager"));
+    let subresource = object::text(entry, "/subresource");
+    if !subresource.is_empty() {
+        who.push_str(&format!(" with subresource {subresource:?}"));
+    }
+    if object::text(entry, "/operation") == "Update" {
+        who.push_str(&format!(" using {}", object::text(entry, "/apiVersion")));
+    }
+    who
 }
 
 /// A path as the conflict message shows it: `.spec.containers[name="a"].image`.
@@ -141,7 +238,13 @@ fn dotted(path: &Path) -> String {
             Some(("f", name)) => format!(".{name}"),
             Some(("k", keys)) => {
                 let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-                format!("[{}]", keys.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","))
+                format!(
+                    "[{}]",
+                    keys.iter()
+                        .map(|(key, value)| format!("{key}={value}"))
+                        .collect::<Vec<_>>()
+                        .join(",")
+                )
             }
             Some(("v", value)) => format!("[={value}]"),
             _ => part.clone(),
@@ -150,15 +253,28 @@ fn dotted(path: &Path) -> String {
 }
 
 fn subresource(entry: &Value) -> Part {
-    if object::text(entry, "/subresource") == "status" { Part::Status } else { Part::Main }
+    match object::text(entry, "/subresource") {
+        "status" => Part::Status,
+        "scale" => Part::Scale,
+        _ => Part::Main,
+    }
 }
 
-fn written(resource: &Resource, manager: &str, operation: &str, part: Part, paths: &BTreeSet<Path>, time: &str) -> Value {
+fn written(
+    resource: &Resource,
+    manager: &str,
+    operation: &str,
+    part: Part,
+    paths: &BTreeSet<Path>,
+    time: &str,
+) -> Value {
     let mut entry = json!({
         "manager": manager, "operation": operation, "apiVersion": resource.api_version(), "time": time, "fieldsType": "FieldsV1", "fieldsV1": nested(paths),
     });
-    if part == Part::Status {
-        entry["subresource"] = json!("status");
+    match part {
+        Part::Status => entry["subresource"] = json!("status"),
+        Part::Scale => entry["subresource"] = json!("scale"),
+        Part::Main => {}
     }
     entry
 }
@@ -168,7 +284,11 @@ fn nested(paths: &BTreeSet<Path>) -> Value {
     for path in paths {
         let mut map = &mut root;
         for part in path {
-            map = map.entry(part.clone()).or_insert_with(|| json!({})).as_object_mut().expect("every part is a map");
+            map = map
+                .entry(part.clone())
+                .or_insert_with(|| json!({}))
+                .as_object_mut()
+                .expect("every part is a map");
         }
         map.insert(".".to_owned(), json!({}));
     }
@@ -215,13 +335,23 @@ fn owned<'a>(resource: &Resource, object: &'a Value, part: Part) -> Owned<'a> {
         let belongs = match field.as_str() {
             "apiVersion" | "kind" => false,
             "status" => part == Part::Status || !resource.status,
-            _ => part == Part::Main,
+            _ => part != Part::Status,
         };
         if belongs && let Some(inner) = shape.field(field) {
-            collect(value, Some(inner), &mut vec![format!("f:{field}")], &mut found);
+            collect(
+                value,
+                Some(inner),
+                &mut vec![format!("f:{field}")],
+                &mut found,
+            );
         }
     }
-    found.retain(|path, _| !(path[0] == "f:metadata" && path.get(1).is_none_or(|field| SERVER_OWNED.iter().any(|one| field[2..] == **one))));
+    found.retain(|path, _| {
+        !(path[0] == "f:metadata"
+            && path
+                .get(1)
+                .is_none_or(|field| SERVER_OWNED.iter().any(|one| field[2..] == **one)))
+    });
     found
 }
 
@@ -235,7 +365,12 @@ fn collect<'a>(value: &'a Value, shape: Option<Shape>, path: &mut Path, found: &
             }
             for (field, inner) in map {
                 path.push(format!("f:{field}"));
-                collect(inner, shape.and_then(|shape| shape.field(field)), path, found);
+                collect(
+                    inner,
+                    shape.and_then(|shape| shape.field(field)),
+                    path,
+                    found,
+                );
                 path.pop();
             }
         }
@@ -254,7 +389,14 @@ fn collect<'a>(value: &'a Value, shape: Option<Shape>, path: &mut Path, found: &
                     found.insert(path.clone(), None);
                     for (field, inner) in entry.as_object().into_iter().flatten() {
                         path.push(format!("f:{field}"));
-                        collect(inner, shape.and_then(Shape::item).and_then(|item| item.field(field)), path, found);
+                        collect(
+                            inner,
+                            shape
+                                .and_then(Shape::item)
+                                .and_then(|item| item.field(field)),
+                            path,
+                            found,
+                        );
                         path.pop();
                     }
                     path.pop();
@@ -270,7 +412,10 @@ fn collect<'a>(value: &'a Value, shape: Option<Shape>, path: &mut Path, found: &
 fn entry_key(entry: &Value, keys: &[&str]) -> Value {
     keys.iter()
         .filter_map(|key| {
-            let value = entry.get(*key).cloned().or_else(|| (*key == "protocol").then(|| json!("TCP")))?;
+            let value = entry
+                .get(*key)
+                .cloned()
+                .or_else(|| (*key == "protocol").then(|| json!("TCP")))?;
             Some(((*key).to_owned(), value))
         })
         .collect::<Map<String, Value>>()
@@ -282,7 +427,11 @@ fn merge(target: &mut Value, config: &Value, shape: Option<Shape>) {
     match config {
         Value::Object(map) if target.is_object() && !shape.is_none_or(Shape::is_atomic) => {
             for (field, value) in map {
-                let place = target.as_object_mut().expect("it was just checked").entry(field.clone()).or_insert(Value::Null);
+                let place = target
+                    .as_object_mut()
+                    .expect("it was just checked")
+                    .entry(field.clone())
+                    .or_insert(Value::Null);
                 merge(place, value, shape.and_then(|shape| shape.field(field)));
             }
         }
@@ -298,7 +447,10 @@ fn merge(target: &mut Value, config: &Value, shape: Option<Shape>) {
             let keys = shape.and_then(Shape::list_keys).unwrap_or_default();
             let present = target.as_array_mut().expect("it was just checked");
             for entry in list {
-                match present.iter_mut().find(|one| entry_key(one, &keys) == entry_key(entry, &keys)) {
+                match present
+                    .iter_mut()
+                    .find(|one| entry_key(one, &keys) == entry_key(entry, &keys))
+                {
                     Some(one) => merge(one, entry, shape.and_then(Shape::item)),
                     None => present.push(entry.clone()),
                 }
@@ -311,10 +463,14 @@ fn merge(target: &mut Value, config: &Value, shape: Option<Shape>) {
 /// Removes the place that a path names.
 fn cut(target: &mut Value, path: &[String]) {
     let [first, rest @ ..] = path else { return };
-    let Some((kind, key)) = first.split_once(':') else { return };
+    let Some((kind, key)) = first.split_once(':') else {
+        return;
+    };
     match kind {
         "f" => {
-            let Some(map) = target.as_object_mut() else { return };
+            let Some(map) = target.as_object_mut() else {
+                return;
+            };
             if rest.is_empty() {
                 map.remove(key);
             } else if let Some(inner) = map.get_mut(key) {
@@ -323,9 +479,13 @@ fn cut(target: &mut Value, path: &[String]) {
         }
         "k" | "v" => {
             let wanted: Value = serde_json::from_str(key).unwrap_or_default();
-            let Some(list) = target.as_array_mut() else { return };
+            let Some(list) = target.as_array_mut() else {
+                return;
+            };
             let is_it = |entry: &Value| match wanted.as_object() {
-                Some(keys) if kind == "k" => keys.iter().all(|(key, value)| entry.get(key) == Some(value) || (key == "protocol" && entry.get(key).is_none())),
+                Some(keys) if kind == "k" => keys.iter().all(|(key, value)| {
+                    entry.get(key) == Some(value) || (key == "protocol" && entry.get(key).is_none())
+                }),
                 _ => *entry == wanted,
             };
             if rest.is_empty() {
@@ -355,8 +515,21 @@ mod tests {
         set
     }
 
-    fn apply(current: Option<&Value>, config: &Value, manager: &str, force: bool) -> Result<Value, Failure> {
-        let (mut object, managed) = applied(resource::STATEFULSETS, current, config, manager, Part::Main, force, at())?;
+    fn apply(
+        current: Option<&Value>,
+        config: &Value,
+        manager: &str,
+        force: bool,
+    ) -> Result<Value, Failure> {
+        let (mut object, managed) = applied(
+            resource::STATEFULSETS,
+            current,
+            config,
+            manager,
+            Part::Main,
+            force,
+            at(),
+        )?;
         object::set(&mut object, "/metadata/managedFields", managed);
         Ok(object)
     }
@@ -365,7 +538,10 @@ mod tests {
     fn what_another_manager_set_is_a_conflict_unless_forced() {
         let first = apply(None, &config(Some(1), "x"), "one", false).unwrap();
         let refused = apply(Some(&first), &config(Some(2), "x"), "two", false).unwrap_err();
-        assert_eq!(refused.message, "Apply failed with 1 conflict: conflict with \"one\" using apps/v1: .spec.replicas");
+        assert_eq!(
+            refused.message,
+            "Apply failed with 1 conflict: conflict with \"one\": .spec.replicas"
+        );
         let forced = apply(Some(&first), &config(Some(2), "x"), "two", true).unwrap();
         assert_eq!(forced["spec"]["replicas"], 2);
         // The first manager has lost the field, so leaving it out does not remove it.
@@ -385,9 +561,19 @@ mod tests {
         let first = apply(None, &config(Some(1), "x"), "one", false).unwrap();
         let mut second = first.clone();
         second["spec"]["replicas"] = json!(5);
-        track(resource::STATEFULSETS, Some(&first), &mut second, "kubectl-edit", Part::Main, at());
+        track(
+            resource::STATEFULSETS,
+            Some(&first),
+            &mut second,
+            "kubectl-edit",
+            Part::Main,
+            at(),
+        );
         let refused = apply(Some(&second), &config(Some(1), "x"), "one", false).unwrap_err();
-        assert_eq!(refused.message, "Apply failed with 1 conflict: conflict with \"kubectl-edit\" using apps/v1: .spec.replicas");
+        assert_eq!(
+            refused.message,
+            "Apply failed with 1 conflict: conflict with \"kubectl-edit\" using apps/v1: .spec.replicas"
+        );
     }
 
     #[test]

@@ -30,20 +30,36 @@ impl Labels {
             }
             let set = |rest: &str| -> Option<Vec<String>> {
                 let inner = rest.trim().strip_prefix('(')?.strip_suffix(')')?;
-                Some(inner.split(',').map(|value| value.trim().to_owned()).collect())
+                Some(
+                    inner
+                        .split(',')
+                        .map(|value| value.trim().to_owned())
+                        .collect(),
+                )
             };
             let requirement = if let Some(key) = part.strip_prefix('!') {
                 Requirement::Missing(key.trim().to_owned())
-            } else if let Some((key, values)) = part.split_once(" notin ").and_then(|(key, rest)| Some((key, set(rest)?))) {
+            } else if let Some((key, values)) = part
+                .split_once(" notin ")
+                .and_then(|(key, rest)| Some((key, set(rest)?)))
+            {
                 Requirement::NotIn(key.trim().to_owned(), values)
-            } else if let Some((key, values)) = part.split_once(" in ").and_then(|(key, rest)| Some((key, set(rest)?))) {
+            } else if let Some((key, values)) = part
+                .split_once(" in ")
+                .and_then(|(key, rest)| Some((key, set(rest)?)))
+            {
                 Requirement::In(key.trim().to_owned(), values)
             } else if let Some((key, value)) = part.split_once("!=") {
                 Requirement::NotIn(key.trim().to_owned(), vec![value.trim().to_owned()])
             } else if let Some((key, value)) = part.split_once('=') {
-                Requirement::In(key.trim().to_owned(), vec![value.trim_start_matches('=').trim().to_owned()])
+                Requirement::In(
+                    key.trim().to_owned(),
+                    vec![value.trim_start_matches('=').trim().to_owned()],
+                )
             } else if part.contains(char::is_whitespace) || part.contains(['(', ')']) {
-                return Err(Failure::bad_request(format!("unable to parse requirement: found {part:?}")));
+                return Err(Failure::bad_request(format!(
+                    "unable to parse requirement: found {part:?}"
+                )));
             } else {
                 Requirement::Exists(part.to_owned())
             };
@@ -54,11 +70,16 @@ impl Labels {
 
     /// Reads a `LabelSelector` of a spec (`matchLabels`, `matchExpressions`).
     pub(crate) fn of_selector(selector: &Value) -> Self {
-        let mut requirements: Vec<Requirement> =
-            object::entries(selector, "/matchLabels").map(|(key, value)| Requirement::In(key.to_owned(), vec![value.to_owned()])).collect();
+        let mut requirements: Vec<Requirement> = object::entries(selector, "/matchLabels")
+            .map(|(key, value)| Requirement::In(key.to_owned(), vec![value.to_owned()]))
+            .collect();
         for expression in object::array(selector, "/matchExpressions") {
             let key = object::text(expression, "/key").to_owned();
-            let values = object::array(expression, "/values").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            let values = object::array(expression, "/values")
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
             requirements.push(match object::text(expression, "/operator") {
                 "In" => Requirement::In(key, values),
                 "NotIn" => Requirement::NotIn(key, values),
@@ -71,7 +92,11 @@ impl Labels {
 
     /// Reads the plain map of a Service's selector.
     pub(crate) fn of_map(map: &Value) -> Self {
-        Self(object::entries(map, "").map(|(key, value)| Requirement::In(key.to_owned(), vec![value.to_owned()])).collect())
+        Self(
+            object::entries(map, "")
+                .map(|(key, value)| Requirement::In(key.to_owned(), vec![value.to_owned()]))
+                .collect(),
+        )
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -87,8 +112,12 @@ impl Labels {
     pub(crate) fn matches_labels(&self, labels: &Value) -> bool {
         let value = |key: &str| labels.get(key).and_then(Value::as_str);
         self.0.iter().all(|requirement| match requirement {
-            Requirement::In(key, values) => value(key).is_some_and(|value| values.iter().any(|one| one == value)),
-            Requirement::NotIn(key, values) => value(key).is_none_or(|value| values.iter().all(|one| one != value)),
+            Requirement::In(key, values) => {
+                value(key).is_some_and(|value| values.iter().any(|one| one == value))
+            }
+            Requirement::NotIn(key, values) => {
+                value(key).is_none_or(|value| values.iter().all(|one| one != value))
+            }
             Requirement::Exists(key) => value(key).is_some(),
             Requirement::Missing(key) => value(key).is_none(),
         })
@@ -122,11 +151,35 @@ pub(crate) struct Selection {
 
 /// Fields that may be selected on, beside name and namespace.
 const FIELDS: &[(&str, &[&str])] = &[
-    ("pods", &["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"]),
-    ("events", &[
-        "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion",
-        "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
-    ]),
+    (
+        "pods",
+        &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+    ),
+    (
+        "events",
+        &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+    ),
     ("secrets", &["type"]),
     ("namespaces", &["status.phase"]),
     ("nodes", &["spec.unschedulable"]),
@@ -136,19 +189,31 @@ const FIELDS: &[(&str, &[&str])] = &[
 impl Selection {
     /// Reads both parameters; a field that the resource does not offer is refused with the real message.
     pub(crate) fn parse(resource: &Resource, labels: &str, fields: &str) -> Result<Self, Failure> {
-        let mut selection = Self { labels: Labels::parse(labels)?, fields: Vec::new() };
+        let mut selection = Self {
+            labels: Labels::parse(labels)?,
+            fields: Vec::new(),
+        };
         for part in fields.split(',').filter(|part| !part.is_empty()) {
             let (field, value, wanted) = if let Some((field, value)) = part.split_once("!=") {
                 (field, value, false)
             } else if let Some((field, value)) = part.split_once('=') {
                 (field, value.trim_start_matches('='), true)
             } else {
-                return Err(Failure::bad_request(format!("invalid field selector: {fields:?}; can't understand {part:?}")));
+                return Err(Failure::bad_request(format!(
+                    "invalid field selector: {fields:?}; can't understand {part:?}"
+                )));
             };
-            let offered = FIELDS.iter().find(|(plural, _)| *plural == resource.plural).map_or(&[][..], |(_, list)| list);
-            let is_known = field == "metadata.name" || (field == "metadata.namespace" && resource.namespaced) || offered.contains(&field);
+            let offered = FIELDS
+                .iter()
+                .find(|(plural, _)| *plural == resource.plural)
+                .map_or(&[][..], |(_, list)| list);
+            let is_known = field == "metadata.name"
+                || (field == "metadata.namespace" && resource.namespaced)
+                || offered.contains(&field);
             if !is_known {
-                return Err(Failure::bad_request(format!("field label not supported: {field}")));
+                return Err(Failure::bad_request(format!(
+                    "field label not supported: {field}"
+                )));
             }
             let pointer = match (resource.plural, field) {
                 ("events", "source") => "/source/component".to_owned(),
@@ -193,7 +258,11 @@ mod tests {
             ("gone", false),
             ("app notin (web)", false),
         ] {
-            assert_eq!(Labels::parse(selector).unwrap().matches(&pod), selected, "{selector}");
+            assert_eq!(
+                Labels::parse(selector).unwrap().matches(&pod),
+                selected,
+                "{selector}"
+            );
         }
     }
 
@@ -201,8 +270,13 @@ mod tests {
     fn fields_that_are_not_offered_are_refused() {
         let failure = Selection::parse(resource::PODS, "", "spec.foo=bar").unwrap_err();
         assert_eq!(failure.message, "field label not supported: spec.foo");
-        let selection = Selection::parse(resource::PODS, "", "metadata.name=a,status.phase!=Running").unwrap();
-        assert!(selection.matches(&json!({"metadata": {"name": "a"}, "status": {"phase": "Pending"}})));
-        assert!(!selection.matches(&json!({"metadata": {"name": "a"}, "status": {"phase": "Running"}})));
+        let selection =
+            Selection::parse(resource::PODS, "", "metadata.name=a,status.phase!=Running").unwrap();
+        assert!(
+            selection.matches(&json!({"metadata": {"name": "a"}, "status": {"phase": "Pending"}}))
+        );
+        assert!(
+            !selection.matches(&json!({"metadata": {"name": "a"}, "status": {"phase": "Running"}}))
+        );
     }
 }

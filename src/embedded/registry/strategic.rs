@@ -18,7 +18,11 @@ pub(super) fn merge(target: &mut Value, patch: Value, shape: Option<Shape>) -> R
     merge_map(target, patch, shape)
 }
 
-fn merge_map(target: &mut Value, mut patch: Map<String, Value>, shape: Option<Shape>) -> Result<(), String> {
+fn merge_map(
+    target: &mut Value,
+    mut patch: Map<String, Value>,
+    shape: Option<Shape>,
+) -> Result<(), String> {
     match patch.remove(DIRECTIVE).as_ref().and_then(Value::as_str) {
         Some("replace") => {
             *target = Value::Object(patch);
@@ -51,7 +55,9 @@ fn merge_map(target: &mut Value, mut patch: Map<String, Value>, shape: Option<Sh
         let field_shape = shape.and_then(|shape| shape.field(&field));
         match value {
             Value::Null => drop(map.remove(&field)),
-            Value::Object(inner) => merge_map(map.entry(field).or_insert(Value::Null), inner, field_shape)?,
+            Value::Object(inner) => {
+                merge_map(map.entry(field).or_insert(Value::Null), inner, field_shape)?;
+            }
             Value::Array(entries) => {
                 let place = map.entry(field).or_insert(Value::Null);
                 merge_list(place, entries, field_shape)?;
@@ -61,7 +67,10 @@ fn merge_map(target: &mut Value, mut patch: Map<String, Value>, shape: Option<Sh
     }
     for (field, order) in &orders {
         let field_shape = shape.and_then(|shape| shape.field(field));
-        if let (Some(list), Some(order)) = (map.get_mut(field).and_then(Value::as_array_mut), order.as_array()) {
+        if let (Some(list), Some(order)) = (
+            map.get_mut(field).and_then(Value::as_array_mut),
+            order.as_array(),
+        ) {
             sort(list, order, field_shape.and_then(Shape::merge_key));
         }
     }
@@ -69,16 +78,29 @@ fn merge_map(target: &mut Value, mut patch: Map<String, Value>, shape: Option<Sh
 }
 
 fn take_prefixed(patch: &mut Map<String, Value>, prefix: &str) -> Vec<(String, Value)> {
-    let keys: Vec<String> = patch.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
-    keys.into_iter().filter_map(|key| Some((key[prefix.len()..].to_owned(), patch.remove(&key)?))).collect()
+    let keys: Vec<String> = patch
+        .keys()
+        .filter(|key| key.starts_with(prefix))
+        .cloned()
+        .collect();
+    keys.into_iter()
+        .filter_map(|key| Some((key[prefix.len()..].to_owned(), patch.remove(&key)?)))
+        .collect()
 }
 
 fn merge_list(place: &mut Value, entries: Vec<Value>, shape: Option<Shape>) -> Result<(), String> {
-    let replaces = entries.iter().any(|entry| entry.get(DIRECTIVE).is_some_and(|kind| kind == "replace"));
+    let replaces = entries
+        .iter()
+        .any(|entry| entry.get(DIRECTIVE).is_some_and(|kind| kind == "replace"));
     let key = shape.and_then(Shape::merge_key);
     let merges = key.is_some() || shape.is_some_and(Shape::is_set);
     if replaces || !merges {
-        *place = Value::Array(entries.into_iter().filter(|entry| entry.get(DIRECTIVE).is_none()).collect());
+        *place = Value::Array(
+            entries
+                .into_iter()
+                .filter(|entry| entry.get(DIRECTIVE).is_none())
+                .collect(),
+        );
         return Ok(());
     }
     if !place.is_array() {
@@ -94,9 +116,16 @@ fn merge_list(place: &mut Value, entries: Vec<Value>, shape: Option<Shape>) -> R
         return Ok(());
     };
     for entry in entries {
-        let Value::Object(mut fields) = entry else { return Err(format!("map: {entry} does not contain declared merge key: {key}")) };
+        let Value::Object(mut fields) = entry else {
+            return Err(format!(
+                "map: {entry} does not contain declared merge key: {key}"
+            ));
+        };
         let Some(id) = fields.get(key).cloned() else {
-            return Err(format!("map: {} does not contain declared merge key: {key}", go_map(&fields)));
+            return Err(format!(
+                "map: {} does not contain declared merge key: {key}",
+                go_map(&fields)
+            ));
         };
         let found = list.iter().position(|one| one.get(key) == Some(&id));
         if fields.get(DIRECTIVE).is_some_and(|kind| kind == "delete") {
@@ -129,7 +158,12 @@ fn go_map(map: &Map<String, Value>) -> String {
 
 /// Puts the entries that the order names into that order; each other entry stays behind the one it followed.
 fn sort(list: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
-    let id = |entry: &Value| key.map_or_else(|| entry.clone(), |key| entry.get(key).cloned().unwrap_or_default());
+    let id = |entry: &Value| {
+        key.map_or_else(
+            || entry.clone(),
+            |key| entry.get(key).cloned().unwrap_or_default(),
+        )
+    };
     let wanted: Vec<Value> = order.iter().map(id).collect();
     let mut groups: Vec<(Option<usize>, Vec<Value>)> = vec![(None, Vec::new())];
     for entry in std::mem::take(list) {
@@ -137,7 +171,11 @@ fn sort(list: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
         if place.is_some() {
             groups.push((place, vec![entry]));
         } else {
-            groups.last_mut().expect("there is always a first group").1.push(entry);
+            groups
+                .last_mut()
+                .expect("there is always a first group")
+                .1
+                .push(entry);
         }
     }
     groups.sort_by_key(|(place, _)| *place);
@@ -146,6 +184,11 @@ fn sort(list: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::needless_pass_by_value,
+        reason = "test builders read better with values"
+    )]
+
     use serde_json::json;
 
     use super::*;
@@ -162,9 +205,13 @@ mod tests {
 
     #[test]
     fn one_container_changes_and_keeps_the_rest() {
-        let before = containers(json!([{"name": "a", "image": "x", "env": [{"name": "E", "value": "1"}]}, {"name": "b", "image": "y"}]));
+        let before = containers(
+            json!([{"name": "a", "image": "x", "env": [{"name": "E", "value": "1"}]}, {"name": "b", "image": "y"}]),
+        );
         let patch = json!({"spec": {"template": {"spec": {"$setElementOrder/containers": [{"name": "a"}, {"name": "b"}], "containers": [{"name": "a", "image": "z"}]}}}});
-        let after = containers(json!([{"name": "a", "image": "z", "env": [{"name": "E", "value": "1"}]}, {"name": "b", "image": "y"}]));
+        let after = containers(
+            json!([{"name": "a", "image": "z", "env": [{"name": "E", "value": "1"}]}, {"name": "b", "image": "y"}]),
+        );
         assert_eq!(patched(before, patch), after);
     }
 
@@ -175,14 +222,21 @@ mod tests {
             "$setElementOrder/containers": [{"name": "c"}, {"name": "b"}],
             "containers": [{"name": "c", "image": "i"}, {"name": "a", "$patch": "delete"}],
         }}}});
-        assert_eq!(patched(before, patch), containers(json!([{"name": "c", "image": "i"}, {"name": "b"}])));
+        assert_eq!(
+            patched(before, patch),
+            containers(json!([{"name": "c", "image": "i"}, {"name": "b"}]))
+        );
     }
 
     #[test]
     fn directives_for_plain_lists_and_maps() {
-        let before = json!({"metadata": {"finalizers": ["a", "b"], "labels": {"x": "1", "y": "2"}}});
+        let before =
+            json!({"metadata": {"finalizers": ["a", "b"], "labels": {"x": "1", "y": "2"}}});
         let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"], "labels": {"x": null, "$retainKeys": ["x"]}}});
-        assert_eq!(patched(before, patch), json!({"metadata": {"finalizers": ["b", "c"], "labels": {}}}));
+        assert_eq!(
+            patched(before, patch),
+            json!({"metadata": {"finalizers": ["b", "c"], "labels": {}}})
+        );
     }
 
     #[test]

@@ -32,8 +32,20 @@ pub(super) fn new_object(resource: &Resource, object: &Value) -> Vec<Cause> {
             if object::text(object, "/provisioner").is_empty() {
                 causes.push(Cause::required("provisioner", ""));
             }
-            supported(&mut causes, object, "/volumeBindingMode", "volumeBindingMode", &["Immediate", "WaitForFirstConsumer"]);
-            supported(&mut causes, object, "/reclaimPolicy", "reclaimPolicy", &["Delete", "Retain"]);
+            supported(
+                &mut causes,
+                object,
+                "/volumeBindingMode",
+                "volumeBindingMode",
+                &["Immediate", "WaitForFirstConsumer"],
+            );
+            supported(
+                &mut causes,
+                object,
+                "/reclaimPolicy",
+                "reclaimPolicy",
+                &["Delete", "Retain"],
+            );
         }
         _ => {}
     }
@@ -44,31 +56,61 @@ pub(super) fn new_object(resource: &Resource, object: &Value) -> Vec<Cause> {
 pub(super) fn changed_object(resource: &Resource, current: &Value, object: &Value) -> Vec<Cause> {
     let mut causes = match resource.plural {
         // A Pod's spec is checked as a whole below, a claim's may have been filled in by the binder.
-        "pods" | "persistentvolumeclaims" | "persistentvolumes" | "namespaces" | "nodes" => metadata(resource, object),
+        "pods" | "persistentvolumeclaims" | "persistentvolumes" | "namespaces" | "nodes" => {
+            metadata(resource, object)
+        }
         _ => new_object(resource, object),
     };
     let spec = |value: &Value| value.get("spec").cloned().unwrap_or_else(|| json!({}));
     let (old, new) = (spec(current), spec(object));
     match resource.plural {
         "statefulsets" => {
-            let allowed = ["replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"];
+            let allowed = [
+                "replicas",
+                "ordinals",
+                "template",
+                "updateStrategy",
+                "revisionHistoryLimit",
+                "persistentVolumeClaimRetentionPolicy",
+                "minReadySeconds",
+            ];
             if without(&old, &allowed) != without(&new, &allowed) {
                 causes.push(Cause::forbidden("spec", "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"));
             }
         }
         "deployments" | "replicasets" if old.get("selector") != new.get("selector") => {
-            causes.push(Cause::invalid("spec.selector", &new["selector"], "field is immutable"));
+            causes.push(Cause::invalid(
+                "spec.selector",
+                &new["selector"],
+                "field is immutable",
+            ));
         }
         "persistentvolumeclaims" => claim_change(&mut causes, current, &old, &new),
         "persistentvolumes" if source(&old) != source(&new) => {
-            causes.push(Cause::forbidden("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"));
+            causes.push(Cause::forbidden(
+                "spec.persistentvolumesource",
+                "spec.persistentvolumesource is immutable after creation",
+            ));
         }
         "pods" => pod_change(&mut causes, &old, &new),
-        "services" if old.get("clusterIP") != new.get("clusterIP") && object::text(&old, "/type") != "ExternalName" && object::text(&new, "/type") != "ExternalName" => {
-            causes.push(Cause::invalid("spec.clusterIPs[0]", &json!([new["clusterIP"]]), "may not change once set"));
+        "services"
+            if old.get("clusterIP") != new.get("clusterIP")
+                && object::text(&old, "/type") != "ExternalName"
+                && object::text(&new, "/type") != "ExternalName" =>
+        {
+            causes.push(Cause::invalid(
+                "spec.clusterIPs[0]",
+                &json!([new["clusterIP"]]),
+                "may not change once set",
+            ));
         }
         "storageclasses" => {
-            for field in ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"] {
+            for field in [
+                "parameters",
+                "provisioner",
+                "reclaimPolicy",
+                "volumeBindingMode",
+            ] {
                 if current.get(field) != object.get(field) {
                     causes.push(if matches!(field, "parameters" | "provisioner") {
                         Cause::forbidden(field, &format!("updates to {field} are forbidden."))
@@ -78,12 +120,25 @@ pub(super) fn changed_object(resource: &Resource, current: &Value, object: &Valu
                 }
             }
         }
-        "secrets" | "configmaps" if object::flag(current, "/immutable") => {
-            if object::flag(object, "/immutable") != object::flag(current, "/immutable") || current.get("data") != object.get("data") {
-                causes.push(Cause::forbidden(if current.get("data") == object.get("data") { "immutable" } else { "data" }, "field is immutable when `immutable` is set"));
-            }
+        "secrets" | "configmaps"
+            if object::flag(current, "/immutable")
+                && (object::flag(object, "/immutable") != object::flag(current, "/immutable")
+                    || current.get("data") != object.get("data")) =>
+        {
+            causes.push(Cause::forbidden(
+                if current.get("data") == object.get("data") {
+                    "immutable"
+                } else {
+                    "data"
+                },
+                "field is immutable when `immutable` is set",
+            ));
         }
-        "secrets" if current.get("type") != object.get("type") => causes.push(Cause::invalid("type", &object["type"], "field is immutable")),
+        "secrets" if current.get("type") != object.get("type") => causes.push(Cause::invalid(
+            "type",
+            &object["type"],
+            "field is immutable",
+        )),
         _ => {}
     }
     causes
@@ -108,13 +163,23 @@ fn supported(causes: &mut Vec<Cause>, value: &Value, pointer: &str, field: &str,
 fn is_label(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 63
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         && !name.starts_with('-')
         && !name.ends_with('-')
 }
 
 fn is_subdomain(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') && !part.starts_with('-') && !part.ends_with('-'))
+    name.len() <= 253
+        && name.split('.').all(|part| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+                && !part.starts_with('-')
+                && !part.ends_with('-')
+        })
 }
 
 fn metadata(resource: &Resource, object: &Value) -> Vec<Cause> {
@@ -124,7 +189,10 @@ fn metadata(resource: &Resource, object: &Value) -> Vec<Cause> {
         causes.push(required_name());
     } else {
         let (is_right, rule) = match resource.plural {
-            "services" => (is_label(name) && name.starts_with(|letter: char| letter.is_ascii_lowercase()), OLD_LABEL),
+            "services" => (
+                is_label(name) && name.starts_with(|letter: char| letter.is_ascii_lowercase()),
+                OLD_LABEL,
+            ),
             "namespaces" => (is_label(name), LABEL),
             _ => (is_subdomain(name), SUBDOMAIN),
         };
@@ -134,7 +202,11 @@ fn metadata(resource: &Resource, object: &Value) -> Vec<Cause> {
     }
     for (_, value) in object::entries(object, "/metadata/labels") {
         if !is_label_value(value) {
-            causes.push(Cause::invalid("metadata.labels", &json!(value), LABEL_VALUE));
+            causes.push(Cause::invalid(
+                "metadata.labels",
+                &json!(value),
+                LABEL_VALUE,
+            ));
         }
     }
     causes
@@ -143,7 +215,9 @@ fn metadata(resource: &Resource, object: &Value) -> Vec<Cause> {
 fn is_label_value(value: &str) -> bool {
     value.is_empty()
         || (value.len() <= 63
-            && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+            && value
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
             && value.starts_with(|letter: char| letter.is_ascii_alphanumeric())
             && value.ends_with(|letter: char| letter.is_ascii_alphanumeric()))
 }
@@ -152,37 +226,95 @@ fn workload(causes: &mut Vec<Cause>, object: &Value) {
     let spec = &object["spec"];
     let replicas = object::int(spec, "/replicas").unwrap_or(0);
     if replicas < 0 {
-        causes.push(Cause::invalid("spec.replicas", &json!(replicas), "must be greater than or equal to 0"));
+        causes.push(Cause::invalid(
+            "spec.replicas",
+            &json!(replicas),
+            "must be greater than or equal to 0",
+        ));
     }
     let has_selector = spec.get("selector").is_some_and(Value::is_object);
     if !has_selector {
         causes.push(Cause::required("spec.selector", ""));
     } else if Labels::of_selector(&spec["selector"]).is_empty() {
-        causes.push(Cause::invalid("spec.selector", &spec["selector"], &format!("empty selector is invalid for {}", object::text(object, "/kind").to_lowercase())));
+        causes.push(Cause::invalid(
+            "spec.selector",
+            &spec["selector"],
+            &format!(
+                "empty selector is invalid for {}",
+                object::text(object, "/kind").to_lowercase()
+            ),
+        ));
     }
-    let labels = spec.pointer("/template/metadata/labels").cloned().unwrap_or_else(|| json!({}));
-    if !Labels::of_selector(&spec["selector"]).matches_labels(&labels) || (!has_selector && labels == json!({})) {
-        let shown = if labels == json!({}) { Value::Null } else { labels.clone() };
-        causes.push(Cause::invalid("spec.template.metadata.labels", &shown, "`selector` does not match template `labels`"));
+    let labels = spec
+        .pointer("/template/metadata/labels")
+        .cloned()
+        .unwrap_or_else(|| json!({}));
+    // A missing selector selects nothing.
+    if !has_selector || !Labels::of_selector(&spec["selector"]).matches_labels(&labels) {
+        let shown = if labels == json!({}) {
+            Value::Null
+        } else {
+            labels.clone()
+        };
+        causes.push(Cause::invalid(
+            "spec.template.metadata.labels",
+            &shown,
+            "`selector` does not match template `labels`",
+        ));
     }
-    let claims: Vec<&str> = object::array(spec, "/volumeClaimTemplates").iter().map(object::name).collect();
-    let template = spec.pointer("/template/spec").cloned().unwrap_or_else(|| json!({}));
+    let claims: Vec<&str> = object::array(spec, "/volumeClaimTemplates")
+        .iter()
+        .map(object::name)
+        .collect();
+    let template = spec
+        .pointer("/template/spec")
+        .cloned()
+        .unwrap_or_else(|| json!({}));
     pod_spec(causes, &template, "spec.template.spec", &claims);
-    supported(causes, &template, "/restartPolicy", "spec.template.spec.restartPolicy", &["Always"]);
+    supported(
+        causes,
+        &template,
+        "/restartPolicy",
+        "spec.template.spec.restartPolicy",
+        &["Always"],
+    );
     match object::text(object, "/kind") {
         "StatefulSet" => {
-            supported(causes, spec, "/podManagementPolicy", "spec.podManagementPolicy", &["OrderedReady", "Parallel"]);
+            supported(
+                causes,
+                spec,
+                "/podManagementPolicy",
+                "spec.podManagementPolicy",
+                &["OrderedReady", "Parallel"],
+            );
             if let Some(kind) = spec.pointer("/updateStrategy/type")
                 && kind != "RollingUpdate"
                 && kind != "OnDelete"
             {
-                causes.push(Cause::invalid("spec.updateStrategy", &spec["updateStrategy"], "must be 'RollingUpdate' or 'OnDelete'"));
+                causes.push(Cause::invalid(
+                    "spec.updateStrategy",
+                    &spec["updateStrategy"],
+                    "must be 'RollingUpdate' or 'OnDelete'",
+                ));
             }
         }
         "Deployment" => {
-            supported(causes, spec, "/strategy/type", "spec.strategy.type", &["Recreate", "RollingUpdate"]);
-            if object::text(spec, "/strategy/type") == "Recreate" && spec.pointer("/strategy/rollingUpdate").is_some_and(Value::is_object) {
-                causes.push(Cause::forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"));
+            supported(
+                causes,
+                spec,
+                "/strategy/type",
+                "spec.strategy.type",
+                &["Recreate", "RollingUpdate"],
+            );
+            if object::text(spec, "/strategy/type") == "Recreate"
+                && spec
+                    .pointer("/strategy/rollingUpdate")
+                    .is_some_and(Value::is_object)
+            {
+                causes.push(Cause::forbidden(
+                    "spec.strategy.rollingUpdate",
+                    "may not be specified when strategy `type` is 'Recreate'",
+                ));
             }
         }
         _ => {}
@@ -190,40 +322,79 @@ fn workload(causes: &mut Vec<Cause>, object: &Value) {
 }
 
 fn claim_templates(causes: &mut Vec<Cause>, object: &Value) {
-    for (index, claim) in object::array(object, "/spec/volumeClaimTemplates").iter().enumerate() {
-        claim_spec(causes, &claim["spec"], &format!("spec.volumeClaimTemplates[{index}].spec"));
+    for (index, claim) in object::array(object, "/spec/volumeClaimTemplates")
+        .iter()
+        .enumerate()
+    {
+        claim_spec(
+            causes,
+            &claim["spec"],
+            &format!("spec.volumeClaimTemplates[{index}].spec"),
+        );
     }
 }
 
 fn claim_spec(causes: &mut Vec<Cause>, spec: &Value, path: &str) {
     let modes = object::array(spec, "/accessModes");
     if modes.is_empty() {
-        causes.push(Cause::required(format!("{path}.accessModes"), "at least 1 access mode is required"));
+        causes.push(Cause::required(
+            format!("{path}.accessModes"),
+            "at least 1 access mode is required",
+        ));
     }
     access_modes(causes, modes, path);
-    match spec.pointer("/resources/requests/storage").and_then(Value::as_str).map(|text| (text, object::quantity(text))) {
+    match spec
+        .pointer("/resources/requests/storage")
+        .and_then(Value::as_str)
+        .map(|text| (text, object::quantity(text)))
+    {
         None => causes.push(Cause::required(format!("{path}.resources[storage]"), "")),
         Some((text, size)) if size.unwrap_or(0.0) <= 0.0 => {
-            causes.push(Cause::invalid(format!("{path}.resources[storage]"), &json!(text), "must be greater than zero"));
+            causes.push(Cause::invalid(
+                format!("{path}.resources[storage]"),
+                &json!(text),
+                "must be greater than zero",
+            ));
         }
         Some(_) => {}
     }
 }
 
-const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+const MODES: [&str; 4] = [
+    "ReadOnlyMany",
+    "ReadWriteMany",
+    "ReadWriteOnce",
+    "ReadWriteOncePod",
+];
 
 fn access_modes(causes: &mut Vec<Cause>, modes: &[Value], path: &str) {
     for mode in modes {
         if !MODES.iter().any(|known| mode == *known) {
-            causes.push(Cause::unsupported(format!("{path}.accessModes"), mode, &MODES));
+            causes.push(Cause::unsupported(
+                format!("{path}.accessModes"),
+                mode,
+                &MODES,
+            ));
         }
     }
 }
 
 /// The field of a volume's spec that says what storage it is.
 fn source(spec: &Value) -> Option<(&String, &Value)> {
-    const OTHER: [&str; 9] = ["capacity", "accessModes", "claimRef", "persistentVolumeReclaimPolicy", "storageClassName", "volumeMode", "nodeAffinity", "mountOptions", "volumeAttributesClassName"];
-    spec.as_object()?.iter().find(|(field, _)| !OTHER.contains(&field.as_str()))
+    const OTHER: [&str; 9] = [
+        "capacity",
+        "accessModes",
+        "claimRef",
+        "persistentVolumeReclaimPolicy",
+        "storageClassName",
+        "volumeMode",
+        "nodeAffinity",
+        "mountOptions",
+        "volumeAttributesClassName",
+    ];
+    spec.as_object()?
+        .iter()
+        .find(|(field, _)| !OTHER.contains(&field.as_str()))
 }
 
 fn volume_spec(causes: &mut Vec<Cause>, spec: &Value) {
@@ -233,6 +404,11 @@ fn volume_spec(causes: &mut Vec<Cause>, spec: &Value) {
     access_modes(causes, object::array(spec, "/accessModes"), "spec");
     if object::text(spec, "/capacity/storage").is_empty() {
         causes.push(Cause::required("spec.capacity", ""));
+        causes.push(Cause::unsupported(
+            "spec.capacity",
+            &Value::Null,
+            &["storage"],
+        ));
     }
     if source(spec).is_none() {
         causes.push(Cause::required("spec", "must specify a volume type"));
@@ -241,14 +417,29 @@ fn volume_spec(causes: &mut Vec<Cause>, spec: &Value) {
         causes.push(Cause::required("spec.hostPath.path", ""));
     }
     if spec.get("local").is_some() && spec.pointer("/nodeAffinity/required").is_none() {
-        causes.push(Cause::required("spec.nodeAffinity", "Local volume requires node affinity"));
+        causes.push(Cause::required(
+            "spec.nodeAffinity",
+            "Local volume requires node affinity",
+        ));
     }
-    supported(causes, spec, "/persistentVolumeReclaimPolicy", "spec.persistentVolumeReclaimPolicy", &["Delete", "Recycle", "Retain"]);
+    supported(
+        causes,
+        spec,
+        "/persistentVolumeReclaimPolicy",
+        "spec.persistentVolumeReclaimPolicy",
+        &["Delete", "Recycle", "Retain"],
+    );
 }
 
 fn service_spec(causes: &mut Vec<Cause>, spec: &Value) {
     let kind = object::text(spec, "/type");
-    supported(causes, spec, "/type", "spec.type", &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]);
+    supported(
+        causes,
+        spec,
+        "/type",
+        "spec.type",
+        &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
+    );
     let ports = object::array(spec, "/ports");
     if ports.is_empty() && kind != "ExternalName" && object::text(spec, "/clusterIP") != "None" {
         causes.push(Cause::required("spec.ports", ""));
@@ -259,16 +450,31 @@ fn service_spec(causes: &mut Vec<Cause>, spec: &Value) {
         if ports.len() > 1 && name.is_empty() {
             causes.push(Cause::required(format!("spec.ports[{index}].name"), ""));
         } else if !name.is_empty() && !names.insert(name) {
-            causes.push(Cause::duplicate(format!("spec.ports[{index}].name"), &json!(name)));
+            causes.push(Cause::duplicate(
+                format!("spec.ports[{index}].name"),
+                &json!(name),
+            ));
         }
         port_number(causes, port, "/port", &format!("spec.ports[{index}].port"));
+        if port["targetPort"].is_i64() {
+            port_number(
+                causes,
+                port,
+                "/targetPort",
+                &format!("spec.ports[{index}].targetPort"),
+            );
+        }
     }
 }
 
 fn port_number(causes: &mut Vec<Cause>, holder: &Value, pointer: &str, field: &str) {
     let number = object::int(holder, pointer).unwrap_or(0);
     if !(1..=65_535).contains(&number) {
-        causes.push(Cause::invalid(field, &json!(number), "must be between 1 and 65535, inclusive"));
+        causes.push(Cause::invalid(
+            field,
+            &json!(number),
+            "must be between 1 and 65535, inclusive",
+        ));
     }
 }
 
@@ -285,17 +491,31 @@ fn pod_spec(causes: &mut Vec<Cause>, spec: &Value, path: &str, claims: &[&str]) 
         if !volumes.insert(name) && !claims.contains(&name) {
             causes.push(Cause::duplicate(format!("{at}.name"), &json!(name)));
         }
-        if volume.get("persistentVolumeClaim").is_some() && object::text(volume, "/persistentVolumeClaim/claimName").is_empty() {
-            causes.push(Cause::required(format!("{at}.persistentVolumeClaim.claimName"), ""));
+        if volume.get("persistentVolumeClaim").is_some()
+            && object::text(volume, "/persistentVolumeClaim/claimName").is_empty()
+        {
+            causes.push(Cause::required(
+                format!("{at}.persistentVolumeClaim.claimName"),
+                "",
+            ));
         }
     }
-    supported(causes, spec, "/restartPolicy", &format!("{path}.restartPolicy"), &["Always", "OnFailure", "Never"]);
+    supported(
+        causes,
+        spec,
+        "/restartPolicy",
+        &format!("{path}.restartPolicy"),
+        &["Always", "OnFailure", "Never"],
+    );
     let containers = object::array(spec, "/containers");
     if containers.is_empty() {
         causes.push(Cause::required(format!("{path}.containers"), ""));
     }
     let mut names = HashSet::new();
-    for (list, containers) in [("initContainers", object::array(spec, "/initContainers")), ("containers", containers)] {
+    for (list, containers) in [
+        ("initContainers", object::array(spec, "/initContainers")),
+        ("containers", containers),
+    ] {
         for (index, container) in containers.iter().enumerate() {
             let at = format!("{path}.{list}[{index}]");
             let name = object::text(container, "/name");
@@ -315,9 +535,20 @@ fn container_fields(causes: &mut Vec<Cause>, container: &Value, at: &str, volume
     if object::text(container, "/image").is_empty() {
         causes.push(Cause::required(format!("{at}.image"), ""));
     }
-    supported(causes, container, "/imagePullPolicy", &format!("{at}.imagePullPolicy"), &["Always", "IfNotPresent", "Never"]);
+    supported(
+        causes,
+        container,
+        "/imagePullPolicy",
+        &format!("{at}.imagePullPolicy"),
+        &["Always", "IfNotPresent", "Never"],
+    );
     for (index, port) in object::array(container, "/ports").iter().enumerate() {
-        port_number(causes, port, "/containerPort", &format!("{at}.ports[{index}].containerPort"));
+        port_number(
+            causes,
+            port,
+            "/containerPort",
+            &format!("{at}.ports[{index}].containerPort"),
+        );
     }
     for (index, variable) in object::array(container, "/env").iter().enumerate() {
         if object::text(variable, "/name").is_empty() {
@@ -326,7 +557,10 @@ fn container_fields(causes: &mut Vec<Cause>, container: &Value, at: &str, volume
     }
     let mut paths = HashSet::new();
     for (index, mount) in object::array(container, "/volumeMounts").iter().enumerate() {
-        let (name, path) = (object::text(mount, "/name"), object::text(mount, "/mountPath"));
+        let (name, path) = (
+            object::text(mount, "/name"),
+            object::text(mount, "/mountPath"),
+        );
         let at = format!("{at}.volumeMounts[{index}]");
         if name.is_empty() {
             causes.push(Cause::required(format!("{at}.name"), ""));
@@ -336,16 +570,36 @@ fn container_fields(causes: &mut Vec<Cause>, container: &Value, at: &str, volume
         if path.is_empty() {
             causes.push(Cause::required(format!("{at}.mountPath"), ""));
         } else if !paths.insert(path) {
-            causes.push(Cause::invalid(format!("{at}.mountPath"), &json!(path), "must be unique"));
+            causes.push(Cause::invalid(
+                format!("{at}.mountPath"),
+                &json!(path),
+                "must be unique",
+            ));
         }
     }
     for probe in ["readinessProbe", "livenessProbe", "startupProbe"] {
-        let Some(fields) = container.get(probe).and_then(Value::as_object) else { continue };
-        if !["exec", "httpGet", "tcpSocket", "grpc"].iter().any(|kind| fields.contains_key(*kind)) {
-            causes.push(Cause::required(format!("{at}.{probe}"), "must specify a handler type"));
+        let Some(fields) = container.get(probe).and_then(Value::as_object) else {
+            continue;
+        };
+        if !["exec", "httpGet", "tcpSocket", "grpc"]
+            .iter()
+            .any(|kind| fields.contains_key(*kind))
+        {
+            causes.push(Cause::required(
+                format!("{at}.{probe}"),
+                "must specify a handler type",
+            ));
         }
-        if probe != "readinessProbe" && fields.get("successThreshold").is_some_and(|value| value != 1) {
-            causes.push(Cause::invalid(format!("{at}.{probe}.successThreshold"), &fields["successThreshold"], "must be 1"));
+        if probe != "readinessProbe"
+            && fields
+                .get("successThreshold")
+                .is_some_and(|value| value != 1)
+        {
+            causes.push(Cause::invalid(
+                format!("{at}.{probe}.successThreshold"),
+                &fields["successThreshold"],
+                "must be 1",
+            ));
         }
     }
 }
@@ -371,26 +625,44 @@ fn claim_change(causes: &mut Vec<Cause>, current: &Value, old: &Value, new: &Val
         causes.push(Cause::forbidden("spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"));
         return;
     }
-    let size = |spec: &Value| object::quantity(object::text(spec, "/resources/requests/storage")).unwrap_or(0.0);
+    let size = |spec: &Value| {
+        object::quantity(object::text(spec, "/resources/requests/storage")).unwrap_or(0.0)
+    };
     if size(new) < size(old) {
-        causes.push(Cause::forbidden("spec.resources.requests.storage", "field can not be less than status.capacity"));
-    } else {
-        causes.push(Cause::forbidden("spec.resources.requests.storage", "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"));
+        causes.push(Cause::forbidden(
+            "spec.resources.requests.storage",
+            "field can not be less than status.capacity",
+        ));
     }
 }
 
 /// Of a running Pod's spec only images, the deadline, added tolerations and a shorter grace period may change.
 fn pod_change(causes: &mut Vec<Cause>, old: &Value, new: &Value) {
     let strip = |spec: &Value| {
-        let mut rest = without(spec, &["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName", "schedulingGates"]);
+        let mut rest = without(
+            spec,
+            &[
+                "activeDeadlineSeconds",
+                "tolerations",
+                "terminationGracePeriodSeconds",
+                "nodeName",
+                "schedulingGates",
+            ],
+        );
         for list in ["/containers", "/initContainers"] {
-            for container in rest.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            for container in rest
+                .pointer_mut(list)
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
                 object::remove(container, "/image");
             }
         }
         rest
     };
-    let is_moved = !object::text(old, "/nodeName").is_empty() && old.get("nodeName") != new.get("nodeName");
+    let is_moved =
+        !object::text(old, "/nodeName").is_empty() && old.get("nodeName") != new.get("nodeName");
     if strip(old) != strip(new) || is_moved {
         causes.push(Cause::forbidden(
             "spec",

@@ -73,7 +73,9 @@ fn available(set: &Value) -> i64 {
 }
 
 fn revision(object: &Value) -> i64 {
-    annotation(object, REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
+    annotation(object, REVISION)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 /// A template without the label that tells ReplicaSets apart.
@@ -89,7 +91,11 @@ fn resolve(value: Option<&Value>, of: i64, rounds_up: bool) -> i64 {
         Some(Value::Number(number)) => number.as_i64().unwrap_or(0),
         Some(Value::String(text)) => {
             let percent: i64 = text.trim_end_matches('%').parse().unwrap_or(0);
-            if rounds_up { (percent * of + 99) / 100 } else { percent * of / 100 }
+            if rounds_up {
+                (percent * of + 99) / 100
+            } else {
+                percent * of / 100
+            }
         }
         _ => 0,
     }
@@ -99,18 +105,46 @@ impl<'a> Round<'a> {
     fn new(deployment: &'a Value, sets: &'a [Object], pods: &'a [Object], now: Timestamp) -> Self {
         let template = bare_template(deployment);
         let mut by_age: Vec<&Object> = sets.iter().collect();
-        by_age.sort_by_key(|set| (text(set, "/metadata/creationTimestamp").to_owned(), revision(set)));
-        let new = by_age.iter().find(|set| bare_template(set) == template).copied();
+        by_age.sort_by_key(|set| {
+            (
+                text(set, "/metadata/creationTimestamp").to_owned(),
+                revision(set),
+            )
+        });
+        let new = by_age
+            .iter()
+            .find(|set| bare_template(set) == template)
+            .copied();
         let replicas = int(deployment, "/spec/replicas").unwrap_or(1);
         let rolling = &deployment["spec"]["strategy"]["rollingUpdate"];
         let is_rolling = text(deployment, "/spec/strategy/type") == "RollingUpdate";
-        let surge = if is_rolling { resolve(rolling.get("maxSurge"), replicas, true) } else { 0 };
-        let mut unavailable = if is_rolling { resolve(rolling.get("maxUnavailable"), replicas, false) } else { 0 };
+        let surge = if is_rolling {
+            resolve(rolling.get("maxSurge"), replicas, true)
+        } else {
+            0
+        };
+        let mut unavailable = if is_rolling {
+            resolve(rolling.get("maxUnavailable"), replicas, false)
+        } else {
+            0
+        };
         if is_rolling && surge == 0 && unavailable == 0 {
             unavailable = 1;
         }
-        let old = by_age.into_iter().filter(|set| new.is_none_or(|new| object::uid(new) != object::uid(set))).collect();
-        Self { deployment, new, old, pods, now, wanted: replicas, surge, unavailable: unavailable.min(replicas) }
+        let old = by_age
+            .into_iter()
+            .filter(|set| new.is_none_or(|new| object::uid(new) != object::uid(set)))
+            .collect();
+        Self {
+            deployment,
+            new,
+            old,
+            pods,
+            now,
+            wanted: replicas,
+            surge,
+            unavailable: unavailable.min(replicas),
+        }
     }
 
     fn all(&self) -> impl Iterator<Item = &'a Object> {
@@ -126,7 +160,8 @@ impl<'a> Round<'a> {
         }
         let before = annotation(set, REVISION).map(str::to_owned);
         if let Some(before) = before.filter(|before| *before != number.to_string()) {
-            let history = annotation(set, REVISION_HISTORY).map_or_else(|| before.clone(), |history| format!("{history},{before}"));
+            let history = annotation(set, REVISION_HISTORY)
+                .map_or_else(|| before.clone(), |history| format!("{history},{before}"));
             object::annotate(set, REVISION_HISTORY, &history);
         }
         object::annotate(set, REVISION, &number.to_string());
@@ -149,7 +184,11 @@ impl<'a> Round<'a> {
         }
         let total: i64 = self.old.iter().map(|set| wanted(set)).sum::<i64>() + present;
         let room = self.wanted + self.surge - total;
-        if room <= 0 { present } else { (present + room).min(self.wanted) }
+        if room <= 0 {
+            present
+        } else {
+            (present + room).min(self.wanted)
+        }
     }
 
     fn create_new(&self, steps: &mut Vec<Action>) {
@@ -171,14 +210,26 @@ impl<'a> Round<'a> {
         if let Some(seconds) = int(self.deployment, "/spec/minReadySeconds") {
             set["spec"]["minReadySeconds"] = json!(seconds);
         }
-        for place in ["/metadata/labels", "/spec/selector/matchLabels", "/spec/template/metadata/labels"] {
+        for place in [
+            "/metadata/labels",
+            "/spec/selector/matchLabels",
+            "/spec/template/metadata/labels",
+        ] {
             object::map_mut(&mut set, place).insert(HASH.to_owned(), json!(hash));
         }
         let replicas = self.new_replicas(0);
         set["spec"]["replicas"] = json!(replicas);
         self.annotations(&mut set, self.next_revision());
-        let refused = Note::warning(self.deployment, "ReplicaSetCreateError", format!("Failed to create new replica set {name:?}: "));
-        steps.push(Action::Create { resource: resource::REPLICASETS, object: set, refused: Some(refused) });
+        let refused = Note::warning(
+            self.deployment,
+            "ReplicaSetCreateError",
+            format!("Failed to create new replica set {name:?}: "),
+        );
+        steps.push(Action::Create {
+            resource: resource::REPLICASETS,
+            object: set,
+            refused: Some(refused),
+        });
         if replicas > 0 {
             steps.push(Action::Note(self.scaled("up", &name, 0, replicas)));
         }
@@ -190,12 +241,19 @@ impl<'a> Round<'a> {
         if revision(self.deployment) != number {
             let mut changed = self.deployment.clone();
             object::annotate(&mut changed, REVISION, &number.to_string());
-            steps.push(Action::Update { resource: resource::DEPLOYMENTS, object: changed });
+            steps.push(Action::Update {
+                resource: resource::DEPLOYMENTS,
+                object: changed,
+            });
         }
     }
 
     fn scaled(&self, direction: &str, set: &str, from: i64, to: i64) -> Note {
-        Note::normal(self.deployment, "ScalingReplicaSet", format!("Scaled {direction} replica set {set} from {from} to {to}"))
+        Note::normal(
+            self.deployment,
+            "ScalingReplicaSet",
+            format!("Scaled {direction} replica set {set} from {from} to {to}"),
+        )
     }
 
     fn scale(&self, set: &Object, to: i64, steps: &mut Vec<Action>) {
@@ -206,9 +264,17 @@ impl<'a> Round<'a> {
         if changed == **set {
             return;
         }
-        steps.push(Action::Update { resource: resource::REPLICASETS, object: changed });
+        steps.push(Action::Update {
+            resource: resource::REPLICASETS,
+            object: changed,
+        });
         if from != to {
-            steps.push(Action::Note(self.scaled(if to > from { "up" } else { "down" }, object::name(set), from, to)));
+            steps.push(Action::Note(self.scaled(
+                if to > from { "up" } else { "down" },
+                object::name(set),
+                from,
+                to,
+            )));
         }
     }
 
@@ -223,14 +289,19 @@ impl<'a> Round<'a> {
             changed["spec"]["minReadySeconds"] = json!(seconds.unwrap_or(0));
         }
         if changed != **new {
-            steps.push(Action::Update { resource: resource::REPLICASETS, object: changed });
+            steps.push(Action::Update {
+                resource: resource::REPLICASETS,
+                object: changed,
+            });
         }
         self.own_revision(number, steps);
     }
 
     /// Whether the number asked for has changed since the ReplicaSets were last told.
     fn is_scaling(&self) -> bool {
-        self.all().filter(|set| wanted(set) > 0).any(|set| annotation(set, DESIRED).is_some_and(|desired| desired != self.wanted.to_string()))
+        self.all().filter(|set| wanted(set) > 0).any(|set| {
+            annotation(set, DESIRED).is_some_and(|desired| desired != self.wanted.to_string())
+        })
     }
 
     /// Brings the total to the number asked for without going on with a rollout.
@@ -251,7 +322,11 @@ impl<'a> Round<'a> {
                 let mut by_size = several.to_vec();
                 by_size.sort_by_key(|set| std::cmp::Reverse(wanted(set)));
                 for (index, set) in by_size.iter().enumerate() {
-                    let share = if index + 1 == by_size.len() { left } else { change * wanted(set) / total.max(1) };
+                    let share = if index + 1 == by_size.len() {
+                        left
+                    } else {
+                        change * wanted(set) / total.max(1)
+                    };
                     left -= share;
                     self.scale(set, (wanted(set) + share).max(0), steps);
                 }
@@ -294,7 +369,11 @@ impl<'a> Round<'a> {
             return;
         }
         let present = wanted(new);
-        let target = if present > self.wanted { self.wanted } else { self.new_replicas(present) };
+        let target = if present > self.wanted {
+            self.wanted
+        } else {
+            self.new_replicas(present)
+        };
         if present != target {
             self.scale(new, target, steps);
             return;
@@ -307,7 +386,8 @@ impl<'a> Round<'a> {
             return;
         }
         // Pods that serve nobody go first, then others as far as enough remain.
-        let mut left: Vec<(&Object, i64)> = self.old.iter().map(|set| (*set, wanted(set))).collect();
+        let mut left: Vec<(&Object, i64)> =
+            self.old.iter().map(|set| (*set, wanted(set))).collect();
         for (set, count) in &mut left {
             let idle = (*count - available(set)).clamp(0, may_go);
             *count -= idle;
@@ -329,7 +409,13 @@ impl<'a> Round<'a> {
 
     fn is_complete(&self) -> bool {
         self.new.is_some_and(|new| {
-            wanted(new) == self.wanted && int(new, "/status/replicas").unwrap_or(0) == self.wanted && available(new) == self.wanted && self.old.iter().all(|set| int(set, "/status/replicas").unwrap_or(0) == 0 && wanted(set) == 0)
+            wanted(new) == self.wanted
+                && int(new, "/status/replicas").unwrap_or(0) == self.wanted
+                && available(new) == self.wanted
+                && self
+                    .old
+                    .iter()
+                    .all(|set| int(set, "/status/replicas").unwrap_or(0) == 0 && wanted(set) == 0)
         })
     }
 
@@ -337,10 +423,21 @@ impl<'a> Round<'a> {
         if !self.is_complete() {
             return;
         }
-        let limit = int(self.deployment, "/spec/revisionHistoryLimit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(10);
-        let mut idle: Vec<&Object> = self.old.iter().copied().filter(|set| wanted(set) == 0 && !object::is_deleting(set)).collect();
+        let limit = int(self.deployment, "/spec/revisionHistoryLimit")
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(10);
+        let mut idle: Vec<&Object> = self
+            .old
+            .iter()
+            .copied()
+            .filter(|set| wanted(set) == 0 && !object::is_deleting(set))
+            .collect();
         idle.sort_by_key(|set| revision(set));
-        steps.extend(idle.iter().take(idle.len().saturating_sub(limit)).map(|set| Action::delete(resource::REPLICASETS, set)));
+        steps.extend(
+            idle.iter()
+                .take(idle.len().saturating_sub(limit))
+                .map(|set| Action::delete(resource::REPLICASETS, set)),
+        );
     }
 
     /// The new status; how long until a rollout that makes no progress is late.
@@ -349,79 +446,165 @@ impl<'a> Round<'a> {
             // The Deployment itself changes in this round; its status follows in the next.
             return None;
         }
-        let sum = |field: &str| self.all().map(|set| int(set, &format!("/status/{field}")).unwrap_or(0)).sum::<i64>();
+        let sum = |field: &str| {
+            self.all()
+                .map(|set| int(set, &format!("/status/{field}")).unwrap_or(0))
+                .sum::<i64>()
+        };
         let ready_now = sum("availableReplicas");
-        let updated = self.new.map_or(0, |new| int(new, "/status/replicas").unwrap_or(0));
+        let updated = self
+            .new
+            .map_or(0, |new| int(new, "/status/replicas").unwrap_or(0));
         let total: i64 = self.all().map(|set| wanted(set)).sum();
-        let mut status = self.deployment.get("status").cloned().unwrap_or_else(|| json!({}));
-        status["observedGeneration"] = json!(int(self.deployment, "/metadata/generation").unwrap_or(1));
-        counts(&mut status, &[
-            ("replicas", sum("replicas")),
-            ("updatedReplicas", updated),
-            ("readyReplicas", sum("readyReplicas")),
-            ("availableReplicas", ready_now),
-            ("unavailableReplicas", (total - ready_now).max(0)),
-        ]);
+        let mut status = self
+            .deployment
+            .get("status")
+            .cloned()
+            .unwrap_or_else(|| json!({}));
+        status["observedGeneration"] =
+            json!(int(self.deployment, "/metadata/generation").unwrap_or(1));
+        counts(
+            &mut status,
+            &[
+                ("replicas", sum("replicas")),
+                ("updatedReplicas", updated),
+                ("readyReplicas", sum("readyReplicas")),
+                ("availableReplicas", ready_now),
+                ("unavailableReplicas", (total - ready_now).max(0)),
+            ],
+        );
         let is_available = ready_now >= self.wanted - self.unavailable;
         let available = if is_available {
-            ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.".to_owned())
+            (
+                "True",
+                "MinimumReplicasAvailable",
+                "Deployment has minimum availability.".to_owned(),
+            )
         } else {
-            ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.".to_owned())
+            (
+                "False",
+                "MinimumReplicasUnavailable",
+                "Deployment does not have minimum availability.".to_owned(),
+            )
         };
-        let has_progressed = ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"].iter().any(|field| status.get(*field) != self.deployment["status"].get(*field));
+        let has_progressed = [
+            "replicas",
+            "updatedReplicas",
+            "readyReplicas",
+            "availableReplicas",
+        ]
+        .iter()
+        .any(|field| status.get(*field) != self.deployment["status"].get(*field));
         self.condition(&mut status, "Available", &available, false);
         let again = self.progress(&mut status, has_progressed);
         if status != self.deployment["status"] {
             let mut changed = self.deployment.clone();
             changed["status"] = status;
-            steps.push(Action::Status { resource: resource::DEPLOYMENTS, object: changed });
+            steps.push(Action::Status {
+                resource: resource::DEPLOYMENTS,
+                object: changed,
+            });
         }
         again
     }
 
     fn progress(&self, status: &mut Value, has_progressed: bool) -> Option<Duration> {
-        let Some(deadline) = int(self.deployment, "/spec/progressDeadlineSeconds") else {
-            return None;
-        };
-        let name = self.new.map_or_else(String::new, |new| object::name(new).to_owned());
+        let deadline = int(self.deployment, "/spec/progressDeadlineSeconds")?;
+        let name = self
+            .new
+            .map_or_else(String::new, |new| object::name(new).to_owned());
         let current = object::condition(self.deployment, "Progressing");
         if self.is_complete() {
-            self.condition(status, "Progressing", &("True", "NewReplicaSetAvailable", format!("ReplicaSet {name:?} has successfully progressed.")), false);
+            self.condition(
+                status,
+                "Progressing",
+                &(
+                    "True",
+                    "NewReplicaSetAvailable",
+                    format!("ReplicaSet {name:?} has successfully progressed."),
+                ),
+                false,
+            );
             return None;
         }
-        let Some(new) = self.new else {
-            return None;
-        };
+        let new = self.new?;
         let Some(current) = current else {
-            self.condition(status, "Progressing", &("True", "NewReplicaSetCreated", format!("Created new replica set {:?}", object::name(new))), true);
+            self.condition(
+                status,
+                "Progressing",
+                &(
+                    "True",
+                    "NewReplicaSetCreated",
+                    format!("Created new replica set {:?}", object::name(new)),
+                ),
+                true,
+            );
             return None;
         };
         if has_progressed || text(current, "/reason") == "NewReplicaSetAvailable" {
-            self.condition(status, "Progressing", &("True", "ReplicaSetUpdated", format!("ReplicaSet {name:?} is progressing.")), true);
+            self.condition(
+                status,
+                "Progressing",
+                &(
+                    "True",
+                    "ReplicaSetUpdated",
+                    format!("ReplicaSet {name:?} is progressing."),
+                ),
+                true,
+            );
             return Some(Duration::from_secs(deadline.unsigned_abs()));
         }
         let since = object::time_at(current, "/lastUpdateTime").unwrap_or(self.now);
         let left = since + SignedDuration::from_secs(deadline) - self.now;
         if left.is_negative() || left.is_zero() {
-            self.condition(status, "Progressing", &("False", "ProgressDeadlineExceeded", format!("ReplicaSet {name:?} has timed out progressing.")), false);
+            self.condition(
+                status,
+                "Progressing",
+                &(
+                    "False",
+                    "ProgressDeadlineExceeded",
+                    format!("ReplicaSet {name:?} has timed out progressing."),
+                ),
+                false,
+            );
             return None;
         }
         Duration::try_from(SignedDuration::try_from(left).ok()?).ok()
     }
 
     /// Puts a condition; its times move only when it says something new, or when `touches` asks for it.
-    fn condition(&self, status: &mut Value, kind: &str, (state, reason, message): &(&str, &str, String), touches: bool) {
+    fn condition(
+        &self,
+        status: &mut Value,
+        kind: &str,
+        (state, reason, message): &(&str, &str, String),
+        touches: bool,
+    ) {
         let now = object::time(self.now);
         let mut list = object::array(status, "/conditions").to_vec();
-        let before = list.iter().find(|condition| text(condition, "/type") == kind).cloned();
-        let same_state = before.as_ref().is_some_and(|before| text(before, "/status") == *state);
-        let same = same_state && before.as_ref().is_some_and(|before| text(before, "/reason") == *reason && text(before, "/message") == message);
+        let before = list
+            .iter()
+            .find(|condition| text(condition, "/type") == kind)
+            .cloned();
+        let same_state = before
+            .as_ref()
+            .is_some_and(|before| text(before, "/status") == *state);
+        let same = same_state
+            && before.as_ref().is_some_and(|before| {
+                text(before, "/reason") == *reason && text(before, "/message") == message
+            });
         if same && !touches {
             return;
         }
-        let since = before.filter(|_| same_state).map_or_else(|| now.clone(), |before| text(&before, "/lastTransitionTime").to_owned());
+        let since = before.filter(|_| same_state).map_or_else(
+            || now.clone(),
+            |before| text(&before, "/lastTransitionTime").to_owned(),
+        );
         let fresh = json!({"type": kind, "status": state, "reason": reason, "message": message, "lastTransitionTime": since, "lastUpdateTime": now});
-        match list.iter_mut().find(|condition| text(condition, "/type") == kind) {
+        match list
+            .iter_mut()
+            .find(|condition| text(condition, "/type") == kind)
+        {
             Some(place) => *place = fresh,
             None => list.push(fresh),
         }
@@ -431,6 +614,11 @@ impl<'a> Round<'a> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::needless_pass_by_value,
+        reason = "test builders read better with values"
+    )]
+
     use std::sync::Arc;
 
     use super::*;
@@ -446,7 +634,14 @@ mod tests {
         json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}})
     }
 
-    fn set(name: &str, image: &str, number: i64, wanted: i64, available: i64, desired: i64) -> Object {
+    fn set(
+        name: &str,
+        image: &str,
+        number: i64,
+        wanted: i64,
+        available: i64,
+        desired: i64,
+    ) -> Object {
         let surge = resolve(Some(&json!("25%")), desired, true);
         Arc::new(json!({
             "metadata": {"name": name, "namespace": "default", "uid": name, "creationTimestamp": format!("2026-01-01T00:00:0{number}Z"),
@@ -458,12 +653,23 @@ mod tests {
 
     /// What is scaled in one round: "+web-x 1" for a new ReplicaSet, "web-a 3" for a changed one.
     fn scaled(deployment: &Value, sets: &[Object], pods: &[Object]) -> Vec<String> {
-        let plan = plan(deployment, sets, pods, Timestamp::now());
+        // A Deployment in the middle of a rollout bears its newest revision.
+        let mut deployment = deployment.clone();
+        let newest = sets.iter().map(|set| revision(set)).max().unwrap_or(1);
+        object::annotate(&mut deployment, REVISION, &newest.to_string());
+        let plan = plan(&deployment, sets, pods, Timestamp::now());
         let mut list: Vec<String> = Vec::new();
         for step in &plan.steps {
             match step {
-                Action::Create { object, .. } => list.push(format!("+{}", object["spec"]["replicas"])),
-                Action::Update { resource, object } if resource.plural == "replicasets" => list.push(format!("{} {}", object::name(object), object["spec"]["replicas"])),
+                Action::Create { object, .. } => {
+                    list.push(format!("+{}", object["spec"]["replicas"]));
+                }
+                Action::Update { resource, object } if resource.plural == "replicasets" => list
+                    .push(format!(
+                        "{} {}",
+                        object::name(object),
+                        object["spec"]["replicas"]
+                    )),
                 _ => {}
             }
         }
@@ -473,17 +679,75 @@ mod tests {
     #[test]
     fn a_rollout_goes_in_steps_within_its_bounds() {
         let recreate = json!({"type": "Recreate"});
-        let pod = |owner: &str| -> Object { Arc::new(json!({"metadata": {"ownerReferences": [{"uid": owner, "controller": true}]}, "status": {"phase": "Running"}})) };
+        let pod = |owner: &str| -> Object {
+            Arc::new(
+                json!({"metadata": {"ownerReferences": [{"uid": owner, "controller": true}]}, "status": {"phase": "Running"}}),
+            )
+        };
         for (what, deployment, sets, pods, expected) in [
-            ("the first ReplicaSet is full at once", deployment(3, "a", rolling()), vec![], vec![], vec!["+3"]),
-            ("a second one begins with the surge", deployment(4, "b", rolling()), vec![set("a", "a", 1, 4, 4, 4)], vec![], vec!["+1"]),
-            ("old Pods go as far as availability allows", deployment(4, "b", rolling()), vec![set("a", "a", 1, 4, 4, 4), set("b", "b", 2, 1, 0, 4)], vec![], vec!["a 3"]),
-            ("then new ones come", deployment(4, "b", rolling()), vec![set("a", "a", 1, 3, 3, 4), set("b", "b", 2, 1, 0, 4)], vec![], vec!["b 2"]),
-            ("nobody goes while too few serve", deployment(4, "b", rolling()), vec![set("a", "a", 1, 3, 3, 4), set("b", "b", 2, 2, 0, 4)], vec![], vec![]),
-            ("the end", deployment(4, "b", rolling()), vec![set("a", "a", 1, 0, 0, 4), set("b", "b", 2, 4, 4, 4)], vec![], vec![]),
-            ("scaling goes to the one ReplicaSet", deployment(5, "a", rolling()), vec![set("a", "a", 1, 3, 3, 3)], vec![], vec!["a 5"]),
-            ("recreate empties the old one first", deployment(2, "b", recreate.clone()), vec![set("a", "a", 1, 2, 2, 2)], vec![], vec!["a 0"]),
-            ("and waits until its Pods are gone", deployment(2, "b", recreate), vec![set("a", "a", 1, 0, 0, 2)], vec![pod("a")], vec![]),
+            (
+                "the first ReplicaSet is full at once",
+                deployment(3, "a", rolling()),
+                vec![],
+                vec![],
+                vec!["+3"],
+            ),
+            (
+                "a second one begins with the surge",
+                deployment(4, "b", rolling()),
+                vec![set("a", "a", 1, 4, 4, 4)],
+                vec![],
+                vec!["+1"],
+            ),
+            (
+                "old Pods go as far as availability allows",
+                deployment(4, "b", rolling()),
+                vec![set("a", "a", 1, 4, 4, 4), set("b", "b", 2, 1, 0, 4)],
+                vec![],
+                vec!["a 3"],
+            ),
+            (
+                "then new ones come",
+                deployment(4, "b", rolling()),
+                vec![set("a", "a", 1, 3, 3, 4), set("b", "b", 2, 1, 0, 4)],
+                vec![],
+                vec!["b 2"],
+            ),
+            (
+                "nobody goes while too few serve",
+                deployment(4, "b", rolling()),
+                vec![set("a", "a", 1, 3, 3, 4), set("b", "b", 2, 2, 0, 4)],
+                vec![],
+                vec![],
+            ),
+            (
+                "the end",
+                deployment(4, "b", rolling()),
+                vec![set("a", "a", 1, 0, 0, 4), set("b", "b", 2, 4, 4, 4)],
+                vec![],
+                vec![],
+            ),
+            (
+                "scaling goes to the one ReplicaSet",
+                deployment(5, "a", rolling()),
+                vec![set("a", "a", 1, 3, 3, 3)],
+                vec![],
+                vec!["a 5"],
+            ),
+            (
+                "recreate empties the old one first",
+                deployment(2, "b", recreate.clone()),
+                vec![set("a", "a", 1, 2, 2, 2)],
+                vec![],
+                vec!["a 0"],
+            ),
+            (
+                "and waits until its Pods are gone",
+                deployment(2, "b", recreate),
+                vec![set("a", "a", 1, 0, 0, 2)],
+                vec![pod("a")],
+                vec![],
+            ),
         ] {
             assert_eq!(scaled(&deployment, &sets, &pods), expected, "{what}");
         }
@@ -491,13 +755,34 @@ mod tests {
 
     #[test]
     fn going_back_gives_the_old_replica_set_the_next_number() {
-        let plan = plan(&deployment(1, "a", rolling()), &[set("a", "a", 1, 0, 0, 1), set("b", "b", 2, 1, 1, 1)], &[], Timestamp::now());
-        let Action::Update { object, .. } = &plan.steps[0] else { panic!("{:?}", plan.steps) };
-        assert_eq!((object::name(object), annotation(object, REVISION), annotation(object, REVISION_HISTORY)), ("a", Some("3"), Some("1")));
+        let plan = plan(
+            &deployment(1, "a", rolling()),
+            &[set("a", "a", 1, 0, 0, 1), set("b", "b", 2, 1, 1, 1)],
+            &[],
+            Timestamp::now(),
+        );
+        let Action::Update { object, .. } = &plan.steps[0] else {
+            panic!("{:?}", plan.steps)
+        };
+        assert_eq!(
+            (
+                object::name(object),
+                annotation(object, REVISION),
+                annotation(object, REVISION_HISTORY)
+            ),
+            ("a", Some("3"), Some("1"))
+        );
     }
 
     #[test]
     fn percentages_round_as_the_real_ones() {
-        assert_eq!((resolve(Some(&json!("25%")), 1, true), resolve(Some(&json!("25%")), 1, false), resolve(Some(&json!(2)), 9, true)), (1, 0, 2));
+        assert_eq!(
+            (
+                resolve(Some(&json!("25%")), 1, true),
+                resolve(Some(&json!("25%")), 1, false),
+                resolve(Some(&json!(2)), 9, true)
+            ),
+            (1, 0, 2)
+        );
     }
 }

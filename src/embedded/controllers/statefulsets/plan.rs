@@ -24,15 +24,27 @@ pub(super) struct Plan {
 }
 
 /// Plans one round: at most one step in order for OrderedReady, all at once for Parallel.
-pub(super) fn plan(set: &Value, pods: &[Object], claims: &[Object], revisions: &Revisions, now: Timestamp) -> Plan {
+pub(super) fn plan(
+    set: &Value,
+    pods: &[Object],
+    claims: &[Object],
+    revisions: &Revisions,
+    now: Timestamp,
+) -> Plan {
     let round = Round::new(set, pods, claims, revisions, now);
-    let mut plan = Plan { again: round.again(), ..Plan::default() };
+    let mut plan = Plan {
+        again: round.again(),
+        ..Plan::default()
+    };
     let status = round.status();
     if status != set["status"] {
         let mut changed = set.clone();
         changed["status"] = status;
         // Steps of this round do not touch the set, but others may: the status is theirs to overwrite only when fresh.
-        plan.status = Some(Action::Status { resource: resource::STATEFULSETS, object: changed });
+        plan.status = Some(Action::Status {
+            resource: resource::STATEFULSETS,
+            object: changed,
+        });
     }
     if !object::is_deleting(set) {
         plan.steps = round.retention();
@@ -57,12 +69,30 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn new(set: &'a Value, pods: &'a [Object], claims: &'a [Object], revisions: &'a Revisions, now: Timestamp) -> Self {
+    fn new(
+        set: &'a Value,
+        pods: &'a [Object],
+        claims: &'a [Object],
+        revisions: &'a Revisions,
+        now: Timestamp,
+    ) -> Self {
         let start = int(set, "/spec/ordinals/start").unwrap_or(0);
         let wanted = int(set, "/spec/replicas").unwrap_or(1);
-        let numbered: Vec<(i64, &Object)> = pods.iter().filter_map(|pod| Some((ordinal(object::name(set), object::name(pod))?, pod))).collect();
-        let place = |ordinal: i64| numbered.iter().find(|(number, _)| *number == ordinal).map(|(_, pod)| *pod);
-        let mut condemned: Vec<(i64, &Object)> = numbered.iter().copied().filter(|(number, _)| !(start..start + wanted).contains(number)).collect();
+        let numbered: Vec<(i64, &Object)> = pods
+            .iter()
+            .filter_map(|pod| Some((ordinal(object::name(set), object::name(pod))?, pod)))
+            .collect();
+        let place = |ordinal: i64| {
+            numbered
+                .iter()
+                .find(|(number, _)| *number == ordinal)
+                .map(|(_, pod)| *pod)
+        };
+        let mut condemned: Vec<(i64, &Object)> = numbered
+            .iter()
+            .copied()
+            .filter(|(number, _)| !(start..start + wanted).contains(number))
+            .collect();
         condemned.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
         Self {
             set,
@@ -71,7 +101,9 @@ impl<'a> Round<'a> {
             now,
             start,
             wanted,
-            replicas: (start..start + wanted).map(|ordinal| (ordinal, place(ordinal))).collect(),
+            replicas: (start..start + wanted)
+                .map(|ordinal| (ordinal, place(ordinal)))
+                .collect(),
             condemned,
             min_ready: int(set, "/spec/minReadySeconds").unwrap_or(0),
             is_ordered: text(set, "/spec/podManagementPolicy") != "Parallel",
@@ -79,7 +111,10 @@ impl<'a> Round<'a> {
     }
 
     fn all_pods(&self) -> impl Iterator<Item = &'a Object> {
-        self.replicas.iter().filter_map(|(_, pod)| *pod).chain(self.condemned.iter().map(|(_, pod)| *pod))
+        self.replicas
+            .iter()
+            .filter_map(|(_, pod)| *pod)
+            .chain(self.condemned.iter().map(|(_, pod)| *pod))
     }
 
     fn is_available(&self, pod: &Value) -> bool {
@@ -91,16 +126,25 @@ impl<'a> Round<'a> {
     }
 
     fn again(&self) -> Option<Duration> {
-        let waits = self.all_pods().filter_map(|pod| until_available(pod, self.min_ready, self.now)).filter(|left| !left.is_zero());
+        let waits = self
+            .all_pods()
+            .filter_map(|pod| until_available(pod, self.min_ready, self.now))
+            .filter(|left| !left.is_zero());
         waits.min().and_then(|left| Duration::try_from(left).ok())
     }
 
     fn status(&self) -> Value {
-        let count = |wanted: &dyn Fn(&Value) -> bool| i64::try_from(self.all_pods().filter(|pod| wanted(pod)).count()).unwrap_or(i64::MAX);
+        let count = |wanted: &dyn Fn(&Value) -> bool| {
+            i64::try_from(self.all_pods().filter(|pod| wanted(pod)).count()).unwrap_or(i64::MAX)
+        };
         let replicas = count(&|_| true);
         let ready = count(&is_ready);
-        let updated = count(&|pod| !object::is_deleting(pod) && Self::has_revision(pod, &self.revisions.update));
-        let mut current = count(&|pod| !object::is_deleting(pod) && Self::has_revision(pod, &self.revisions.current));
+        let updated = count(&|pod| {
+            !object::is_deleting(pod) && Self::has_revision(pod, &self.revisions.update)
+        });
+        let mut current = count(&|pod| {
+            !object::is_deleting(pod) && Self::has_revision(pod, &self.revisions.current)
+        });
         let mut current_name = object::name(&self.revisions.current);
         let is_rolling = text(self.set, "/spec/updateStrategy/type") == "RollingUpdate";
         if is_rolling && updated == self.wanted && ready == self.wanted && replicas == self.wanted {
@@ -114,7 +158,14 @@ impl<'a> Round<'a> {
         status["currentRevision"] = json!(current_name);
         status["updateRevision"] = json!(object::name(&self.revisions.update));
         status["collisionCount"] = json!(0);
-        counts(&mut status, &[("readyReplicas", ready), ("currentReplicas", current), ("updatedReplicas", updated)]);
+        counts(
+            &mut status,
+            &[
+                ("readyReplicas", ready),
+                ("currentReplicas", current),
+                ("updatedReplicas", updated),
+            ],
+        );
         status
     }
 
@@ -122,8 +173,18 @@ impl<'a> Round<'a> {
         for (ordinal, pod) in &self.replicas {
             match pod {
                 Some(pod) if has_ended(pod) && !object::is_deleting(pod) => {
-                    let what = if text(pod, "/status/phase") == "Failed" { ("RecreatingFailedPod", "failed") } else { ("RecreatingTerminatedPod", "terminated") };
-                    let message = format!("StatefulSet {}/{} is recreating {} Pod {}", object::namespace(self.set), object::name(self.set), what.1, object::name(pod));
+                    let what = if text(pod, "/status/phase") == "Failed" {
+                        ("RecreatingFailedPod", "failed")
+                    } else {
+                        ("RecreatingTerminatedPod", "terminated")
+                    };
+                    let message = format!(
+                        "StatefulSet {}/{} is recreating {} Pod {}",
+                        object::namespace(self.set),
+                        object::name(self.set),
+                        what.1,
+                        object::name(pod)
+                    );
                     steps.push(Action::Note(Note::warning(self.set, what.0, message)));
                     steps.push(Action::delete(resource::PODS, pod));
                     if self.is_ordered {
@@ -140,7 +201,9 @@ impl<'a> Round<'a> {
                     if text(pod, "/status/phase") == "Pending" && !object::is_deleting(pod) {
                         self.missing_claims(*ordinal, steps);
                     }
-                    if self.is_ordered && (object::is_deleting(pod) || !is_ready(pod) || !self.is_available(pod)) {
+                    if self.is_ordered
+                        && (object::is_deleting(pod) || !is_ready(pod) || !self.is_available(pod))
+                    {
                         return;
                     }
                 }
@@ -158,33 +221,76 @@ impl<'a> Round<'a> {
     fn create(&self, ordinal: i64, steps: &mut Vec<Action>) {
         let name = identity::pod_name(self.set, ordinal);
         let set = object::name(self.set);
-        let failed = |what: &str| Note::warning(self.set, "FailedCreate", format!("create {what} in StatefulSet {set} failed error: "));
-        let leaving = identity::claims(self.set, ordinal).into_iter().find(|claim| self.claim(object::name(claim)).is_some_and(|found| object::is_deleting(found)));
+        let failed = |what: &str| {
+            Note::warning(
+                self.set,
+                "FailedCreate",
+                format!("create {what} in StatefulSet {set} failed error: "),
+            )
+        };
+        let leaving = identity::claims(self.set, ordinal)
+            .into_iter()
+            .find(|claim| {
+                self.claim(object::name(claim))
+                    .is_some_and(|found| object::is_deleting(found))
+            });
         if let Some(claim) = leaving {
             let mut note = failed(&format!("Pod {name}"));
-            note.message.push_str(&format!("pvc {} is being deleted", object::name(&claim)));
+            note.message
+                .push_str(&format!("pvc {} is being deleted", object::name(&claim)));
             steps.push(Action::Note(note));
             return;
         }
         self.missing_claims(ordinal, steps);
         let pod = identity::new_pod(self.set, self.revision_for(ordinal), ordinal);
-        steps.push(Action::Create { resource: resource::PODS, object: pod, refused: Some(failed(&format!("Pod {name}"))) });
-        steps.push(Action::Note(Note::normal(self.set, "SuccessfulCreate", format!("create Pod {name} in StatefulSet {set} successful"))));
+        steps.push(Action::Create {
+            resource: resource::PODS,
+            object: pod,
+            refused: Some(failed(&format!("Pod {name}"))),
+        });
+        steps.push(Action::Note(Note::normal(
+            self.set,
+            "SuccessfulCreate",
+            format!("create Pod {name} in StatefulSet {set} successful"),
+        )));
     }
 
     fn missing_claims(&self, ordinal: i64, steps: &mut Vec<Action>) {
-        let (pod, set) = (identity::pod_name(self.set, ordinal), object::name(self.set));
+        let (pod, set) = (
+            identity::pod_name(self.set, ordinal),
+            object::name(self.set),
+        );
         for mut claim in identity::claims(self.set, ordinal) {
             let name = object::name(&claim).to_owned();
             if self.claim(&name).is_some() {
                 continue;
             }
-            if text(self.set, "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted") == "Delete" {
-                object::set(&mut claim, "/metadata/ownerReferences", json!([object::controller_reference(self.set)]));
+            if text(
+                self.set,
+                "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted",
+            ) == "Delete"
+            {
+                object::set(
+                    &mut claim,
+                    "/metadata/ownerReferences",
+                    json!([object::controller_reference(self.set)]),
+                );
             }
-            let refused = Note::warning(self.set, "FailedCreate", format!("create Claim {name} Pod {pod} in StatefulSet {set} failed error: "));
-            steps.push(Action::Create { resource: resource::CLAIMS, object: claim, refused: Some(refused) });
-            steps.push(Action::Note(Note::normal(self.set, "SuccessfulCreate", format!("create Claim {name} Pod {pod} in StatefulSet {set} success"))));
+            let refused = Note::warning(
+                self.set,
+                "FailedCreate",
+                format!("create Claim {name} Pod {pod} in StatefulSet {set} failed error: "),
+            );
+            steps.push(Action::Create {
+                resource: resource::CLAIMS,
+                object: claim,
+                refused: Some(refused),
+            });
+            steps.push(Action::Note(Note::normal(
+                self.set,
+                "SuccessfulCreate",
+                format!("create Claim {name} Pod {pod} in StatefulSet {set} success"),
+            )));
         }
     }
 
@@ -196,23 +302,41 @@ impl<'a> Round<'a> {
     fn revision_for(&self, ordinal: i64) -> &'a Value {
         let partition = int(self.set, "/spec/updateStrategy/rollingUpdate/partition");
         match (text(self.set, "/spec/updateStrategy/type"), partition) {
-            ("RollingUpdate", Some(partition)) if ordinal < self.start + partition => &self.revisions.current,
+            ("RollingUpdate", Some(partition)) if ordinal < self.start + partition => {
+                &self.revisions.current
+            }
             _ => &self.revisions.update,
         }
     }
 
     fn remove(&self, pod: &Value, steps: &mut Vec<Action>) {
-        let message = format!("delete Pod {} in StatefulSet {} successful", object::name(pod), object::name(self.set));
+        let message = format!(
+            "delete Pod {} in StatefulSet {} successful",
+            object::name(pod),
+            object::name(self.set)
+        );
         steps.push(Action::delete(resource::PODS, pod));
-        steps.push(Action::Note(Note::normal(self.set, "SuccessfulDelete", message)));
+        steps.push(Action::Note(Note::normal(
+            self.set,
+            "SuccessfulDelete",
+            message,
+        )));
     }
 
     /// Removes Pods that should not be; true when one of them has to be waited for.
     fn scale_down(&self, steps: &mut Vec<Action>) -> bool {
         let is_healthy = |pod: &Value| is_ready(pod) && !object::is_deleting(pod);
-        let mut every: Vec<(i64, &Object)> = self.replicas.iter().filter_map(|(number, pod)| Some((*number, (*pod)?))).chain(self.condemned.iter().copied()).collect();
+        let mut every: Vec<(i64, &Object)> = self
+            .replicas
+            .iter()
+            .filter_map(|(number, pod)| Some((*number, (*pod)?)))
+            .chain(self.condemned.iter().copied())
+            .collect();
         every.sort_by_key(|(number, _)| *number);
-        let first_unhealthy = every.iter().find(|(_, pod)| !is_healthy(pod)).map(|(number, _)| *number);
+        let first_unhealthy = every
+            .iter()
+            .find(|(_, pod)| !is_healthy(pod))
+            .map(|(number, _)| *number);
         for (number, pod) in &self.condemned {
             if object::is_deleting(pod) {
                 if self.is_ordered {
@@ -233,9 +357,12 @@ impl<'a> Round<'a> {
 
     /// Replaces the highest Pod of an old revision, when all above it are healthy.
     fn roll(&self, steps: &mut Vec<Action>) {
-        let partition = self.start + int(self.set, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
+        let partition =
+            self.start + int(self.set, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
         for (ordinal, pod) in self.replicas.iter().rev() {
-            let Some(pod) = pod.filter(|_| *ordinal >= partition) else { return };
+            let Some(pod) = pod.filter(|_| *ordinal >= partition) else {
+                return;
+            };
             if !Self::has_revision(pod, &self.revisions.update) && !object::is_deleting(pod) {
                 self.remove(pod, steps);
                 return;
@@ -248,15 +375,29 @@ impl<'a> Round<'a> {
 
     /// Owner references on claims, by which the garbage collector carries out the retention policy.
     fn retention(&self) -> Vec<Action> {
-        let is_delete = |when: &str| text(self.set, &format!("/spec/persistentVolumeClaimRetentionPolicy/{when}")) == "Delete";
+        let is_delete = |when: &str| {
+            text(
+                self.set,
+                &format!("/spec/persistentVolumeClaimRetentionPolicy/{when}"),
+            ) == "Delete"
+        };
         let mut steps = Vec::new();
         for claim in self.claims {
-            let Some(ordinal) = identity::claim_ordinal(self.set, object::name(claim)) else { continue };
-            let condemned = self.condemned.iter().find(|(number, _)| *number == ordinal).map(|(_, pod)| *pod);
+            let Some(ordinal) = identity::claim_ordinal(self.set, object::name(claim)) else {
+                continue;
+            };
+            let condemned = self
+                .condemned
+                .iter()
+                .find(|(number, _)| *number == ordinal)
+                .map(|(_, pod)| *pod);
             let pod_name = identity::pod_name(self.set, ordinal);
             let mut owners: Vec<Value> = object::array(claim, "/metadata/ownerReferences")
                 .iter()
-                .filter(|owner| text(owner, "/uid") != object::uid(self.set) && !(text(owner, "/kind") == "Pod" && text(owner, "/name") == pod_name))
+                .filter(|owner| {
+                    text(owner, "/uid") != object::uid(self.set)
+                        && !(text(owner, "/kind") == "Pod" && text(owner, "/name") == pod_name)
+                })
                 .cloned()
                 .collect();
             match condemned {
@@ -265,7 +406,8 @@ impl<'a> Round<'a> {
                 _ => {}
             }
             // A claim of a scaled-away Pod that is already gone keeps the owner it has: the collector is about to take it.
-            let is_orphaned = condemned.is_none() && !(self.start..self.start + self.wanted).contains(&ordinal);
+            let is_orphaned =
+                condemned.is_none() && !(self.start..self.start + self.wanted).contains(&ordinal);
             if is_orphaned || owners == object::array(claim, "/metadata/ownerReferences") {
                 continue;
             }
@@ -275,7 +417,10 @@ impl<'a> Round<'a> {
             } else {
                 object::set(&mut changed, "/metadata/ownerReferences", owners);
             }
-            steps.push(Action::Update { resource: resource::CLAIMS, object: changed });
+            steps.push(Action::Update {
+                resource: resource::CLAIMS,
+                object: changed,
+            });
         }
         steps
     }

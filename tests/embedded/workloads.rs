@@ -1,0 +1,239 @@
+//! Controllers and kubelet together, with containers that really run.
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, is_ready, names};
+
+const PODS: &str = "/api/v1/namespaces/default/pods";
+const SETS: &str = "/apis/apps/v1/namespaces/default/statefulsets";
+
+fn set(replicas: i64) -> Value {
+    json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": replicas, "serviceName": "web", "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"terminationGracePeriodSeconds": 1, "containers": [{
+                "name": "c", "image": "busybox", "command": ["sh", "-c", "date >> /data/starts; sleep 1000"], "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            }]}},
+            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}],
+        },
+    })
+}
+
+async fn starts(folder: &std::path::Path, claim: &Value) -> usize {
+    let volume = claim["spec"]["volumeName"].as_str().unwrap();
+    let name = format!(
+        "{volume}_default_{}",
+        claim["metadata"]["name"].as_str().unwrap()
+    );
+    let path = folder
+        .join("node/var/local-path-provisioner")
+        .join(name)
+        .join("starts");
+    tokio::fs::read_to_string(path)
+        .await
+        .map_or(0, |text| text.lines().count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_pod_comes_back_to_its_name_and_its_claim() {
+    let (folder, cluster) = Cluster::fresh().await;
+    cluster.post(SETS, set(2)).await;
+    let second = cluster
+        .until(&format!("{PODS}/web-1"), "the second Pod", is_ready)
+        .await;
+    let first = cluster.get(&format!("{PODS}/web-0")).await;
+    assert!(first["status"]["startTime"].as_str() <= second["status"]["startTime"].as_str());
+    let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
+    let claim = cluster.get(&format!("{claims}/data-web-0")).await;
+    assert_eq!(claim["status"]["phase"], "Bound");
+    assert_eq!(starts(folder.path(), &claim).await, 1);
+    cluster.delete(&format!("{PODS}/web-0")).await;
+    let uid = first["metadata"]["uid"].clone();
+    let again = cluster
+        .until(&format!("{PODS}/web-0"), "the new Pod", |pod| {
+            is_ready(pod) && pod["metadata"]["uid"] != uid
+        })
+        .await;
+    assert_eq!(again["spec"]["volumes"][0], first["spec"]["volumes"][0]);
+    let same = cluster.get(&format!("{claims}/data-web-0")).await;
+    assert_eq!(
+        (&same["metadata"]["uid"], &same["spec"]["volumeName"]),
+        (&claim["metadata"]["uid"], &claim["spec"]["volumeName"])
+    );
+    assert_eq!(
+        starts(folder.path(), &claim).await,
+        2,
+        "both lives wrote to the same volume"
+    );
+
+    cluster
+        .merge(
+            &format!("{SETS}/web/scale"),
+            json!({"spec": {"replicas": 0}}),
+        )
+        .await;
+    cluster
+        .until(PODS, "an empty set", |pods| names(pods).is_empty())
+        .await;
+    assert_eq!(
+        names(&cluster.get(claims).await),
+        ["data-web-0", "data-web-1"],
+        "scaling down keeps claims"
+    );
+
+    cluster.delete(&format!("{SETS}/web")).await;
+    cluster.delete(claims).await;
+    cluster
+        .until(
+            "/api/v1/persistentvolumes",
+            "the end of the volumes",
+            |volumes| names(volumes).is_empty(),
+        )
+        .await;
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("node/var/local-path-provisioner"))
+            .unwrap()
+            .count(),
+        0,
+        "their folders are gone too"
+    );
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_cluster_brings_its_pods_back() {
+    let (folder, cluster) = Cluster::fresh().await;
+    cluster.post(SETS, set(1)).await;
+    let before = cluster
+        .until(&format!("{PODS}/web-0"), "the Pod", is_ready)
+        .await;
+    let claim = cluster
+        .get("/api/v1/namespaces/default/persistentvolumeclaims/data-web-0")
+        .await;
+    cluster.end().await;
+    let cluster = Cluster::start(folder.path()).await;
+    let restarted =
+        |pod: &Value| is_ready(pod) && pod["status"]["containerStatuses"][0]["restartCount"] == 1;
+    let after = cluster
+        .until(
+            &format!("{PODS}/web-0"),
+            "the Pod after the restart",
+            restarted,
+        )
+        .await;
+    assert_eq!(before["metadata"]["uid"], after["metadata"]["uid"]);
+    assert_eq!(starts(folder.path(), &claim).await, 2);
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_in_use_waits_for_its_pod() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    cluster.post(SETS, set(1)).await;
+    cluster
+        .until(&format!("{PODS}/web-0"), "the Pod", is_ready)
+        .await;
+    let path = "/api/v1/namespaces/default/persistentvolumeclaims/data-web-0";
+    let marked = cluster.delete(path).await;
+    assert_eq!(
+        marked["metadata"]["finalizers"],
+        json!(["kubernetes.io/pvc-protection"])
+    );
+    cluster
+        .merge(
+            &format!("{SETS}/web/scale"),
+            json!({"spec": {"replicas": 0}}),
+        )
+        .await;
+    cluster
+        .until(path, "the end of the claim", |claim| {
+            claim["reason"] == "NotFound"
+        })
+        .await;
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_are_told_as_the_real_kubelet_tells_them() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    let pod = |name: &str, container: Value| {
+        let mut pod = json!({"metadata": {"name": name}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "busybox", "imagePullPolicy": "IfNotPresent"}]}});
+        for (field, value) in container.as_object().unwrap() {
+            pod["spec"]["containers"][0][field] = value.clone();
+        }
+        pod
+    };
+    cluster
+        .post(PODS, pod("image", json!({"image": "nginx:1"})))
+        .await;
+    cluster
+        .post(
+            PODS,
+            pod(
+                "secret",
+                json!({"envFrom": [{"secretRef": {"name": "nope"}}]}),
+            ),
+        )
+        .await;
+    cluster
+        .post(
+            PODS,
+            pod("crash", json!({"command": ["sh", "-c", "exit 3"]})),
+        )
+        .await;
+    cluster
+        .post(PODS, pod("command", json!({"command": ["foo"]})))
+        .await;
+    let waiting = |reason: &'static str| {
+        move |pod: &Value| {
+            pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == reason
+        }
+    };
+    cluster
+        .until(
+            &format!("{PODS}/image"),
+            "ErrImagePull",
+            waiting("ErrImagePull"),
+        )
+        .await;
+    let secret = cluster
+        .until(
+            &format!("{PODS}/secret"),
+            "CreateContainerConfigError",
+            waiting("CreateContainerConfigError"),
+        )
+        .await;
+    assert_eq!(
+        secret["status"]["containerStatuses"][0]["state"]["waiting"]["message"],
+        "secret \"nope\" not found"
+    );
+    let crash = cluster
+        .until(
+            &format!("{PODS}/crash"),
+            "CrashLoopBackOff",
+            waiting("CrashLoopBackOff"),
+        )
+        .await;
+    let status = &crash["status"]["containerStatuses"][0];
+    assert_eq!(
+        (
+            &status["restartCount"],
+            &status["lastState"]["terminated"]["exitCode"],
+            &crash["status"]["phase"]
+        ),
+        (&json!(1), &json!(3), &json!("Running"))
+    );
+    let command = cluster
+        .until(
+            &format!("{PODS}/command"),
+            "the back-off",
+            waiting("CrashLoopBackOff"),
+        )
+        .await;
+    assert_eq!(
+        command["status"]["containerStatuses"][0]["lastState"]["terminated"]["reason"],
+        "StartError"
+    );
+    cluster.end().await;
+}
