@@ -68,6 +68,7 @@ impl Pod {
         }
     }
 
+    #[cfg(feature = "postgres")]
     pub(crate) fn postgres(&self) -> ContainerSpec {
         let mut spec = self.spec("postgres:18");
         for (name, value) in [
@@ -161,6 +162,7 @@ pub(crate) async fn try_exec(
 }
 
 /// Waits until PostgreSQL accepts connections, as a readiness probe does.
+#[cfg(feature = "postgres")]
 pub(crate) async fn ready(container: &Container, spec: &ContainerSpec) {
     let until = Instant::now() + PATIENCE;
     while exec(
@@ -184,6 +186,10 @@ pub(crate) async fn ready(container: &Container, spec: &ContainerSpec) {
 pub(crate) struct Terminal {
     keys: DuplexStream,
     pub(crate) screen: Screen,
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "psql's tests resize")
+    )]
     pub(crate) resize: mpsc::Sender<Size>,
     done: tokio::task::JoinHandle<Result<i32, ExecError>>,
     seen: usize,

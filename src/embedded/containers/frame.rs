@@ -3,7 +3,9 @@
 //! The first frame is the order (what to be: environment, mounts, command); what follows is typed input and the terminal's size.
 //! The pipe is also the life line: when it ends, the parent is gone, and the child ends too.
 
-use std::io::{self, Read, Write};
+#[cfg(feature = "postgres")]
+use std::io::Write;
+use std::io::{self, Read};
 
 use super::Size;
 
@@ -66,7 +68,7 @@ impl Frame {
     }
 }
 
-/// Reads a block that [`write_block`] wrote.
+/// Reads a block: its length, then its bytes.
 pub(super) fn read_block(from: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
@@ -83,6 +85,7 @@ pub(super) fn read_block(from: &mut impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// Writes a block with its length before it, in one write.
+#[cfg(feature = "postgres")]
 pub(super) fn write_block(to: &mut impl Write, payload: &[u8]) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(4 + payload.len());
     write_length(&mut bytes, payload.len());

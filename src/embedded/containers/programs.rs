@@ -48,6 +48,10 @@ pub(super) struct World {
     pub(super) directory: String,
     pub(super) hostname: String,
     /// PostgreSQL's socket, on the host.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "only PostgreSQL's programs connect")
+    )]
     pub(super) socket: PathBuf,
     pub(super) console: Arc<Console>,
     /// The container's main process: its id on the host, and its command.

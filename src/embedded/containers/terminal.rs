@@ -114,6 +114,7 @@ impl Console {
     }
 
     /// Says what to do, besides setting the mark, when Ctrl-C is typed while no line is read.
+    #[cfg(feature = "postgres")]
     pub(super) fn on_interrupt(&self, hook: impl Fn() + Send + Sync + 'static) {
         self.input.lock().unwrap().on_interrupt = Some(Arc::new(hook));
     }
@@ -187,6 +188,7 @@ impl Console {
     }
 
     /// What stands in the last line of the screen.
+    #[cfg(feature = "postgres")]
     pub(super) fn prompt(&self) -> String {
         String::from_utf8_lossy(&self.output.lock().unwrap().last_line).into_owned()
     }
