@@ -10,7 +10,7 @@ pub mod web;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match command {
         Some(Command::Check { content }) => check(&content),
         Some(Command::Licenses) => {
-            print!("{}", licenses::TEXT);
+            print!("{}\n\n{}", licenses::TEXT, embedded::containers::NOTICES);
             Ok(())
         }
         Some(Command::Kubeconfig { data }) => {
@@ -101,15 +101,18 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let applying = tokio::spawn(apply(board, incoming));
     tokio::spawn(stop_on_signal(stopping.clone()));
     println!("eizoku: http://{address}/  (Ctrl-C ends it)");
-    let served = server
-        .run(web::router(site, address.port()), stopping)
-        .await;
-    playing.abort();
-    applying.abort();
+    let serving = server.run(web::router(site, address.port()), stopping.clone());
+    // A page whose source or board has died would show an old picture as a live one.
+    let served = tokio::select! {
+        served = serving => served.context("the server ended"),
+        _ = playing => Err(anyhow!("the source ended; EIZOKU_LOG=debug says more")),
+        _ = applying => Err(anyhow!("the board ended; EIZOKU_LOG=debug says more")),
+    };
+    stopping.cancel();
     if let Some(embedded) = embedded {
         embedded.ended().await;
     }
-    served.context("the server ended")
+    served
 }
 
 /// What the embedded cluster needs, should it be chosen.
