@@ -44,7 +44,12 @@ pub(crate) struct DataArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ContentArgs {
     /// Read the chapter from this folder instead of the copy in the binary
-    #[arg(id = "content", long = "content", value_name = "DIR", env = "EIZOKU_CONTENT")]
+    #[arg(
+        id = "content",
+        long = "content",
+        value_name = "DIR",
+        env = "EIZOKU_CONTENT"
+    )]
     pub(crate) dir: Option<PathBuf>,
 }
 

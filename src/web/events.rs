@@ -95,7 +95,7 @@ mod tests {
             recorded: None,
             speed: None,
             kubeconfig: None,
-        fallback: None,
+            fallback: None,
         };
         Board::new("e".into(), source, 0)
     }

@@ -59,6 +59,13 @@ fn an_unknown_source_names_the_known_ones() {
 }
 
 #[test]
+fn the_way_to_the_embedded_cluster_is_printed() {
+    let output = run(&["kubeconfig", "--data", "/tmp/lesson"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(text, "export KUBECONFIG=/tmp/lesson/kubeconfig\n");
+}
+
+#[test]
 fn check_passes_on_what_ships() {
     let output = run(&["check"]);
     assert!(

@@ -282,12 +282,13 @@ async fn auto_takes_a_cluster_that_answers_and_else_says_why_not() {
     assert_eq!(page.snapshot["source"]["label"], "test");
     assert_eq!(page.snapshot["source"]["namespace"], "shop");
 
-    let page = Page::open(&["--kubeconfig", "/nonexistent/config"]).await;
-    assert_eq!(page.snapshot["source"]["kind"], "recording");
-    assert_eq!(
-        page.snapshot["source"]["fallback"]["cause"],
-        "kubeconfig-unreadable"
-    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().display().to_string();
+    let page = Page::open(&["--kubeconfig", "/nonexistent/config", "--data", &data]).await;
+    let source = &page.snapshot["source"];
+    assert_eq!(source["kind"], "embedded");
+    assert_eq!(source["kubeconfig"], format!("{data}/kubeconfig"));
+    assert_eq!(source["fallback"]["cause"], "kubeconfig-unreadable");
 }
 
 #[tokio::test(flavor = "multi_thread")]
