@@ -88,14 +88,17 @@ test('a kubeconfig that cannot be read is named, and what it holds is not shown'
   });
 });
 
-test('no kubeconfig at all: auto plays the recording and says why', () =>
-  beside([], async ({ page, shot }) => {
-    await panelIs(page, 'live');
-    assert.equal(await page.locator('#panel').getAttribute('data-source'), 'recording');
+test('no kubeconfig at all: auto runs the embedded cluster, says why, and how kubectl reaches it', () => {
+  const data = mkdtempSync(join(tmpdir(), 'eizoku-'));
+  return beside(['--data', data], async ({ page, shot }) => {
+    await panelIs(page, 'empty');
+    assert.equal(await page.locator('#panel').getAttribute('data-source'), 'embedded');
+    assert.ok((await commands(page)).some((text) => text === `export KUBECONFIG=${join(data, 'kubeconfig')}`));
     await page.locator('#panel .chip-fallback').click();
     assert.notEqual((await page.locator('#panel .panel-drawer').innerText()).trim(), '');
-    await shot('state-fallback');
-  }));
+    await shot('state-embedded');
+  });
+});
 
 test('a cluster that does not answer yet: connecting, then live', () =>
   withCluster(async (api) => {
