@@ -3,19 +3,24 @@
 
 mod change;
 mod fault;
+mod info;
+mod kind;
 mod link;
 mod recording;
 mod source;
+mod target;
 mod watch;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use change::{Change, Inside, Kind, Object, What};
+pub use change::{Change, Changes, Inside, What};
 pub use fault::{Cause, Fault};
+pub use info::{SourceInfo, SourceKind};
+pub use kind::{Kind, Object};
 pub use link::{KindState, Link, LinkState};
 pub use recording::{Malformed, Recording};
-pub use source::{Reached, Source, SourceInfo, SourceKind, Target};
-pub use watch::Changes;
+pub use source::Source;
+pub use target::{Reached, Target};
 
 /// Milliseconds since the epoch on this machine's clock.
 pub fn now() -> i64 {

@@ -79,6 +79,8 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
     let board = Board::new(epoch(), source.info().clone(), cluster::now());
     let site = Site::new(&book, board.clone(), stopping.clone());
+    let packing = site.clone();
+    tokio::task::spawn_blocking(move || packing.pack());
     let address = server.address();
     let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
     let playing = tokio::spawn(source.run(changes));
@@ -120,8 +122,8 @@ async fn choose(
 ) -> anyhow::Result<Source> {
     match choice {
         Choice::Kube => Ok(Source::kube(target, None)),
-        Choice::Recording(None) => Ok(shipped_recording(shelf)?.played(speed, None)),
-        Choice::Recording(Some(file)) => Ok(read_recording(file)?.played(speed, None)),
+        Choice::Recording(None) => Ok(Source::recording(shipped_recording(shelf)?, speed, None)),
+        Choice::Recording(Some(file)) => Ok(Source::recording(read_recording(file)?, speed, None)),
         Choice::Auto => match target.answers().await {
             Ok(reached) => {
                 eprintln!("eizoku: showing the context {}", reached.context);
@@ -129,7 +131,11 @@ async fn choose(
             }
             Err(fault) => {
                 explain_fallback(&fault);
-                Ok(shipped_recording(shelf)?.played(speed, Some(fault)))
+                Ok(Source::recording(
+                    shipped_recording(shelf)?,
+                    speed,
+                    Some(fault),
+                ))
             }
         },
     }
@@ -149,7 +155,7 @@ fn shipped_recording(shelf: &Shelf) -> anyhow::Result<Recording> {
         .read(CHAPTER_RECORDING)
         .with_context(|| format!("{shown} cannot be read"))?;
     let text = std::str::from_utf8(&bytes).with_context(|| format!("{shown} is not UTF-8"))?;
-    Ok(Recording::parse(shown.into(), text)?)
+    Ok(Recording::parse(shown, text)?)
 }
 
 fn read_recording(file: PathBuf) -> anyhow::Result<Recording> {

@@ -4,6 +4,7 @@ pub mod assets;
 mod events;
 mod files;
 mod health;
+mod packed;
 pub mod pages;
 mod routes;
 mod security;

@@ -36,26 +36,26 @@ impl Marker {
     }
 }
 
-/// The fields an author may set.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(deny_unknown_fields)]
+/// The fields an author may set. Those that are missing are empty, and said to be so.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Front {
     pub(super) title: String,
     pub(super) id: String,
     pub(super) marker: Option<Marker>,
     pub(super) question: Option<String>,
-    #[serde(default)]
     pub(super) objectives: Vec<Objective>,
 }
 
 /// Splits a file into front matter and body; the number is the count of lines before the body.
-/// Hands on `None` after noting an error.
+/// Notes what is wrong and goes on with empty fields, so that the body is checked all the same; hands on `None` where
+/// nobody can tell where the body begins.
 pub(super) fn split<'a>(text: &'a str, notes: &mut Notes<'_>) -> Option<(Front, &'a str, usize)> {
     const SHAPE: &str =
         "begin the file with a line `---`, then `title:` and `id:`, then a line `---`";
     let Some(rest) = text.strip_prefix("---\n") else {
         notes.add(1, format!("front matter is missing; {SHAPE}"));
-        return None;
+        return Some((Front::default(), text, 0));
     };
     let Some(end) = rest.find("\n---\n") else {
         notes.add(1, format!("front matter is not closed; {SHAPE}"));
@@ -73,19 +73,23 @@ pub(super) fn split<'a>(text: &'a str, notes: &mut Notes<'_>) -> Option<(Front, 
                 line + 1,
                 format!("front matter: {}", error.without_snippet()),
             );
-            return None;
+            return Some((Front::default(), body, before));
         }
     };
     if !is_id(&front.id) {
         notes.add(
             line_of(yaml, "id:"),
-            format!("`id: {}` must be ASCII: a-z, 0-9 and `-`", front.id),
+            if front.id.is_empty() {
+                "`id` is missing; write an anchor of a-z, 0-9 and `-`".to_owned()
+            } else {
+                format!("`id: {}` must be ASCII: a-z, 0-9 and `-`", front.id)
+            },
         );
     }
     if front.title.trim().is_empty() {
         notes.add(
             line_of(yaml, "title:"),
-            "`title` is empty; write the section's title",
+            "`title` is missing; write the section's title",
         );
     }
     for objective in &front.objectives {
@@ -144,7 +148,7 @@ mod tests {
         let table = [
             ("本文だけ\n", "a.md:1: front matter is missing"),
             ("---\ntitle: x\n", "a.md:1: front matter is not closed"),
-            ("---\ntitle: x\n---\n", "front matter: "),
+            ("---\ntitle: x\n---\n", "a.md:1: `id` is missing"),
             (
                 "---\ntitle: x\nid: x\nmarker: Look\n---\n",
                 "a.md:4: front matter: ",
@@ -157,7 +161,10 @@ mod tests {
                 "---\ntitle: x\nid: 永続\n---\n",
                 "a.md:3: `id: 永続` must be ASCII",
             ),
-            ("---\ntitle: \"\"\nid: x\n---\n", "a.md:2: `title` is empty"),
+            (
+                "---\ntitle: \"\"\nid: x\n---\n",
+                "a.md:2: `title` is missing",
+            ),
         ];
         for (text, wanted) in table {
             let (_, errors) = read(text);

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod containers;
+mod inline;
 mod prose;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,6 @@ use pulldown_cmark::{
 
 use super::figure::Figure;
 use super::front::is_id;
-use super::html::escape;
 use super::manifest::Manifests;
 use super::quiz::Question;
 use super::report::Notes;
@@ -161,14 +161,7 @@ impl<'e> Walk<'_, 'e, '_, '_> {
             Event::End(tag) => self.end(tag, line),
             Event::Text(text) => self.text(&text, line),
             Event::Code(code) => {
-                let html = match self.context.terms.of(&code).filter(|_| self.plain == 0) {
-                    Some(term) => format!(
-                        r#"<code data-term="{}">{}</code>"#,
-                        escape(term),
-                        escape(&code)
-                    ),
-                    None => format!("<code>{}</code>", escape(&code)),
-                };
+                let html = self.code(&code);
                 self.inline(html);
             }
             Event::SoftBreak => {
@@ -306,70 +299,6 @@ impl<'e> Walk<'_, 'e, '_, '_> {
         }
     }
 
-    fn text(&mut self, text: &str, line: usize) {
-        if text.contains("**") {
-            self.notes.add(
-                line,
-                "`**` shows as it is: beside Japanese brackets it can't open or close; move the bracket or the comma to its other side",
-            );
-        }
-        if text.contains("[^") {
-            self.notes
-                .add(line, "this footnote has no text; write it as `[^name]: …`");
-        }
-        match self.option {
-            Some((right, false)) if text.contains(REASON) => {
-                let (option, why) = text.split_once(REASON).expect("the separator was found");
-                self.prose(option);
-                self.option = Some((right, true));
-                let (class, verdict) = if right {
-                    ("right", "page.right")
-                } else {
-                    ("wrong", "page.wrong")
-                };
-                let verdict = escape(self.context.word(verdict)).into_owned();
-                self.inline(format!(
-                    r#"</span></label><p class="why"><b class="{class}">{verdict}</b> "#
-                ));
-                self.prose(why);
-            }
-            _ => self.prose(text),
-        }
-    }
-
-    fn prose(&mut self, text: &str) {
-        if self.plain > 0 {
-            self.inline(escape(text).into_owned());
-        } else {
-            let html = prose::with_terms(text, self.context.terms);
-            self.inline(html);
-        }
-    }
-
-    /// Whether the line break just met stands between Japanese letters, where it is no space.
-    fn break_vanishes(&self) -> bool {
-        let letter = |event: &Event<'_>, last: bool| match event {
-            Event::Text(text) | Event::Code(text) => {
-                if last {
-                    text.chars().next_back()
-                } else {
-                    text.chars().next()
-                }
-            }
-            _ => None,
-        };
-        let before = self.events[..self.at - 1]
-            .iter()
-            .rev()
-            .find_map(|(event, _)| letter(event, true));
-        let after = self.events[self.at..]
-            .iter()
-            .find_map(|(event, _)| letter(event, false));
-        before
-            .zip(after)
-            .is_some_and(|(before, after)| prose::is_wide(before) && prose::is_wide(after))
-    }
-
     fn add_id(&mut self, id: &str, line: usize) {
         if !is_id(id) {
             self.notes.add(
@@ -409,9 +338,6 @@ impl<'e> Walk<'_, 'e, '_, '_> {
         }
     }
 }
-
-/// What stands between an option of a choice and its reason.
-const REASON: &str = " — ";
 
 /// Attributes in an info string: `mermaid {#figure-8-1}` gives `mermaid` and the id.
 fn info_parts(info: &str) -> (&str, Option<&str>) {

@@ -128,12 +128,9 @@ fn blocks_become_what_they_mean() {
         select(&storage.html, "figure svg [data-node=PV][data-term=pv]"),
         ["PV"]
     );
-    assert_eq!(select(&storage.html, ".manifest .line").len(), 4);
+    assert_eq!(select(&storage.html, ".manifest .row").len(), 4);
     assert_eq!(
-        select(
-            &storage.html,
-            ".manifest .line[data-note='1'][tabindex='0']"
-        ),
+        select(&storage.html, ".manifest .row[data-note='1'][tabindex='0']"),
         ["kind: Pod"]
     );
     assert_eq!(
@@ -159,6 +156,19 @@ fn blocks_become_what_they_mean() {
         select(&check.html, "#c1 .why"),
         ["page.right! そう。", "page.wrong! 違う。"]
     );
+}
+
+#[test]
+fn a_name_with_hyphens_in_running_text_is_kept_on_one_line() {
+    let code = "`web-0` `a b-c` `storageclass.kubernetes.io/is-default-class` `PVC` ";
+    let book = Desk::new()
+        .change("ja/01-storage.md", "行を", code)
+        .open()
+        .unwrap();
+    let html = &book.chapter("ja").unwrap().sections[0].html;
+    assert_eq!(select(html, "p code").len(), 4);
+    assert_eq!(select(html, "p code.w"), ["web-0"]);
+    assert_eq!(select(html, "p code[data-term=pvc]"), ["PVC"]);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::change::Kind;
 use super::fault::Fault;
+use super::kind::Kind;
 
 /// How the source is reached right now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,7 +27,7 @@ pub struct Link {
 pub enum LinkState {
     /// Not there yet for the first time.
     Connecting,
-    /// Every kind that may be seen is in step.
+    /// Every kind that can be seen is in step.
     Live,
     /// It was live, and the cluster does not answer now.
     Interrupted,
@@ -45,7 +45,7 @@ pub enum KindState {
     Synced,
     /// RBAC does not allow it; the rest goes on.
     Forbidden,
-    /// The last attempt failed; it is tried again.
+    /// The last attempts failed; it is tried again.
     Failing,
 }
 
@@ -76,11 +76,12 @@ impl Link {
         }
     }
 
-    /// Whether each kind is either in step or known to be out of sight.
+    /// Whether it is known of each kind whether it can be seen: one that cannot must not keep
+    /// the others from being shown.
     pub fn settled(&self) -> bool {
         self.kinds
             .values()
-            .all(|state| matches!(state, KindState::Synced | KindState::Forbidden))
+            .all(|state| *state != KindState::Waiting)
     }
 
     /// Moves to `state`; `since` stays when the state was that already.

@@ -12,11 +12,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use super::change::{Change, Inside, Kind, Object, What};
+use super::change::{Change, Changes, Inside, What};
+use super::fault::Fault;
+use super::info::{SourceInfo, SourceKind};
+use super::kind::{Kind, Object};
 use super::link::Link;
-use super::source::{Source, SourceInfo, SourceKind};
-use super::watch::Changes;
-use crate::cluster::fault::Fault;
 
 /// How long the last picture stands before the recording begins again.
 const REST: Duration = Duration::from_secs(8);
@@ -85,7 +85,8 @@ enum RawType {
 impl Recording {
     /// Reads a recording from its text; `file` is for messages. The first line that does not fit
     /// is the error.
-    pub fn parse(file: PathBuf, text: &str) -> Result<Self, Malformed> {
+    pub fn parse(file: impl Into<PathBuf>, text: &str) -> Result<Self, Malformed> {
+        let file = file.into();
         let malformed = |line: Option<usize>, message: String| Malformed {
             file: file.clone(),
             line,
@@ -130,12 +131,6 @@ impl Recording {
             recorded: base,
             lines,
         })
-    }
-
-    /// This recording as a source; `fallback` says why it stands in for a cluster.
-    pub fn played(self, speed: f64, fallback: Option<Fault>) -> Source {
-        let info = self.info(speed, fallback);
-        Source::recording(self, info, speed)
     }
 
     /// What the page says about it.
@@ -255,7 +250,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        Recording::parse("run.jsonl".into(), text)
+        Recording::parse("run.jsonl", text)
             .err()
             .expect("malformed")
             .to_string()
@@ -297,7 +292,7 @@ mod tests {
             r#"{"ms":1500,"kind":"Pod","type":"ADDED","object":{"metadata":{"name":"new","creationTimestamp":"2026-11-23T00:00:01Z"}}}"#,
         ]
         .join("\n");
-        let recording = Recording::parse("run.jsonl".into(), &text).expect("whole");
+        let recording = Recording::parse("run.jsonl", &text).expect("whole");
         let info = recording.info(1.0, None);
         let want: jiff::Timestamp = "2026-11-22T23:59:59.5Z".parse().unwrap();
         assert_eq!(info.recorded, Some(want.as_millisecond()));

@@ -1,60 +1,11 @@
 //! Which cluster the page shows: decided once, at start, and never swapped for another.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
-use serde::Serialize;
-use tokio::time::timeout;
-
-use super::fault::{Cause, Fault};
+use super::change::Changes;
+use super::fault::Fault;
+use super::info::{SourceInfo, SourceKind};
 use super::recording::Recording;
-use super::watch::{Changes, watch};
-
-/// How long `auto` waits for the kubeconfig's context before it does without.
-pub(super) const AUTO_PATIENCE: Duration = Duration::from_secs(2);
-
-/// What a page says about where its picture comes from.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SourceInfo {
-    /// The sort of source.
-    pub kind: SourceKind,
-    /// The context, or the name of the recording.
-    pub label: String,
-    /// The namespace that is shown.
-    pub namespace: String,
-    /// When a recording was made, in milliseconds since the epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recorded: Option<i64>,
-    /// How fast a recording is played.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub speed: Option<f64>,
-    /// Why `auto` did not take the kubeconfig's context.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fallback: Option<Fault>,
-}
-
-/// Sorts of source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SourceKind {
-    /// A cluster that a kubeconfig leads to.
-    Kube,
-    /// A run that was written down earlier.
-    Recording,
-}
-
-/// How to reach a cluster, as the user gave it.
-#[derive(Debug, Clone, Default)]
-pub struct Target {
-    /// The kubeconfig; none: `$KUBECONFIG`, then `~/.kube/config`.
-    pub kubeconfig: Option<PathBuf>,
-    /// The context; none: the current one.
-    pub context: Option<String>,
-    /// The namespace; none: the context's own, then `default`.
-    pub namespace: Option<String>,
-}
+use super::target::{Reached, Target};
+use super::watch::watch;
 
 /// A source, chosen and not started yet.
 pub struct Source {
@@ -92,7 +43,10 @@ impl Source {
         }
     }
 
-    pub(super) fn recording(recording: Recording, info: SourceInfo, speed: f64) -> Self {
+    /// A recording, played `speed` times as fast as it was; `fallback` says why it stands in for
+    /// a cluster.
+    pub fn recording(recording: Recording, speed: f64, fallback: Option<Fault>) -> Self {
+        let info = recording.info(speed, fallback);
         Self {
             info,
             origin: Origin::Recording(recording, speed),
@@ -110,132 +64,5 @@ impl Source {
             Origin::Kube(target) => watch(target, self.info, changes).await,
             Origin::Recording(recording, speed) => recording.play(speed, changes).await,
         }
-    }
-}
-
-/// A cluster that a kubeconfig leads to. Nothing was asked of it yet.
-pub struct Reached {
-    /// The client.
-    pub client: Client,
-    /// The context's name.
-    pub context: String,
-    /// The namespace to show.
-    pub namespace: String,
-}
-
-impl Target {
-    /// Reads the kubeconfig and makes a client for its context.
-    pub async fn reach(&self) -> Result<Reached, Fault> {
-        let kubeconfig = self.read()?;
-        let context = self
-            .context
-            .clone()
-            .or_else(|| kubeconfig.current_context.clone())
-            .unwrap_or_default();
-        let contexts: Vec<String> = kubeconfig
-            .contexts
-            .iter()
-            .map(|named| named.name.clone())
-            .collect();
-        let explain = |mut fault: Fault| {
-            fault.context = Some(context.clone()).filter(|name| !name.is_empty());
-            fault.path = Some(self.path());
-            if fault.cause == Cause::ContextNotFound {
-                fault.contexts.clone_from(&contexts);
-            }
-            fault
-        };
-        if !contexts.contains(&context) {
-            let detail = if context.is_empty() {
-                "current-context is not set".to_owned()
-            } else {
-                format!("context {context:?} is not in the kubeconfig")
-            };
-            return Err(explain(Fault::new(Cause::ContextNotFound, detail)));
-        }
-        let options = KubeConfigOptions {
-            context: Some(context.clone()),
-            ..KubeConfigOptions::default()
-        };
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .map_err(|error| explain(Fault::from(&error)))?;
-        // Retries inside the client would hide a dead API server for minutes.
-        config.default_retry = false;
-        config.connect_timeout = Some(Duration::from_secs(3));
-        let namespace = self
-            .namespace
-            .clone()
-            .unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| explain(Fault::from(&error)))?;
-        Ok(Reached {
-            client,
-            context,
-            namespace,
-        })
-    }
-
-    /// Reaches the cluster and waits for one answer, [`AUTO_PATIENCE`] long at most.
-    pub async fn answers(&self) -> Result<Reached, Fault> {
-        let reached = self.reach().await?;
-        let explain = |mut fault: Fault| {
-            fault.context = Some(reached.context.clone());
-            fault
-        };
-        match timeout(AUTO_PATIENCE, probe(&reached.client)).await {
-            Ok(Ok(())) => Ok(reached),
-            Ok(Err(fault)) => Err(explain(fault)),
-            Err(_) => Err(explain(Fault::new(
-                Cause::Timeout,
-                format!("no answer within {} s", AUTO_PATIENCE.as_secs()),
-            ))),
-        }
-    }
-
-    fn read(&self) -> Result<Kubeconfig, Fault> {
-        let at = |cause, detail: String| {
-            let mut fault = Fault::new(cause, detail);
-            fault.path = Some(self.path());
-            fault
-        };
-        let read = match &self.kubeconfig {
-            Some(path) => Kubeconfig::read_from(path),
-            None => Kubeconfig::read(),
-        };
-        read.map_err(|error| {
-            let missing = self.kubeconfig.is_none() && !exists(&self.path());
-            let cause = if missing {
-                Cause::NoKubeconfig
-            } else {
-                Cause::KubeconfigUnreadable
-            };
-            at(cause, Fault::from(&error).detail)
-        })
-    }
-
-    /// The kubeconfig that is read, for a message.
-    fn path(&self) -> PathBuf {
-        self.kubeconfig
-            .clone()
-            .or_else(|| std::env::var_os("KUBECONFIG").map(PathBuf::from))
-            .or_else(|| std::env::home_dir().map(|home| home.join(".kube/config")))
-            .unwrap_or_default()
-    }
-}
-
-fn exists(path: &Path) -> bool {
-    path.try_exists().unwrap_or(true)
-}
-
-/// Asks the API server whether it is ready. Answers that RBAC or an unhealthy part of it gives
-/// are answers, too: only silence and wrong credentials are faults.
-pub(super) async fn probe(client: &Client) -> Result<(), Fault> {
-    let request = http::Request::get("/readyz")
-        .body(Vec::new())
-        .expect("a constant request");
-    match client.request_text(request).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 403 || status.code == 404 => Ok(()),
-        Err(error) => Err(Fault::from(&error)),
     }
 }

@@ -13,15 +13,16 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::change::{Change, Kind, Watched, What};
+use super::change::{Change, Changes, What};
 use super::fault::{Cause, Fault};
+use super::info::{SourceInfo, SourceKind};
+use super::kind::{Kind, Watched};
 use super::link::{KindState, Link, LinkState};
 use super::now;
-use super::source::{Reached, SourceInfo, SourceKind, Target, probe};
+use super::target::{Reached, Target, probe};
 
 /// How often a live cluster is asked whether it is still there. An idle watch gives no sign of life.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
@@ -31,11 +32,10 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(3);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// How often a kind that RBAC forbids is tried again: a Role may be granted during the class.
 const FORBIDDEN_RETRY: Duration = Duration::from_secs(15);
+/// Failures in a row after which a kind is shown as failing; one is nothing to worry a class with.
+const FAILURES: u32 = 3;
 /// Length of one watch request in seconds; kube notices a silently dead connection 5 s after it.
 const WATCH_SECONDS: u32 = 30;
-
-/// Where changes go.
-pub type Changes = mpsc::Sender<Change>;
 
 /// The state of the link, shared by the tasks of one source; says so itself when it changes.
 #[derive(Clone)]
@@ -65,8 +65,8 @@ impl Wire {
     async fn kind(&self, kind: Kind, state: KindState) {
         self.update(|link| {
             link.kinds.insert(kind, state);
-            if state == KindState::Synced || state == KindState::Forbidden {
-                settle(link);
+            if link.settled() {
+                link.turn(LinkState::Live, None, now());
             }
         })
         .await;
@@ -78,13 +78,6 @@ impl Wire {
 
     fn state(&self) -> LinkState {
         self.link.lock().unwrap().state
-    }
-}
-
-/// A link all of whose kinds are in step is live.
-fn settle(link: &mut Link) {
-    if link.settled() {
-        link.turn(LinkState::Live, None, now());
     }
 }
 
@@ -233,6 +226,7 @@ async fn one_kind<K>(api: Api<K>, wire: Wire)
 where
     K: Watched + kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
+    let mut failures = 0;
     loop {
         let config = watcher::Config::default().timeout(WATCH_SECONDS);
         let mut events = pin!(watcher::watcher(api.clone(), config));
@@ -241,7 +235,13 @@ where
                 break None;
             };
             match event {
-                Ok(event) => hand_on(event, &wire).await,
+                Ok(event) => {
+                    // The beginning of a list says nothing: it comes before every attempt.
+                    if !matches!(event, watcher::Event::Init) {
+                        failures = 0;
+                    }
+                    hand_on(event, &wire).await;
+                }
                 Err(error) => break Some(error),
             }
         };
@@ -249,6 +249,7 @@ where
         if let Some(error) = error {
             tracing::debug!(kind = %K::KIND, %error, "watch ended");
         }
+        failures += 1;
         if forbidden {
             // What was seen before the right was taken away is not known any more.
             wire.say(What::ListBegins(K::KIND)).await;
@@ -256,7 +257,9 @@ where
             wire.kind(K::KIND, KindState::Forbidden).await;
             sleep(FORBIDDEN_RETRY).await;
         } else {
-            wire.kind(K::KIND, KindState::Failing).await;
+            if failures >= FAILURES {
+                wire.kind(K::KIND, KindState::Failing).await;
+            }
             sleep(RETRY_EVERY).await;
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::card::Card;
+use super::card::{Card, Face};
 use super::cards::Cards;
 use super::frame::{Frame, Step, encode};
 use super::history::{History, Keyframe};
@@ -42,7 +42,7 @@ struct State {
     past: Past,
     staging: HashMap<Kind, HashMap<String, Arc<Card>>>,
     listed: HashSet<Kind>,
-    insides: BTreeMap<String, Inside>,
+    insides: BTreeMap<String, Look>,
     history: History,
     snapshot: Option<Bytes>,
     updates: broadcast::Sender<Update>,
@@ -56,7 +56,15 @@ struct Snapshot<'a> {
     source: &'a SourceInfo,
     link: &'a Link,
     cards: Vec<&'a Card>,
-    insides: Vec<&'a Inside>,
+    insides: Vec<&'a Look>,
+}
+
+/// The last look into a volume.
+#[derive(Serialize)]
+struct Look {
+    #[serde(flatten)]
+    inside: Inside,
+    at: i64,
 }
 
 impl Board {
@@ -142,7 +150,11 @@ impl State {
             }
             What::Said(text) => self.push(Step::Said(text), None, false),
             What::Inside(inside) => {
-                self.insides.insert(inside.claim.clone(), inside.clone());
+                let look = Look {
+                    inside: inside.clone(),
+                    at: change.at,
+                };
+                self.insides.insert(inside.claim.clone(), look);
                 self.push(Step::Inside(inside), None, false);
             }
             What::Restarted => {
@@ -216,10 +228,16 @@ impl State {
             }
             None => {
                 let story = Story::of_gap(&known);
-                (known, Some(story))
+                (known, story)
             }
         };
         self.past.remember(&card, &self.cards);
+        // What was seen in a volume goes with it: a new one of the same claim's name is empty.
+        if let Face::PersistentVolume(volume) = &card.face
+            && let Some(claim) = &volume.claim
+        {
+            self.insides.remove(&claim.name);
+        }
         self.push(Step::Deleted(card), story, false);
     }
 

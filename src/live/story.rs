@@ -16,7 +16,7 @@ pub use past::Past;
 
 use super::card::{Card, EventCard, Face};
 use super::cards::Cards;
-use crate::cluster::{Link, LinkState};
+use crate::cluster::{Kind, Link, LinkState};
 
 /// A key of `content/<language>/stories.toml` with what goes into its placeholders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,12 +42,15 @@ impl Story {
         }
     }
 
-    /// A card that was found missing after the connection had been cut.
-    pub fn of_gap(card: &Card) -> Self {
-        Self::new(
-            "gap.gone",
-            [("kind", card.kind().as_str()), ("name", &card.name)],
-        )
+    /// A card that was found missing after the connection had been cut. Events expire after an
+    /// hour, which is no news.
+    pub fn of_gap(card: &Card) -> Option<Self> {
+        (card.kind() != Kind::Event).then(|| {
+            Self::new(
+                "gap.gone",
+                [("kind", card.kind().as_str()), ("name", &card.name)],
+            )
+        })
     }
 
     /// A connection that was lost, or came back.

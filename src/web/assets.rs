@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use rust_embed::RustEmbed;
 
 use super::Site;
+use super::packed::Packed;
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/static"]
@@ -29,7 +30,7 @@ const STYLE: &str = "css/eizoku.css";
 /// Every file under its name below `static/`.
 #[derive(Debug, Clone)]
 pub struct Assets {
-    files: BTreeMap<String, Bytes>,
+    files: BTreeMap<String, Packed>,
     version: String,
 }
 
@@ -44,17 +45,29 @@ impl Assets {
                 ))
             })
             .collect();
-        let style: Vec<Bytes> = STYLES
+        let styles: Vec<String> = STYLES
             .iter()
             .filter_map(|name| files.remove(*name))
+            .map(|style| without_comments(&String::from_utf8_lossy(&style)))
             .collect();
-        files.insert(STYLE.into(), style.concat().into());
+        files.insert(STYLE.into(), styles.concat().into());
         let mut hasher = DefaultHasher::new();
         files.hash(&mut hasher);
         Self {
-            files,
+            files: files
+                .into_iter()
+                .map(|(name, bytes)| {
+                    let packed = Packed::new(content_type(&name), bytes);
+                    (name, packed)
+                })
+                .collect(),
             version: format!("{:016x}", hasher.finish()),
         }
+    }
+
+    /// Every file, to be packed.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Packed> {
+        self.files.values()
     }
 
     /// The address of a file, for a page.
@@ -68,6 +81,7 @@ impl Assets {
 pub(super) async fn get(
     State(site): State<Site>,
     Path((version, name)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Response {
     let Some(file) = site.assets.files.get(&name) else {
         return StatusCode::NOT_FOUND.into_response();
@@ -78,14 +92,21 @@ pub(super) async fn get(
     } else {
         "no-store"
     };
-    (
-        [
-            (header::CONTENT_TYPE, content_type(&name)),
-            (header::CACHE_CONTROL, cache),
-        ],
-        file.clone(),
-    )
-        .into_response()
+    file.answer(&headers, cache)
+}
+
+/// A style sheet without its comments: they are for us, and every reader would pay for them.
+fn without_comments(style: &str) -> String {
+    let mut rest = style;
+    let mut kept = String::with_capacity(style.len());
+    while let Some(begin) = rest.find("/*") {
+        kept.push_str(&rest[..begin]);
+        rest = rest[begin..]
+            .split_once("*/")
+            .map_or("", |(_, after)| after);
+    }
+    kept.push_str(rest);
+    kept
 }
 
 /// The media type of a file by its ending.
@@ -99,5 +120,21 @@ pub(super) fn content_type(name: &str) -> &'static str {
         Some("gz") => "application/gzip",
         Some("json") => "application/json",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_stay_at_home() {
+        for (style, want) in [
+            ("a { b: c }", "a { b: c }"),
+            ("/* x */a /* y\n */b", "a b"),
+            ("a /* never closed", "a "),
+        ] {
+            assert_eq!(without_comments(style), want);
+        }
     }
 }

@@ -15,6 +15,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::assets::{self, Assets};
 use super::files::Files;
+use super::packed::Packed;
 use super::pages::{PageAssets, chapter_html, error_html};
 use super::security::{self, Hosts};
 use super::{events, files, health};
@@ -31,7 +32,7 @@ pub struct Site {
     /// Manifests and their archives.
     pub files: Arc<Files>,
     /// Language code to its page, ready to be sent.
-    pub pages: Arc<BTreeMap<String, Bytes>>,
+    pub pages: Arc<BTreeMap<String, Packed>>,
     /// The page for an address that leads nowhere.
     pub missing: Bytes,
     /// Set when the program is to stop.
@@ -54,7 +55,8 @@ impl Site {
             .iter()
             .filter_map(|chapter| {
                 let html = chapter_html(book, &chapter.language, &addresses)?;
-                Some((chapter.language.clone(), html.into()))
+                let page = Packed::new(assets::content_type("html"), html);
+                Some((chapter.language.clone(), page))
             })
             .collect();
         let missing = error_html(
@@ -72,6 +74,13 @@ impl Site {
             pages: Arc::new(pages),
             missing: missing.into(),
             stopping,
+        }
+    }
+
+    /// Packs everything that is sent as it is; readers are served meanwhile.
+    pub fn pack(&self) {
+        for packed in self.pages.values().chain(self.assets.iter()) {
+            packed.pack();
         }
     }
 }
@@ -121,16 +130,13 @@ async fn slash(State(site): State<Site>, Path(language): Path<String>) -> Respon
 }
 
 /// `GET /ja/`
-async fn page(State(site): State<Site>, Path(language): Path<String>) -> Response {
+async fn page(
+    State(site): State<Site>,
+    Path(language): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     match site.pages.get(&language) {
-        Some(page) => (
-            [
-                (header::CONTENT_TYPE, assets::content_type("html")),
-                (header::CACHE_CONTROL, "no-cache"),
-            ],
-            page.clone(),
-        )
-            .into_response(),
+        Some(page) => page.answer(&headers, "no-cache"),
         None => missing(State(site)).await,
     }
 }

@@ -157,7 +157,7 @@ function light(target) {
 /** The explanation of a line stands at the foot of its file as long as the line is pointed at. @param {Element[]} next */
 function explain(next) {
   document.querySelector(".note-now")?.remove();
-  const [line, note] = [next.find((element) => element.matches(".line")), next.find((element) => element.matches("li"))];
+  const [line, note] = [next.find((element) => element.matches(".row")), next.find((element) => element.matches("li"))];
   if (!line || !note) return;
   const now = document.createElement("div");
   now.className = "note-now";
@@ -193,9 +193,11 @@ for (const field of fields) {
 /** @type {HTMLDetailsElement[]} */
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("details")].filter((details) => !details.open);
+  // Added to: a preview and the print itself may begin one inside the other.
+  opened.push(...[...document.querySelectorAll("details")].filter((details) => !details.open));
   for (const details of opened) details.open = true;
 });
 addEventListener("afterprint", () => {
   for (const details of opened) details.open = false;
+  opened = [];
 });

@@ -238,6 +238,9 @@ const PAINT = {
       markOf(i.mark, i.tone, i.glyph.x, i.glyph.y, 0.56 * s),
     );
   },
+  relic(g, i) {
+    g.append(el('rect', { width: i.w, height: i.h, rx: 0.5 * i.s, class: 'relic' }));
+  },
   volume(g, i) {
     const { s, w, h } = i;
     const ry = 0.55 * s;
@@ -276,7 +279,7 @@ const PAINT = {
     g.append(el('rect', { x: 3, y: 3, width: i.w - 6, height: i.h - 6, rx: i.h * 0.3, class: 'more-box' }));
   },
   pile(g, i) {
-    for (const n of [2, 1, 0]) g.append(el('rect', { x: n * 5 - 5, y: -n * 5, width: i.w, height: i.h, rx: i.kind === 'PV' ? i.h * 0.3 : 6, class: `pile pile-${i.kind.toLowerCase()}` }));
+    for (const n of [2, 1, 0]) g.append(el('rect', { x: n * 5, y: -n * 5, width: i.w, height: i.h, rx: i.kind === 'PV' ? i.h * 0.3 : 6, class: `pile pile-${i.kind.toLowerCase()}` }));
   },
   reins(g, i) {
     const ys = i.tops[0]?.y ?? 0;
@@ -307,7 +310,7 @@ const PAINT = {
     const both = i.down && i.up ? 'is-bound' : 'is-half';
     if (i.down) g.append(arrow(-0.5 * s, 0.35 * s, h - 0.2 * s, both));
     if (i.up) g.append(arrow(0.5 * s, h - 0.2 * s, 0.3 * s, both));
-    if (i.stub) g.append(arrow(0.5 * s, h - 0.2 * s, h * 0.36, 'is-stub'));
+    if (i.stub) g.append(arrow(0.5 * s, h - 0.2 * s, 0.3 * s, 'is-stub'));
   },
   cable(g, i) {
     g.append(
@@ -378,9 +381,9 @@ function paintOf(item) {
  * @param {HTMLElement} host
  */
 export function openStage(host) {
-  const svg = /** @type {SVGSVGElement} */ (el('svg', { class: 'stage', role: 'group' }));
+  const svg = /** @type {SVGSVGElement} */ (el('svg', { class: 'stage', role: 'presentation' }));
   const layers = {
-    under: el('g'), back: el('g'), wires: el('g'), things: el('g'), bodies: el('g'), over: el('g', { 'aria-hidden': 'true' }),
+    under: el('g'), wires: el('g'), back: el('g'), things: el('g'), bodies: el('g'), over: el('g', { 'aria-hidden': 'true' }),
   };
   svg.append(...Object.values(layers));
   host.append(svg);
@@ -401,7 +404,7 @@ export function openStage(host) {
 
   const LAYER = /** @type {Record<string, SVGElement>} */ ({
     ground: layers.under, group: layers.under, seat: layers.back, vacant: layers.back, reins: layers.wires, binding: layers.wires, maker: layers.wires,
-    cable: layers.over, body: layers.bodies, mini: layers.bodies,
+    cable: layers.wires, body: layers.bodies, mini: layers.bodies,
   });
 
   /** @param {Item} item @returns {Pose} */
@@ -481,9 +484,7 @@ export function openStage(host) {
     part('plug')?.setAttribute('transform', `translate(${round(tip.x)} ${round(tip.y)})`);
     const mount = part('mount');
     if (mount) {
-      const straight = Math.abs(ox - p.x2) < 6 * s;
-      const t = straight ? 0.42 : 0.3;
-      const half = cut(curve, t);
+      const half = cut(curve, item.labelAt);
       mount.setAttribute('transform', `translate(${round(half.x)} ${round(half.y)})`);
       const seen = item.grip === 'pulled' ? 0 : Math.max(0, Math.min(1, (p.ext - 0.35) / 0.3));
       mount.setAttribute('opacity', String(round(seen)));
@@ -547,8 +548,8 @@ export function openStage(host) {
   }
 
   /** A mark that shows something just happened here, and is gone a moment later. */
-  function flash(/** @type {SVGElement} */ made, /** @type {number} */ ms) {
-    layers.over.append(made);
+  function flash(/** @type {SVGElement} */ made, /** @type {number} */ ms, layer = layers.over) {
+    layer.append(made);
     const sprite = /** @type {Sprite} */ ({ el: made, item: { id: '', type: 'flash', x: 0, y: 0, w: 0, h: 0 }, pose: { x: 0, y: 0, o: 1, k: 1, ring: 0, ext: 0, x2: 0, y2: 0 }, leaving: true, painted: '' });
     leaving.add(sprite);
     tween(sprite, { o: 0 }, ms, 250, easeInOut, () => remove(sprite));
@@ -621,7 +622,6 @@ export function openStage(host) {
           sprite = { el: el('g'), item, pose: { ...target }, leaving: false, painted: '' };
           sprites.set(item.id, sprite);
           (LAYER[item.type] ?? layers.things).append(sprite.el);
-          if (item.type === 'cable') layers.wires.append(sprite.el);
           paint(sprite);
           if (animate && !resized) enter(sprite, target, may() ? took : null, next);
           continue;
@@ -647,7 +647,6 @@ export function openStage(host) {
         }
         if (animate && !resized && item.type === 'body' && before.phase === 'afloat' && item.phase !== 'afloat') landed(item, next);
       }
-      // Keep the painting order of the scene within each layer, or a late seat would cover an early one.
       flush();
     },
 
@@ -683,7 +682,12 @@ export function openStage(host) {
       if (spotlit === id) return;
       sprites.get(spotlit)?.el.classList.remove('is-spot');
       spotlit = id;
-      sprites.get(id)?.el.classList.add('is-spot');
+      const lit = sprites.get(id);
+      if (!lit || !scene) return;
+      lit.el.classList.add('is-spot');
+      // In a scene wider than its window the story must not play out of sight.
+      const { x, w } = lit.item;
+      if (x < host.scrollLeft || x + w > host.scrollLeft + host.clientWidth) host.scrollLeft = x + w / 2 - host.clientWidth / 2;
     },
 
     /**
@@ -763,6 +767,7 @@ export function openStage(host) {
         tween(sprite, { o: 1, k: 1 }, 420, took(), easeOut);
         break;
       case 'vacant':
+      case 'relic':
         // The empty place is seen once the one who left is out of the way.
         sprite.pose.o = 0;
         tween(sprite, { o: 1 }, 400, 650, easeOut);
@@ -781,7 +786,7 @@ export function openStage(host) {
     flash(el('g', { class: 'flash' }, [
       el('path', { d: `M${round(x)} ${round(item.seatY + item.h * 0.5)} V${round(ground.y)}`, class: 'flash-land' }),
       el('rect', { x: ground.x, y: ground.y, width: ground.w, height: ground.h, class: 'flash-ground' }),
-    ]), 1300);
+    ]), 1300, layers.wires);
   }
 }
 

@@ -8,7 +8,7 @@
  * that one seat with one claim needs; every column is one lane or more.
  */
 
-import { claimHealth, grip, isOver, podHealth, volumeHealth } from './model.js';
+import { claimHealth, graceLeft, grip, isOver, podHealth, volumeHealth } from './model.js';
 
 /** @typedef {import('./model.js').Arrangement} Arrangement */
 /** @typedef {import('./model.js').Group} Group */
@@ -50,6 +50,11 @@ const SMALLEST = 12;
 const SMALLEST_PROJECTED = 18;
 /** More bodies than this are counted, not drawn. */
 export const BODIES_MAX = 60;
+/** A group of more lanes than this is drawn as a crowd. */
+const CROWD = 12;
+/** The least width of a lane and the width beside the lanes for a class, as multiples of small text. */
+const NARROWEST = 9.8;
+const SIDE = 16.4;
 /** Rows of a table that are drawn; the rest are counted. */
 const ROWS_MAX = 3;
 
@@ -130,7 +135,7 @@ export function widthOf(text, size, mono) {
  * @returns {Scene}
  */
 export function layout(arrangement, model, room) {
-  const s = typeSize(room);
+  const s = fitted(arrangement, room, typeSize(room));
   const plan = planColumns(arrangement, room, s);
   /** @type {Bands | undefined} */
   let bands;
@@ -141,12 +146,22 @@ export function layout(arrangement, model, room) {
   return place(plan, /** @type {Bands} */ (bands), arrangement, model, room, s);
 }
 
+/**
+ * The size of small text, made smaller where that lets more lanes stand side by side without scrolling.
+ * @param {Arrangement} arrangement @param {Room} room @param {number} s
+ */
+function fitted(arrangement, room, s) {
+  const lanes = arrangement.groups.map((group) => group.columns.reduce((sum, column) => sum + lanesOf(column), 0)).filter((n) => n <= CROWD);
+  const units = lanes.reduce((sum, n) => sum + n * NARROWEST + 2.5, 2) + (arrangement.classes.length ? SIDE : 0);
+  return Math.max(room.projector ? SMALLEST_PROJECTED : SMALLEST, Math.min(s, Math.floor(room.width / units)));
+}
+
 // ---------------------------------------------------------------------------------------------------------
 // Left to right
 
 /**
  * @typedef {{column: Column, x: number, w: number, lanes: number}} PlacedColumn
- * @typedef {{group: Group, x: number, w: number, compact: boolean, cells: number, columns: PlacedColumn[]}} PlacedGroup
+ * @typedef {{group: Group, x: number, w: number, compact: boolean, columns: PlacedColumn[]}} PlacedGroup
  * @typedef {{groups: PlacedGroup[], lane: number, width: number, side: number, sideX: number, below: boolean}} Plan
  */
 
@@ -164,11 +179,11 @@ function lanesOf(column) {
 function planColumns(arrangement, room, s) {
   const hasClass = arrangement.classes.length > 0;
   const below = hasClass && room.width < 52 * s;
-  const side = hasClass && !below ? 16.4 * s : 0;
+  const side = hasClass && !below ? SIDE * s : 0;
   const margin = s;
   const pad = 0.8 * s;
   const gap = 0.9 * s;
-  const narrowest = 9.8 * s;
+  const narrowest = NARROWEST * s;
   const widest = (room.projector ? 19 : 20) * s;
   const avail = room.width - 2 * margin - side;
 
@@ -176,27 +191,24 @@ function planColumns(arrangement, room, s) {
     group,
     lanes: group.columns.reduce((sum, column) => sum + lanesOf(column), 0),
     compact: false,
-    cells: 0,
+    width: 0,
   }));
-  // A phone may scroll sideways for a few lanes; anything wider, or a crowd, is drawn small instead.
-  const most = below ? Math.max(avail, narrowest * 6.5) : avail;
+  // A few lanes more than fit may be scrolled to; anything wider, or a crowd, is drawn small instead.
+  const most = Math.max(avail, room.width * (below ? 2.4 : 1.6));
+  for (const d of drafts) d.compact = d.lanes > CROWD;
   const need = () =>
-    drafts.reduce((sum, d) => sum + (d.compact ? 0 : d.lanes * narrowest) + 2 * pad + gap, -gap);
+    drafts.reduce((sum, d) => sum + (d.compact ? 14 * s : d.lanes * narrowest) + 2 * pad + gap, -gap);
   while (need() > most) {
     const biggest = drafts.filter((d) => !d.compact).sort((a, b) => b.lanes - a.lanes)[0];
     if (!biggest || biggest.lanes < 4) break;
     biggest.compact = true;
   }
 
-  const cell = 2.9 * s;
   const crowded = drafts.filter((d) => d.compact);
-  const freeForCrowds = Math.max(most - need(), 14 * s);
-  for (const d of crowded) {
-    const perRow = Math.max(4, Math.floor(freeForCrowds / crowded.length / cell));
-    d.cells = Math.max(perRow, 4);
-  }
+  const free = Math.max(avail - need(), 0) / Math.max(1, crowded.length);
+  for (const d of crowded) d.width = Math.min(14 * s + free, Math.max(14 * s, d.lanes * 1.5 * s), 60 * s);
   const lanes = drafts.reduce((sum, d) => sum + (d.compact ? 0 : d.lanes), 0);
-  const crowdsWidth = crowded.reduce((sum, d) => sum + Math.min(d.cells, Math.max(6, d.lanes)) * cell, 0);
+  const crowdsWidth = crowded.reduce((sum, d) => sum + d.width, 0);
   const room4lanes = avail - crowdsWidth - drafts.length * 2 * pad - Math.max(0, drafts.length - 1) * gap;
   const lane = Math.min(widest, Math.max(narrowest, lanes ? room4lanes / lanes : widest));
   const total =
@@ -207,8 +219,8 @@ function planColumns(arrangement, room, s) {
   const sideX = Math.max(x + total + s, 0);
   /** @type {PlacedGroup[]} */
   const groups = drafts.map((d) => {
-    const inner = d.compact ? Math.min(d.cells, Math.max(6, d.lanes)) * cell : d.lanes * lane;
-    const placed = { group: d.group, x, w: inner + 2 * pad, compact: d.compact, cells: Math.max(1, Math.floor(inner / cell)), columns: /** @type {PlacedColumn[]} */ ([]) };
+    const inner = d.compact ? d.width : d.lanes * lane;
+    const placed = { group: d.group, x, w: inner + 2 * pad, compact: d.compact, columns: /** @type {PlacedColumn[]} */ ([]) };
     if (!d.compact) {
       let cx = x + pad;
       for (const column of d.group.columns) {
@@ -238,6 +250,7 @@ function planColumns(arrangement, room, s) {
  * @property {number} plateLines
  * @property {number} r The radius of a head.
  * @property {number} bodyLines
+ * @property {boolean} nodeLine Whether each body tells its node, since there are several.
  * @property {number} scratch
  * @property {number} cable
  * @property {number} claim
@@ -275,7 +288,8 @@ function planBands(plan, arrangement, model, room, s, density) {
   const plate = plateLines * lh + 0.5 * s;
   const r = (density >= 2 ? 1.9 : 2.3) * s;
   // In a narrow lane the address needs a line of its own, or it could not be read.
-  const bodyLines = density === 0 || (density < 3 && chars < 20) ? 3 : 2;
+  const nodeLine = arrangement.nodes.length > 1 && density <= 1;
+  const bodyLines = (density === 0 || (density < 3 && chars < 20) ? 3 : 2) + (nodeLine ? 1 : 0);
   const scratch = seats.some((c) => c.pod && scratchOf(c.pod).length) ? lh + 0.7 * s : 0;
   const hasClaims = shelves.length > 0 || plan.groups.some((g) => g.compact && g.group.columns.some((c) => c.shelves.length));
   const cable = hasClaims ? (density >= 2 ? 3.4 : 4.2) * s : 0.8 * s;
@@ -312,13 +326,13 @@ function planBands(plan, arrangement, model, room, s, density) {
   const footGrow = Math.min(left, 2 * s);
   left -= footGrow;
   return {
-    natural, density, lh, controllers, plate, plateLines, bodyLines, scratch, claim, claimLines, claimMerged,
+    natural, density, lh, controllers, plate, plateLines, bodyLines, nodeLine, scratch, claim, claimLines, claimMerged,
     volume, beside, tableLines, ground, below,
-    reins: reins + reinGrow + left * 0.3,
+    reins: reins + reinGrow + left * 0.15,
     r: r + grow,
     seat: seatOf(r + grow),
-    cable: cable + cableGrow + left * 0.5,
-    bind: bind + bindGrow + left * 0.2,
+    cable: cable + cableGrow + left * 0.55,
+    bind: bind + bindGrow + left * 0.3,
     foot: foot + footGrow,
   };
 }
@@ -372,7 +386,7 @@ function place(plan, b, arrangement, model, room, s) {
     lines: groundLines(nodes, b.ground, s),
   });
 
-  /** @type {{x: number, y: number, h: number, volume: Card}[]} */
+  /** @type {{x: number, left: number, w: number, y: number, h: number, volume: Card}[]} */
   const disks = [];
   let bodiesLeft = BODIES_MAX;
 
@@ -415,7 +429,7 @@ function place(plan, b, arrangement, model, room, s) {
         }
       }
       if (column.pod) {
-        bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, model, room, s, nodes.length > 1, head.id));
+        bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, model.at, room, s, head.id));
         bodiesLeft -= 1;
       }
       let laneX = cx;
@@ -462,7 +476,7 @@ function controllerItem(placed, w, y, b, room, s) {
   const name = wrapName(group.name, Math.floor((w - 1.8 * s) / (room.mono * s * 1.08)), 2);
   const cw = plain ? Math.min(placed.w, widthOf(title, s, 0.56) + 1.6 * s) : w;
   /** @type {Line[]} */
-  const lines = [{ t: title, x: plain ? cw / 2 : 0.9 * s, y: 0.4 * s + lh * 0.78, size: s, look: 'kind', at: plain ? 'middle' : 'start' }];
+  const lines = [{ t: title, fit: plain && widthOf(title, s, 0.56) > placed.w ? placed.w - 0.4 * s : undefined, x: plain ? cw / 2 : 0.9 * s, y: 0.4 * s + lh * 0.78, size: s, look: 'kind', at: plain ? 'middle' : 'start' }];
   name.forEach((t, i) => plain || lines.push({ t, x: 0.9 * s, y: 0.4 * s + lh * (1.82 + i), size: s * 1.08, look: 'mono strong', at: 'start' }));
   if (!plain) lines.push({ t: `${ready}/${wanted}`, x: cw - 0.9 * s, y: 0.4 * s + lh * 0.86, size: s * 1.15, look: 'mono strong count', at: 'end' });
   const base = 0.4 * s + lh * (1 + Math.max(1, name.length)) + 0.45 * s;
@@ -487,10 +501,10 @@ function controllerItem(placed, w, y, b, room, s) {
 
 /**
  * @param {Card} pod @param {Column} column @param {number} x @param {number} y @param {number} w
- * @param {Bands} b @param {Model} model @param {Room} room @param {number} s @param {boolean} tellNode @param {string} from
+ * @param {Bands} b @param {number} at The cluster's clock. @param {Room} room @param {number} s @param {string} from
  * @returns {Item}
  */
-function bodyItem(pod, column, x, y, w, b, model, room, s, tellNode, from) {
+function bodyItem(pod, column, x, y, w, b, at, room, s, from) {
   const lh = b.lh;
   const health = podHealth(pod);
   const headY = 0.95 * s + b.r;
@@ -504,18 +518,24 @@ function bodyItem(pod, column, x, y, w, b, model, room, s, tellNode, from) {
   const statusSize = Math.min(s * 1.22, fit / Math.max(1, widthOf(pod.status, 1, 0.6)));
   /** @type {Line[]} */
   const lines = [{ t: pod.status, x: mid, y: chest + lh * 0.72, size: Math.max(s, statusSize), look: `strong tone-${health.tone}`, at: 'middle', fit: widthOf(pod.status, s, 0.6) > fit ? fit : undefined }];
-  const where = [pod.ip, tellNode ? pod.node : ''].filter(Boolean).join(' ');
-  if (b.bodyLines >= 3) {
+  const where = pod.ip ?? '';
+  const facts = b.bodyLines - (b.nodeLine ? 1 : 0);
+  if (b.nodeLine && pod.node) lines.push({ t: middle(pod.node, chars), x: mid, y: chest + lh * (facts + 0.72), size: s, look: 'mono quiet', at: 'middle' });
+  if (facts >= 3) {
     lines.push({ t: `READY ${ready}${again}`, x: mid, y: chest + lh * 1.76, size: s, look: 'mono quiet', at: 'middle' });
     if (where) lines.push({ t: middle(where, chars), x: mid, y: chest + lh * 2.72, size: s, look: 'mono quiet', at: 'middle' });
   } else {
     const both = `${ready}${again}${where ? ` ${where}` : ''}`;
     lines.push({ t: both.length <= chars ? both : `READY ${ready}${again}`, x: mid, y: chest + lh * 1.76, size: s, look: 'mono quiet', at: 'middle' });
   }
-  const scratch = scratchOf(pod).map((/** @type {any} */ v) => ({ type: v.type, text: middle(v.mount && chars > v.type.length + v.mount.length + 1 ? `${v.type} ${v.mount}` : v.type, chars) })).slice(0, 1);
+  const scratch = scratchOf(pod).slice(0, 1).map((/** @type {any} */ v) => {
+    const fate = v.type === 'emptyDir' ? `${v.type} ${room.say('scene.scratch')}` : `${v.type} ${v.mount ?? ''}`;
+    return { type: v.type, text: widthOf(fate, s, room.mono) < w - 3.2 * s ? fate : v.type };
+  });
   const named = Boolean(column.seat);
   const tag = named ? [] : wrapName(pod.name, chars, b.plateLines);
   tag.forEach((t, i) => lines.push({ t, x: mid, y: b.seat - b.plate + 0.25 * s + (i + 0.5 * (b.plateLines - tag.length)) * lh + lh * 0.74, size: s, look: 'mono strong on-tag', at: 'middle' }));
+  const grace = graceLeft(pod, at);
   const afloat = !pod.node && !isOver(pod);
   return {
     id: `body:${pod.uid}`, type: 'body', x, y: y - (afloat ? 0.55 * s : 0), w, h: b.seat, s, lh, r: b.r, headY, chest, inset,
@@ -528,9 +548,15 @@ function bodyItem(pod, column, x, y, w, b, model, room, s, tellNode, from) {
       room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready }),
       pod.ip ? room.say('aria.body.ip', { ip: pod.ip }) : '',
       pod.restarts > 0 ? room.say('aria.body.restarts', { restarts: pod.restarts }) : '',
+      grace ? room.say('aria.body.leaving', { seconds: grace.seconds }) : '',
     ].join(''),
     title: pod.message ?? '',
   };
+}
+
+/** The width to squeeze a text into, if it is wider. @param {string} text @param {number} w @param {number} s @param {number} mono */
+function detailFit(text, w, s, mono) {
+  return widthOf(text, s, mono) > w ? w : undefined;
 }
 
 /**
@@ -573,7 +599,7 @@ function shelfItems(shelf, x, lanes, to) {
       const first = b.claimMerged ? row : row + lh;
       glyph = { x: start + 0.5 * s, y: first + lh * 0.5 };
       lines.push({ ...status, x: start + 1.35 * s, y: first + lh * 0.82 });
-      if (!b.claimMerged) lines.push({ t: middle(detail, Math.floor((w - s) / (room.mono * s))), x: w / 2, y: row + lh * 0.8, size: s, look: 'mono quiet', at: 'middle' });
+      if (!b.claimMerged) lines.push({ t: detail, fit: detailFit(detail, w - 1.4 * s, s, room.mono), x: w / 2, y: row + lh * 0.8, size: s, look: 'mono quiet', at: 'middle' });
     }
     things.push({
       id: `claim:${claim.uid}`, type: 'claim', x: left, y: yClaims, w, h: b.claim, s, tone: health.tone, mark: health.mark,
@@ -584,6 +610,19 @@ function shelfItems(shelf, x, lanes, to) {
       // The claim names a volume that this reader may not see, or that has not been told yet.
       things.push({ id: `volume:?${claim.volume}`, type: 'volume', hidden: true, x: left, y: yVolumes, w, h: b.volume, s, lh, tone: 'gone', mark: 'stop', lines: [{ t: shortVolume(claim.volume), x: w / 2, y: b.volume / 2 + 0.6 * s, size: s, look: 'mono quiet', at: 'middle' }], hooks: {}, label: '' });
     }
+  }
+  if (!claim && shelf.volumes.some((volume) => volume.claim)) {
+    // The volume still remembers the claim that is gone; that memory is why nobody else may have it.
+    const name = wrapName(shelf.name, Math.floor((w - 1.6 * s) / (room.mono * s)), b.claimLines);
+    const top = Math.max(0.3 * s, (b.claim - (name.length + 1) * lh) / 2);
+    const word = say('scene.released');
+    things.push({
+      id: `relic:${shelf.name}`, type: 'relic', x: left, y: yClaims, w, h: b.claim, s, label: '',
+      lines: [
+        ...name.map((t, i) => ({ t, x: w / 2, y: top + lh * (i + 0.78), size: s, look: 'mono quiet', at: /** @type {const} */ ('middle') })),
+        { t: word, fit: detailFit(word, w - s, s, 0.56), x: w / 2, y: top + lh * (name.length + 0.82), size: s, look: 'quiet', at: /** @type {const} */ ('middle') },
+      ],
+    });
   }
   shelf.volumes.forEach((volume, i) => {
     const vx = left + i * lane;
@@ -722,7 +761,7 @@ function cableItems(plan, b, ySeats, yClaims, room, s, wires) {
       const room4text = straight ? plan.lane - 1.2 * s : plan.lane * 0.9;
       wires.push({
         id: `cable:${user.pod.uid}→${name}`, type: 'cable', x, y: ySeats + b.seat, w: 0, h: b.cable, s, body: `body:${user.pod.uid}`, claim: name,
-        x2: to, y2: yClaims, grip: hold, mount: middle(user.use.mount ?? '', Math.floor(room4text / (room.mono * s))), mono: room.mono,
+        x2: to, y2: yClaims, grip: hold, labelAt: user.of > 1 ? 0.28 + (0.36 * user.nth) / Math.max(1, user.of - 1) : Math.abs(x - to) < plan.lane * 0.6 ? 0.42 : 0.24, mount: middle(user.use.mount ?? '', Math.floor(room4text / (room.mono * s))), mono: room.mono,
         tone: podHealth(user.pod).tone, hooks: { cable: `${user.pod.name}→${name}`, grip: hold },
         label: room.say(hold === 'plugged' ? 'aria.cable' : hold === 'pulled' ? 'aria.cable.pulled' : 'aria.cable.waiting', { pod: user.pod.name, claim: name, mount: user.use.mount ?? '' }),
       });
@@ -774,20 +813,23 @@ function classItems(classes, disks, plan, b, yVolumes, yGround, height, room, s,
  * @returns {number} how many may be drawn after this group
  */
 function crowd(placed, y, b, yClaims, yVolumes, model, room, s, things, bodies, from, left) {
-  const cell = 2.9 * s;
-  const rows = Math.max(1, Math.floor((b.seat - 0.4 * s) / cell));
-  const perRow = placed.cells;
   const seats = placed.group.columns.filter((c) => c.pod || c.wanted);
-  const most = Math.max(1, Math.min(rows * perRow, left));
-  const shown = seats.length <= most ? seats : seats.slice(0, most - 2);
-  const x0 = placed.x + (placed.w - perRow * cell) / 2;
+  const inner = placed.w - 1.6 * s;
+  const tall = b.seat - 0.6 * s;
+  const want = Math.min(seats.length, left);
+  let cell = 5 * s;
+  while (cell > 2.7 * s && Math.floor(inner / cell) * Math.floor(tall / cell) < want + (want < seats.length ? 2 : 0)) cell -= 0.1 * s;
+  const perRow = Math.max(2, Math.floor(inner / cell));
+  const most = Math.max(1, Math.min(Math.max(1, Math.floor(tall / cell)) * perRow, left));
+  const shown = seats.length <= most ? seats : seats.slice(0, Math.max(1, most - 2));
+  const x0 = placed.x + (placed.w - Math.min(perRow, seats.length) * cell) / 2;
   shown.forEach((seat, i) => {
     const x = x0 + (i % perRow) * cell;
     const cy = y + 0.3 * s + Math.floor(i / perRow) * cell;
     const pod = seat.pod;
     const health = pod ? podHealth(pod) : { tone: 'gone', mark: 'stop' };
     bodies.push({
-      id: pod ? `body:${pod.uid}` : `seat:${seat.seat ?? `${placed.group.key}/${i}`}`, type: 'mini', x, y: cy, w: cell, h: cell, s, r: 1.02 * s, uid: pod?.uid ?? '', from,
+      id: pod ? `body:${pod.uid}` : `seat:${seat.seat ?? `${placed.group.key}/${i}`}`, type: 'mini', x, y: cy, w: cell, h: cell, s, r: 0.37 * cell, uid: pod?.uid ?? '', from,
       tone: health.tone, mark: health.mark, lines: [], term: 'pod', hooks: pod ? { uid: pod.uid, pod: pod.name } : {}, title: pod ? `${pod.name} ${pod.status}` : (seat.seat ?? ''),
       label: pod ? room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready: (pod.ready ?? []).join('/') }) : room.say('aria.seat.empty', { name: seat.seat ?? '' }),
     });

@@ -69,8 +69,7 @@ export function apply(model, event, data) {
   model.seq = data.seq ?? model.seq;
   switch (event) {
     case 'snapshot':
-      // The server says nothing about looks into volumes in a snapshot, so an old look must not stay.
-      model.inside.clear();
+      model.inside = new Map(data.insides.map((/** @type {Inside} */ inside) => [inside.claim, inside]));
       model.same.clear();
       model.reborn.clear();
       model.epoch = data.epoch;
@@ -521,6 +520,7 @@ const HOLDS = /** @type {Record<string, number>} */ ({
   'pod.killing': 1600,
   'pod.stopped': 1300,
   'pod.gone': 1500,
+  'pod.gone.seat': 2200,
   'pod.ready': 1200,
   'pod.ready.same': 1600,
   'pod.mounting': 1300,

@@ -16,6 +16,8 @@ const LINES_MAX = 200;
 const BUFFER_MAX = 5000;
 /** So long a lost connection may be a hiccup and is not yet told. */
 const GRACE_MS = 1200;
+/** How long a plug travels to its socket. */
+const PLUGGED_MS = 560;
 /** How long "back again" stays. */
 const BACK_MS = 5000;
 const SPEEDS = /** @type {const} */ ([[1, '1×'], [0.5, '½'], [0.25, '¼']]);
@@ -44,6 +46,12 @@ function h(tag, props = {}, children = []) {
   }
   made.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => /** @type {Node | string} */ (child)));
   return made;
+}
+
+/** What was typed, after the prompt of the shell unless it brings one of its own, such as psql's. @param {string} text */
+function typed(text) {
+  const own = /^\w+[=(-][*]?[#>] /.exec(text)?.[0];
+  return [h('span', { class: 'prompt', 'aria-hidden': 'true' }, [own ?? '$ ']), text.slice(own?.length ?? 0)];
 }
 
 const clock = (/** @type {number} */ ms) => new Date(ms).toLocaleTimeString('ja-JP', { hour12: false });
@@ -88,6 +96,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   /** @type {string | null} */
   let openKind = null;
   let fallbackSeen = false;
+  /** Whether anything happened since the recording began. */
+  let begun = false;
 
   // -------------------------------------------------------------------------------------------------------
   // DOM
@@ -121,7 +131,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const bigButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
   const bar = h('header', { class: 'panel-bar' }, [
     h('span', { class: 'panel-who' }, [source, namespace, state]),
-    h('span', { class: 'panel-tools' }, [pauseButton, speeds, bigButton]),
+    h('span', { class: 'panel-tools' }, [jumpButton, pauseButton, speeds, bigButton]),
     kinds,
   ]);
   const drawer = h('div', { class: 'panel-drawer', hidden: true });
@@ -134,7 +144,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const storyBox = h('section', { class: 'panel-story', 'aria-label': say('panel.story') }, [h('p', { class: 'story-empty' }, [say('panel.story.empty')]), list, latest]);
   aside.replaceChildren(h('div', { class: 'panel-frame' }, [
     bar,
-    h('div', { class: 'panel-body' }, [h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice, jumpButton, drawer])]), storyBox]),
+    h('div', { class: 'panel-body' }, [h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice, drawer])]), storyBox]),
     live,
   ]));
   aside.classList.add('panel');
@@ -184,15 +194,17 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     apply(model, event, data);
     if (event === 'said') {
       terminal.hidden = false;
-      terminal.replaceChildren(h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), data.text);
-      addLine(h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), data.text])]));
+      terminal.replaceChildren(...typed(data.text));
+      addLine(h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text))]));
       if (aloud) live.textContent = `${say('panel.terminal')}: ${data.text}`;
     } else if (event === 'restarted') {
-      terminal.hidden = true;
+      terminal.replaceChildren(...typed(''));
+      begun = false;
       addLine(h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]));
       if (aloud) live.textContent = say('panel.restarted');
     }
     if (data.story) {
+      begun = true;
       const told = tell(data.story, stories);
       addLine(storyLine(told, data.at));
       if (aloud) live.textContent = told.what;
@@ -215,7 +227,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     if (data.story.key === 'pod.running' && model.reborn.has(card.uid)) {
       for (const use of card.claims ?? []) {
         const claim = [...model.cards.values()].find((other) => other.kind === 'PersistentVolumeClaim' && other.name === use.claim);
-        if (claim) stage.pulse(`claim:${claim.uid}`, say('scene.same.claim'));
+        // Rung when the plug arrives, not when it sets out.
+        if (claim) setTimeout(() => stage.pulse(`claim:${claim.uid}`, say('scene.same.claim')), PLUGGED_MS);
       }
     }
   }
@@ -287,7 +300,9 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     const scene = layout(arrange(model), model, { width, height, projector: projected(), mono, say });
     stage.draw(scene, animate && !still.matches && document.visibilityState === 'visible');
     countDown();
-    showNotice();
+    // The first object of a namespace, or its last one, changes the state as a message of the link does.
+    if (aside.dataset.state === stateName()) showNotice();
+    else showState();
   }
 
   function countDown() {
@@ -369,7 +384,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     source.replaceChildren(...(from ? [h('b', {}, [say(`panel.source.${from.kind}`)]), from.kind === 'recording' ? (from.recorded ? day(from.recorded) : from.label) : from.kind === 'kube' ? from.label : ''] : []));
     source.hidden = !from;
     source.title = from?.label ?? '';
-    namespace.textContent = from?.namespace ? `namespace ${from.namespace}` : '';
+    namespace.replaceChildren(...(from?.namespace ? [h('span', { class: 'word' }, ['namespace ']), from.namespace] : []));
     const back = performance.now() < backUntil && name !== 'gone' && name !== 'interrupted';
     state.textContent = paused && name === 'live' ? say('panel.paused') : back ? say('panel.state.back') : name === 'live' && from?.kind === 'recording' ? say('panel.state.playing') : say(`panel.state.${name}`, { time: clock(link.since) });
     state.classList.toggle('is-back', back);
@@ -413,7 +428,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
 
   function showNotice() {
     const name = stateName();
-    const blank = name === 'live' && model.source?.kind === 'recording' && isEmpty(model);
+    const blank = name === 'live' && model.source?.kind === 'recording' && !begun && isEmpty(model);
     const what = blank ? 'blank' : name;
     const params = { time: clock(link.since), namespace: model.source?.namespace ?? '', ...faultParams(link.fault), context: link.fault?.context ?? model.source?.label ?? '' };
     aside.dataset.notice = what === 'live' ? '' : what;
@@ -479,8 +494,10 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   function showBehind() {
     aside.dataset.behind = String(behind);
     const worth = behind > 2 || (paused && behind > 0) || overflown;
+    // A button that goes away must not take the keyboard with it.
+    if (!worth && document.activeElement === jumpButton) host.focus({ preventScroll: true });
     jumpButton.hidden = !worth;
-    if (worth) jumpButton.replaceChildren(h('span', { class: 'count' }, [say('panel.behind', { n: overflown ? `${BUFFER_MAX}+` : behind })]), icon('jump'), say('panel.jump'));
+    if (worth) jumpButton.replaceChildren(h('span', { class: 'count' }, [say('panel.behind', { n: overflown ? `${BUFFER_MAX}+` : behind })]), icon('jump'), h('span', { class: 'word' }, [say('panel.jump')]));
   }
 
   aside.addEventListener('keydown', (event) => {
@@ -507,6 +524,10 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
         holding = undefined;
         link = data.link;
         apply(model, event, data);
+        begun = false;
+        // A recording tells what was typed; its line is there from the start, or the scene would shift for it.
+        terminal.hidden = model.source?.kind !== 'recording';
+        terminal.replaceChildren(...typed(''));
         shown();
         aside.dataset.epoch = data.epoch;
         stage.spot('');

@@ -31,6 +31,7 @@ struct Objects {
     /// Every event since the start, with its version and resource.
     log: Vec<(u64, String, Value)>,
     forbidden: Vec<String>,
+    broken: Vec<String>,
     unauthorized: bool,
     silent: bool,
 }
@@ -109,7 +110,7 @@ impl Api {
         } else {
             "ADDED"
         };
-        let event = state.log(resource, kind, object);
+        let event = state.log(resource, kind, &object);
         self.tell(resource, event);
     }
 
@@ -129,6 +130,11 @@ impl Api {
     /// RBAC says no to a resource from now on.
     pub(crate) fn forbid(&self, resource: &str) {
         self.state.lock().unwrap().forbidden.push(resource.into());
+    }
+
+    /// A resource answers nothing but errors from now on.
+    pub(crate) fn break_down(&self, resource: &str) {
+        self.state.lock().unwrap().broken.push(resource.into());
     }
 
     /// The credentials are no good from now on, or are again.
@@ -169,6 +175,9 @@ impl Api {
         let state = self.state.lock().unwrap();
         if state.unauthorized {
             return status(401, "Unauthorized", "Unauthorized");
+        }
+        if state.broken.contains(&resource) {
+            return status(500, "InternalError", "out of order");
         }
         if state.forbidden.contains(&resource) {
             return status(403, "Forbidden", &format!("{resource} is forbidden"));
@@ -238,7 +247,7 @@ fn follow(
 }
 
 impl Objects {
-    fn log(&mut self, resource: &str, kind: &str, object: Value) -> Value {
+    fn log(&mut self, resource: &str, kind: &str, object: &Value) -> Value {
         let event = json!({"type": kind, "object": object});
         self.log
             .push((self.version, resource.into(), event.clone()));
@@ -249,7 +258,7 @@ impl Objects {
         let mut object = self.by_resource.get_mut(resource)?.remove(name)?;
         self.version += 1;
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
-        Some(self.log(resource, "DELETED", object))
+        Some(self.log(resource, "DELETED", &object))
     }
 }
 

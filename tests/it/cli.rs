@@ -85,7 +85,7 @@ fn check_reports_every_error_at_once() {
     let message = fails(&["check", "--content", &content.display().to_string()]);
     for part in [
         "ja/90-broken.md:1: ",
-        "ja/90-broken.md:5: ",
+        "ja/90-broken.md:6: ",
         "ja/90-broken.md:10: ",
         "nowhere/none.yaml",
     ] {

@@ -150,6 +150,16 @@ async fn a_kind_that_rbac_forbids_leaves_the_rest_alive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_is_out_of_order_leaves_the_rest_alive() {
+    let api = Api::start().await;
+    api.break_down("events");
+    let mut page = Page::of(&api).await;
+    let link = page.link("live").await;
+    assert_eq!(link["kinds"]["Event"], "failing");
+    assert_eq!(link["kinds"]["Pod"], "synced");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_credentials_are_named() {
     let api = Api::start().await;
     api.reject(true);

@@ -24,11 +24,7 @@ async fn the_chapter_is_whole_without_scripts() {
     };
     assert_eq!(count("html[lang=ja]"), 1);
     for figure in ["figure-8-1", "figure-8-2", "figure-8-3"] {
-        assert_eq!(
-            count(&format!("figure#{figure} svg text, #{figure} svg text")) > 0,
-            true,
-            "{figure}"
-        );
+        assert!(count(&format!("#{figure} svg text")) > 0, "{figure}");
     }
     // Not a single inline style, script or handler, or the policy would block it.
     assert_eq!(

@@ -37,5 +37,5 @@ export const pod = (name, more = {}) => card('Pod', name, { status: 'Running', p
 
 /** A model holding these cards. */
 export function holding(cards) {
-  return apply(newModel(), 'snapshot', { epoch: 'e', seq: 1, at: 1000, source: { kind: 'kube', label: 'kind-kind', namespace: 'default' }, link: { state: 'live', since: 0, kinds: {} }, cards });
+  return apply(newModel(), 'snapshot', { epoch: 'e', seq: 1, at: 1000, source: { kind: 'kube', label: 'kind-kind', namespace: 'default' }, link: { state: 'live', since: 0, kinds: {} }, insides: [], cards });
 }

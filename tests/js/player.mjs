@@ -1,5 +1,5 @@
 // Plays a fixture of frames to a page, so that the panel can be looked at without a cluster or the program:
-//   node tests/js/player.mjs --port 8150 [--words page.json] [--frames tests/frames/chapter.json]
+//   node tests/js/player.mjs --port 8150 [--words page.json] [--frames tests/frames]
 // then open http://127.0.0.1:8150/?frames=chapter&speed=1&from=32, `speed` 0 meaning as fast as can be and
 // `from` how many frames the snapshot already holds. `state=` shows one of the states of the connection.
 // Loopback only; serves the files of static/ as they are.
@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { apply, newModel } from '../../static/js/model.js';
 
 const root = normalize(join(dirname(fileURLToPath(import.meta.url)), '../..'));
-const { values: args } = parseArgs({ options: { port: { type: 'string', default: '8150' }, words: { type: 'string' } } });
+const { values: args } = parseArgs({ options: { port: { type: 'string', default: '8150' }, words: { type: 'string' }, frames: { type: 'string', default: join(root, 'tests/frames') } } });
 const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json' };
 
 const KINDS = ['Pod', 'PersistentVolumeClaim', 'PersistentVolume', 'StorageClass', 'StatefulSet', 'Deployment', 'ReplicaSet', 'Node', 'Event'];
@@ -39,7 +39,7 @@ function page(query) {
   const attributes = ['theme', 'projector'].filter((name) => query.has(name)).map((name) => `data-${name}="${query.get(name).replace(/\W/g, '')}"`).join(' ');
   const rest = encodeURI(query.toString()).replaceAll('"', '');
   return `<!doctype html><html lang="ja" ${attributes}><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>panel</title>
-<link rel="stylesheet" href="/static/css/base.css"><link rel="stylesheet" href="/static/css/panel.css"><link rel="stylesheet" href="/player.css?column=${Number(query.get('column') ?? 0)}">
+${['base', 'chapter', 'panel', 'print'].map((name) => `<link rel="stylesheet" href="/static/css/${name}.css">`).join('')}<link rel="stylesheet" href="/player.css?column=${Number(query.get('column') ?? 0)}">
 <aside id="panel" class="panel" data-events="/events?${rest}"></aside>
 <script type="application/json" id="words">${words.replaceAll('<', '\\u003c')}</script><script type="module" src="/static/js/panel.js"></script>`;
 }
@@ -53,7 +53,7 @@ function playerCss(column) {
 function play(query, request, response) {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   const name = (query.get('frames') ?? 'chapter').replace(/[^\w-]/g, '');
-  const frames = JSON.parse(readFileSync(join(root, 'tests/frames', `${name}.json`), 'utf8'));
+  const frames = JSON.parse(readFileSync(join(args.frames, `${name}.json`), 'utf8'));
   const from = Math.min(frames.length, Math.max(1, Number(query.get('from') ?? 1)));
   const to = Math.min(frames.length, Number(query.get('to') ?? frames.length));
   const speed = Number(query.get('speed') ?? 1);

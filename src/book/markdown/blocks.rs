@@ -183,9 +183,9 @@ impl Walk<'_, '_, '_, '_> {
             let _ = match number {
                 Some(number) => write!(
                     out,
-                    r#"<span class="line" tabindex="0" data-note="{number}" aria-describedby="{id}-{number}">{html}</span>"#
+                    r#"<span class="row" tabindex="0" data-note="{number}" aria-describedby="{id}-{number}">{html}</span>"#
                 ),
-                None => write!(out, r#"<span class="line">{html}</span>"#),
+                None => write!(out, r#"<span class="row">{html}</span>"#),
             };
             out.push('\n');
         }

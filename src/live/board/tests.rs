@@ -139,20 +139,53 @@ fn an_interruption_and_its_end_are_told_once() {
     );
 }
 
-fn recording() -> Recording {
-    let text = include_str!("../../../content/recordings/chapter.jsonl");
-    Recording::parse("chapter.jsonl".into(), text).expect("the recording that ships is whole")
+const CHAPTER: &str = include_str!("../../../content/recordings/chapter.jsonl");
+
+fn snapshot(board: &Board) -> Value {
+    let (bytes, _) = board.subscribe();
+    let text = std::str::from_utf8(&bytes).expect("text");
+    let data = text.lines().find_map(|line| line.strip_prefix("data: "));
+    serde_json::from_str(data.expect("data")).expect("JSON")
 }
 
-/// Plays the recording once over a board and gives back every frame.
+#[test]
+fn what_was_seen_in_a_volume_goes_with_it() {
+    let board = board();
+    let volume = || {
+        object(
+            Kind::PersistentVolume,
+            json!({"metadata": {"name": "v", "uid": "9"}, "spec": {"claimRef": {"namespace": "default", "name": "c"}}}),
+        )
+    };
+    let inside = Inside {
+        claim: "c".into(),
+        query: "SELECT 1;".into(),
+        columns: vec!["a".into()],
+        rows: vec![vec!["1".into()]],
+    };
+    play(&board, [What::Applied(volume()), What::Inside(inside)]);
+    assert_eq!(snapshot(&board)["insides"][0]["claim"], "c");
+    assert_eq!(snapshot(&board)["insides"][0]["at"], 1);
+    play(&board, [What::Deleted(volume())]);
+    assert_eq!(snapshot(&board)["insides"], json!([]));
+}
+
+fn parse(name: &str, text: &str) -> Recording {
+    Recording::parse(format!("{name}.jsonl"), text).expect("what ships is whole")
+}
+
+/// Plays the chapter's recording once over a board and gives back every frame.
 async fn frames(board: &Board) -> Vec<Arc<Frame>> {
+    frames_of(parse("chapter", CHAPTER), board).await
+}
+
+async fn frames_of(recording: Recording, board: &Board) -> Vec<Arc<Frame>> {
     let (sender, mut changes) = tokio::sync::mpsc::channel(64);
-    let player = tokio::spawn(recording().play(1.0, sender));
+    let player = tokio::spawn(recording.play(1.0, sender));
     let (_, mut updates) = board.subscribe();
     let mut frames = Vec::new();
     while let Some(change) = changes.recv().await {
-        let end = matches!(change.what, What::Restarted);
-        if end {
+        if matches!(change.what, What::Restarted) {
             break;
         }
         board.apply(change);
@@ -232,4 +265,54 @@ async fn no_secret_leaves_through_a_frame() {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
+}
+
+/// The frames of both recordings as JSON, the one fixture that Rust writes and JavaScript reads.
+/// `UPDATE_FRAMES=1 cargo test frames_fixture` writes it anew.
+#[tokio::test(start_paused = true)]
+async fn the_frames_fixture_is_what_the_board_says() {
+    for (name, text) in [
+        ("chapter", CHAPTER),
+        (
+            "lanes",
+            include_str!("../../../content/recordings/lanes.jsonl"),
+        ),
+    ] {
+        let recording = parse(name, text);
+        let source = recording.info(1.0, None);
+        let board = Board::new("4f2a".into(), source, 0);
+        let (snapshot, _) = board.subscribe();
+        let mut events = vec![snapshot];
+        events.extend(
+            frames_of(recording, &board)
+                .await
+                .iter()
+                .map(|frame| frame.bytes.clone()),
+        );
+        let lines: Vec<String> = events.iter().map(fixture_line).collect();
+        let fixture = format!("[\n{}\n]\n", lines.join(",\n"));
+        let path = format!("{}/tests/frames/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_FRAMES").is_some() {
+            std::fs::write(&path, &fixture).expect("written");
+        }
+        let known = std::fs::read_to_string(&path).expect("the fixture");
+        assert!(
+            known == fixture,
+            "{path} is out of date: UPDATE_FRAMES=1 cargo test frames_fixture"
+        );
+    }
+}
+
+fn fixture_line(bytes: &Bytes) -> String {
+    let text = std::str::from_utf8(bytes).expect("text");
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .expect("a field")
+    };
+    format!(
+        "{{\"event\":\"{}\",\"data\":{}}}",
+        field("event: "),
+        field("data: ")
+    )
 }

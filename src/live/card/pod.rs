@@ -367,7 +367,7 @@ mod tests {
 
     use super::*;
 
-    fn card(metadata: Value, status: Value) -> PodCard {
+    fn card(metadata: &Value, status: &Value) -> PodCard {
         let pod: Pod = serde_json::from_value(json!({
             "metadata": metadata,
             "spec": {"containers": [{"name": "a"}], "initContainers": [{"name": "i"}]},
@@ -377,23 +377,23 @@ mod tests {
         PodCard::from(&pod)
     }
 
-    fn one(state: Value, ready: bool) -> Value {
+    fn one(state: &Value, ready: bool) -> Value {
         json!([{"name": "a", "image": "", "imageID": "", "restartCount": 2, "ready": ready, "state": state}])
     }
 
     #[test]
     fn status_is_what_kubectl_prints() {
         let deleted = json!({"deletionTimestamp": "2026-11-23T00:00:00Z"});
-        let running = one(json!({"running": {}}), true);
+        let running = one(&json!({"running": {}}), true);
         let completed = one(
-            json!({"terminated": {"exitCode": 0, "reason": "Completed"}}),
+            &json!({"terminated": {"exitCode": 0, "reason": "Completed"}}),
             false,
         );
         for (metadata, status, want) in [
             (json!({}), json!({"phase": "Pending"}), "Pending"),
             (
                 json!({}),
-                json!({"phase": "Pending", "containerStatuses": one(json!({"waiting": {"reason": "ContainerCreating"}}), false)}),
+                json!({"phase": "Pending", "containerStatuses": one(&json!({"waiting": {"reason": "ContainerCreating"}}), false)}),
                 "ContainerCreating",
             ),
             (
@@ -414,12 +414,12 @@ mod tests {
             ),
             (
                 json!({}),
-                json!({"phase": "Running", "containerStatuses": one(json!({"waiting": {"reason": "CrashLoopBackOff"}}), false)}),
+                json!({"phase": "Running", "containerStatuses": one(&json!({"waiting": {"reason": "CrashLoopBackOff"}}), false)}),
                 "CrashLoopBackOff",
             ),
             (
                 json!({}),
-                json!({"phase": "Failed", "containerStatuses": one(json!({"terminated": {"exitCode": 137, "signal": 9}}), false)}),
+                json!({"phase": "Failed", "containerStatuses": one(&json!({"terminated": {"exitCode": 137, "signal": 9}}), false)}),
                 "Signal:9",
             ),
             (
@@ -438,15 +438,15 @@ mod tests {
                 "SchedulingGated",
             ),
         ] {
-            assert_eq!(card(metadata, status.clone()).status, want, "{status}");
+            assert_eq!(card(&metadata, &status).status, want, "{status}");
         }
     }
 
     #[test]
     fn ready_and_restarts_are_counted() {
         let card = card(
-            json!({}),
-            json!({"phase": "Running", "containerStatuses": one(json!({"running": {}}), true)}),
+            &json!({}),
+            &json!({"phase": "Running", "containerStatuses": one(&json!({"running": {}}), true)}),
         );
         assert_eq!((card.ready, card.restarts), ((1, 1), 2));
     }

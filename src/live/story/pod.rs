@@ -44,6 +44,13 @@ pub(super) fn tell(
     if let Some(story) = tell_trouble(pod, old, face) {
         return Some(story);
     }
+    // A container that starts at once is never seen being created: what it mounts is told now.
+    if old.phase == "Pending" && face.phase == "Running" && old.status != "ContainerCreating" {
+        let shared = face.claims.first().map(|it| tell_mount(after, it, cards));
+        if let Some(story) = shared.filter(|it| it.key == "pod.mounting.shared") {
+            return Some(story);
+        }
+    }
     if !old.is_ready && face.is_ready {
         return Some(tell_ready(after, cards, past));
     }

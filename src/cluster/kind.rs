@@ -1,0 +1,123 @@
+//! The kinds of object that are watched, and an object of any of them.
+
+use std::fmt;
+
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{Event, Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::StorageClass;
+use serde::{Deserialize, Serialize};
+
+/// The kinds of object that are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are those of the Kubernetes API")]
+pub enum Kind {
+    StorageClass,
+    Node,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    StatefulSet,
+    Deployment,
+    ReplicaSet,
+    Pod,
+    Event,
+}
+
+impl Kind {
+    /// Every kind, owners before what they own.
+    pub const ALL: [Self; 9] = [
+        Self::StorageClass,
+        Self::Node,
+        Self::PersistentVolume,
+        Self::PersistentVolumeClaim,
+        Self::StatefulSet,
+        Self::Deployment,
+        Self::ReplicaSet,
+        Self::Pod,
+        Self::Event,
+    ];
+
+    /// The name in the Kubernetes API, as in `kind: Pod`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StorageClass => "StorageClass",
+            Self::Node => "Node",
+            Self::PersistentVolume => "PersistentVolume",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+            Self::StatefulSet => "StatefulSet",
+            Self::Deployment => "Deployment",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::Pod => "Pod",
+            Self::Event => "Event",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An object as the Kubernetes API gave it. Opened only to make a card of it.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names are those of the Kubernetes API")]
+pub enum Object {
+    StorageClass(Box<StorageClass>),
+    Node(Box<Node>),
+    PersistentVolume(Box<PersistentVolume>),
+    PersistentVolumeClaim(Box<PersistentVolumeClaim>),
+    StatefulSet(Box<StatefulSet>),
+    Deployment(Box<Deployment>),
+    ReplicaSet(Box<ReplicaSet>),
+    Pod(Box<Pod>),
+    Event(Box<Event>),
+}
+
+impl Object {
+    /// Reads an object of `kind` from JSON; the error names the field that does not fit.
+    pub fn from_json(kind: Kind, value: serde_json::Value) -> Result<Self, serde_json::Error> {
+        use serde_json::from_value;
+        Ok(match kind {
+            Kind::StorageClass => Self::StorageClass(from_value(value)?),
+            Kind::Node => Self::Node(from_value(value)?),
+            Kind::PersistentVolume => Self::PersistentVolume(from_value(value)?),
+            Kind::PersistentVolumeClaim => Self::PersistentVolumeClaim(from_value(value)?),
+            Kind::StatefulSet => Self::StatefulSet(from_value(value)?),
+            Kind::Deployment => Self::Deployment(from_value(value)?),
+            Kind::ReplicaSet => Self::ReplicaSet(from_value(value)?),
+            Kind::Pod => Self::Pod(from_value(value)?),
+            Kind::Event => Self::Event(from_value(value)?),
+        })
+    }
+}
+
+/// Says which [`Kind`] a Rust type is, and puts it in its [`Object`].
+pub(crate) trait Watched: Into<Object> {
+    /// The kind.
+    const KIND: Kind;
+}
+
+macro_rules! watched {
+    ($($kind:ident),*) => {$(
+        impl From<$kind> for Object {
+            fn from(object: $kind) -> Self {
+                Self::$kind(Box::new(object))
+            }
+        }
+        impl Watched for $kind {
+            const KIND: Kind = Kind::$kind;
+        }
+    )*};
+}
+
+watched!(
+    StorageClass,
+    Node,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    StatefulSet,
+    Deployment,
+    ReplicaSet,
+    Pod,
+    Event
+);

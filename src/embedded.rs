@@ -1,1 +1,0 @@
-//! A small cluster of our own behind the Kubernetes API on loopback. Knows nobody above; reached by kubeconfig only.
