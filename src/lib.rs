@@ -87,12 +87,13 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let applying = tokio::spawn(apply(board, incoming));
     tokio::spawn(stop_on_signal(stopping.clone()));
     println!("eizoku: http://{address}/  (Ctrl-C ends it)");
-    let served = server
-        .run(web::router(site, address.port()), stopping)
-        .await;
-    playing.abort();
-    applying.abort();
-    served.context("the server ended")
+    let serving = server.run(web::router(site, address.port()), stopping);
+    // A page whose source or board has died would show an old picture as a live one.
+    tokio::select! {
+        served = serving => served.context("the server ended"),
+        _ = playing => bail!("the source ended; EIZOKU_LOG=debug says more"),
+        _ = applying => bail!("the board ended; EIZOKU_LOG=debug says more"),
+    }
 }
 
 /// Takes every change to the board, the one writer there is.

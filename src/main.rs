@@ -6,14 +6,17 @@ use clap::Parser;
 use eizoku::cli::Cli;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("EIZOKU_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match eizoku::run(Cli::parse()).await {
+    let runtime = tokio::runtime::Runtime::new().expect("the system has threads to give");
+    let ended = runtime.block_on(eizoku::run(Cli::parse()));
+    // Whatever still blocks a thread, such as a credentials plugin, must not keep the program.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("eizoku: {error:#}");

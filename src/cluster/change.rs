@@ -28,6 +28,8 @@ pub enum What {
     Item(Object),
     /// The list is whole: what is not in it is gone.
     ListEnds(Kind),
+    /// This kind may not be seen any more; nothing is said of what became of it.
+    Unseen(Kind),
     /// An object was added or modified.
     Applied(Object),
     /// An object was deleted; this is its last state.

@@ -65,12 +65,21 @@ impl Fault {
 
 impl From<&kube::Error> for Fault {
     fn from(error: &kube::Error) -> Self {
-        let detail = chain(error);
+        // What a credentials plugin was called with and what it printed holds secrets.
+        if let kube::Error::Auth(_) = error {
+            return Self::new(
+                Cause::Unauthorized,
+                "the kubeconfig's credentials could not be had; `kubectl get nodes` says why",
+            );
+        }
+        let detail = match error {
+            kube::Error::Api(status) => status.message.clone(),
+            error => chain(error),
+        };
         let cause = match error {
             kube::Error::Api(status) if status.code == 401 => Cause::Unauthorized,
             kube::Error::Api(status) if status.code == 403 => Cause::Forbidden,
             kube::Error::Api(_) => Cause::Other,
-            kube::Error::Auth(_) => Cause::Unauthorized,
             _ => cause_of(&detail),
         };
         Self::new(cause, detail)

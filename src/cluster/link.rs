@@ -76,12 +76,12 @@ impl Link {
         }
     }
 
-    /// Whether it is known of each kind whether it can be seen: one that cannot must not keep
-    /// the others from being shown.
+    /// Whether it is known of each kind whether it can be seen, and one at least can: one that
+    /// cannot must not keep the others from being shown.
     pub fn settled(&self) -> bool {
-        self.kinds
-            .values()
-            .all(|state| *state != KindState::Waiting)
+        let mut states = self.kinds.values();
+        states.clone().all(|state| *state != KindState::Waiting)
+            && states.any(|state| *state == KindState::Synced)
     }
 
     /// Moves to `state`; `since` stays when the state was that already.

@@ -77,7 +77,11 @@ impl Target {
             .namespace
             .clone()
             .unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| explain(Fault::from(&error)))?;
+        // A credentials plugin is run and waited for here, so not on a thread that serves pages.
+        let client = tokio::task::spawn_blocking(move || Client::try_from(config))
+            .await
+            .expect("making a client does not panic")
+            .map_err(|error| explain(Fault::from(&error)))?;
         Ok(Reached {
             client,
             context,
@@ -87,19 +91,24 @@ impl Target {
 
     /// Reaches the cluster and waits for one answer, [`AUTO_PATIENCE`] long at most.
     pub async fn answers(&self) -> Result<Reached, Fault> {
-        let reached = self.reach().await?;
-        let explain = |mut fault: Fault| {
-            fault.context = Some(reached.context.clone());
-            fault
+        let answer = async {
+            let reached = self.reach().await?;
+            match probe(&reached.client).await {
+                Ok(()) => Ok(reached),
+                Err(mut fault) => {
+                    fault.context = Some(reached.context);
+                    Err(fault)
+                }
+            }
         };
-        match timeout(AUTO_PATIENCE, probe(&reached.client)).await {
-            Ok(Ok(())) => Ok(reached),
-            Ok(Err(fault)) => Err(explain(fault)),
-            Err(_) => Err(explain(Fault::new(
+        timeout(AUTO_PATIENCE, answer).await.unwrap_or_else(|_| {
+            let mut fault = Fault::new(
                 Cause::Timeout,
                 format!("no answer within {} s", AUTO_PATIENCE.as_secs()),
-            ))),
-        }
+            );
+            fault.context.clone_from(&self.context);
+            Err(fault)
+        })
     }
 
     fn read(&self) -> Result<Kubeconfig, Fault> {
@@ -145,7 +154,7 @@ pub(super) async fn probe(client: &Client) -> Result<(), Fault> {
         .expect("a constant request");
     match client.request_text(request).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 403 || status.code == 404 => Ok(()),
+        Err(kube::Error::Api(status)) if status.code != 401 => Ok(()),
         Err(error) => Err(Fault::from(&error)),
     }
 }

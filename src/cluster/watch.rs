@@ -51,14 +51,19 @@ impl Wire {
     }
 
     async fn update(&self, change: impl FnOnce(&mut Link)) {
-        let link = {
-            let mut link = self.link.lock().unwrap();
-            let before = link.clone();
-            change(&mut link);
-            (before != *link).then(|| link.clone())
+        // The place in the queue comes first and is taken under the lock: two tasks' links must
+        // arrive in the order in which they were made.
+        let Ok(place) = self.changes.reserve().await else {
+            return;
         };
-        if let Some(link) = link {
-            self.say(What::Link(link)).await;
+        let mut link = self.link.lock().unwrap();
+        let before = link.clone();
+        change(&mut link);
+        if before != *link {
+            place.send(Change {
+                at: now(),
+                what: What::Link(link.clone()),
+            });
         }
     }
 
@@ -93,6 +98,7 @@ pub(super) async fn watch(mut target: Target, info: SourceInfo, changes: Changes
         let reached = reach(&target, &wire).await;
         // From now on this context and no other, whatever becomes the current one.
         target.context = Some(reached.context.clone());
+        target.namespace = Some(reached.namespace.clone());
         let found = SourceInfo {
             kind: SourceKind::Kube,
             label: reached.context.clone(),
@@ -107,20 +113,14 @@ pub(super) async fn watch(mut target: Target, info: SourceInfo, changes: Changes
         let mut watches = begin(&reached, &wire).await;
         let fault = until_lost(&reached.client).await;
         tracing::warn!(%fault, "the cluster does not answer");
-        wire.turn(LinkState::Interrupted, Some(fault)).await;
-        while let Err(fault) = knock(&reached.client).await {
-            wire.turn(LinkState::Interrupted, Some(fault.clone())).await;
-            // A cluster that was made anew has another address and other certificates.
-            if fault.cause != Cause::Timeout && target_answers(&target).await {
-                break;
-            }
-            sleep(RETRY_EVERY).await;
-        }
+        // What the old watches still say must not end the interruption: only whole lists may.
         watches.shutdown().await;
+        wire.turn(LinkState::Interrupted, Some(fault)).await;
     }
 }
 
-/// Tries until the cluster answers; says why as long as it does not.
+/// Tries until the cluster answers; says why as long as it does not. Reads the kubeconfig anew each
+/// time: a cluster that was made anew has another address and other certificates.
 async fn reach(target: &Target, wire: &Wire) -> Reached {
     loop {
         let fault = match target.reach().await {
@@ -145,13 +145,6 @@ async fn reach(target: &Target, wire: &Wire) -> Reached {
     }
 }
 
-async fn target_answers(target: &Target) -> bool {
-    match target.reach().await {
-        Ok(reached) => knock(&reached.client).await.is_ok(),
-        Err(_) => false,
-    }
-}
-
 async fn knock(client: &Client) -> Result<(), Fault> {
     match timeout(PROBE_PATIENCE, probe(client)).await {
         Ok(answer) => answer,
@@ -165,7 +158,10 @@ async fn knock(client: &Client) -> Result<(), Fault> {
 async fn until_lost(client: &Client) -> Fault {
     loop {
         sleep(PROBE_EVERY).await;
-        if let Err(fault) = knock(client).await {
+        // One slow answer is no interruption.
+        if knock(client).await.is_err()
+            && let Err(fault) = knock(client).await
+        {
             return fault;
         }
     }
@@ -251,9 +247,7 @@ where
         }
         failures += 1;
         if forbidden {
-            // What was seen before the right was taken away is not known any more.
-            wire.say(What::ListBegins(K::KIND)).await;
-            wire.say(What::ListEnds(K::KIND)).await;
+            wire.say(What::Unseen(K::KIND)).await;
             wire.kind(K::KIND, KindState::Forbidden).await;
             sleep(FORBIDDEN_RETRY).await;
         } else {

@@ -9,10 +9,10 @@ use tokio::sync::broadcast;
 
 use super::card::{Card, Face};
 use super::cards::Cards;
-use super::frame::{Frame, Step, encode};
+use super::frame::{Frame, Step};
 use super::history::{History, Keyframe};
 use super::story::{Past, Story, tell, tell_gone};
-use crate::cluster::{Change, Inside, Kind, Link, Object, SourceInfo, What};
+use crate::cluster::{Change, Inside, Kind, Link, Object, SourceInfo, SourceKind, What};
 
 /// Frames that a slow reader may fall behind before it gets a new snapshot instead.
 const READER_LAG: usize = 1024;
@@ -44,7 +44,8 @@ struct State {
     listed: HashSet<Kind>,
     insides: BTreeMap<String, Look>,
     history: History,
-    snapshot: Option<Bytes>,
+    /// All of the snapshot but its time, while nothing has changed since.
+    snapshot: Option<String>,
     updates: broadcast::Sender<Update>,
 }
 
@@ -52,7 +53,6 @@ struct State {
 struct Snapshot<'a> {
     epoch: &'a str,
     seq: u64,
-    at: i64,
     source: &'a SourceInfo,
     link: &'a Link,
     cards: Vec<&'a Card>,
@@ -92,10 +92,11 @@ impl Board {
         self.state().apply(change);
     }
 
-    /// Everything now as one server-sent event, and what comes after it, with no gap between.
-    pub fn subscribe(&self) -> (Bytes, broadcast::Receiver<Update>) {
+    /// Everything as it is `now` (milliseconds since the epoch on this machine's clock) as one
+    /// server-sent event, and what comes after it, with no gap between.
+    pub fn subscribe(&self, now: i64) -> (Bytes, broadcast::Receiver<Update>) {
         let mut state = self.state();
-        (state.snapshot(), state.updates.subscribe())
+        (state.snapshot(now), state.updates.subscribe())
     }
 
     /// The connection as it is now.
@@ -128,6 +129,7 @@ impl State {
             }
             What::Item(object) => self.stage(&object),
             What::ListEnds(kind) => self.settle(kind),
+            What::Unseen(kind) => self.forget(kind),
             What::Applied(object) => self.put(Arc::new(Card::from(&object)), false),
             What::Deleted(object) => {
                 let card = Arc::new(Card::from(&object));
@@ -169,6 +171,9 @@ impl State {
 
     fn stage(&mut self, object: &Object) {
         let card = Arc::new(Card::from(object));
+        if self.is_foreign(&card) {
+            return;
+        }
         if let Some(items) = self.staging.get_mut(&card.kind()) {
             items.insert(card.uid.clone(), card);
         }
@@ -197,7 +202,38 @@ impl State {
         }
     }
 
+    /// Whether a volume belongs to a claim of a namespace that is not shown. Volumes have no
+    /// namespace of their own, and another student's claim has the same name as this one's.
+    fn is_foreign(&self, card: &Card) -> bool {
+        match &card.face {
+            Face::PersistentVolume(volume) => volume
+                .claim
+                .as_ref()
+                .is_some_and(|claim| claim.namespace != self.source.namespace),
+            _ => false,
+        }
+    }
+
+    /// Takes away every card of a kind, without a word of why.
+    fn forget(&mut self, kind: Kind) {
+        self.staging.remove(&kind);
+        self.listed.remove(&kind);
+        let known = self.cards.iter().filter(|card| card.kind() == kind);
+        let uids: Vec<String> = known.map(|card| card.uid.clone()).collect();
+        for uid in uids {
+            if let Some(card) = self.cards.remove(&uid) {
+                self.push(Step::Deleted(card), None, true);
+            }
+        }
+    }
+
     fn put(&mut self, card: Arc<Card>, quiet: bool) {
+        if self.is_foreign(&card) {
+            if let Some(known) = self.cards.remove(&card.uid) {
+                self.push(Step::Deleted(known), None, true);
+            }
+            return;
+        }
         let before = self.cards.insert(Arc::clone(&card));
         if before.as_deref() == Some(card.as_ref()) {
             return;
@@ -242,12 +278,6 @@ impl State {
     }
 
     fn push(&mut self, step: Step, story: Option<Story>, quiet: bool) {
-        if self.history.wants_keyframe(self.cards.len()) {
-            // Taken before this frame is numbered: the cards already hold its change, and
-            // applying a whole card twice does no harm.
-            self.history
-                .push_keyframe(self.seq, self.cards.iter().cloned().collect());
-        }
         self.seq += 1;
         let frame = Arc::new(Frame::new(
             &self.epoch,
@@ -258,15 +288,35 @@ impl State {
             story,
         ));
         self.history.push(Arc::clone(&frame));
+        if self.history.wants_keyframe(self.cards.len()) {
+            self.history
+                .push_keyframe(self.seq, self.cards.iter().cloned().collect());
+        }
         self.snapshot = None;
         // Nobody listening is fine.
         let _ = self.updates.send(Update::Frame(frame));
     }
 
-    fn snapshot(&mut self) -> Bytes {
-        if let Some(bytes) = &self.snapshot {
-            return bytes.clone();
-        }
+    fn snapshot(&mut self, now: i64) -> Bytes {
+        // A countdown starts from here, so the time is this moment's and not the last change's.
+        // A recording's clock stands between two lines.
+        let at = match self.source.kind {
+            SourceKind::Recording => self.at,
+            _ => now,
+        };
+        let (epoch, seq) = (&self.epoch, self.seq);
+        let head = format!("event: snapshot\nid: {epoch}-{seq}\ndata: {{\"at\":{at},");
+        let rest = match self.snapshot.take() {
+            Some(rest) => rest,
+            None => self.encode_snapshot(),
+        };
+        let bytes = Bytes::from(format!("{head}{rest}\n\n"));
+        self.snapshot = Some(rest);
+        bytes
+    }
+
+    /// The snapshot as JSON, without the brace that opens it.
+    fn encode_snapshot(&self) -> String {
         let (mut events, mut cards): (Vec<&Card>, Vec<&Card>) = self
             .cards
             .iter()
@@ -278,22 +328,17 @@ impl State {
         events.sort_by(|a, b| (b.created, &b.name).cmp(&(a.created, &a.name)));
         events.truncate(SNAPSHOT_EVENTS);
         cards.extend(events.into_iter().rev());
-        let bytes = encode(
-            "snapshot",
-            &self.epoch,
-            self.seq,
-            &Snapshot {
-                epoch: &self.epoch,
-                seq: self.seq,
-                at: self.at,
-                source: &self.source,
-                link: &self.link,
-                cards,
-                insides: self.insides.values().collect(),
-            },
-        );
-        self.snapshot = Some(bytes.clone());
-        bytes
+        let mut json = serde_json::to_string(&Snapshot {
+            epoch: &self.epoch,
+            seq: self.seq,
+            source: &self.source,
+            link: &self.link,
+            cards,
+            insides: self.insides.values().collect(),
+        })
+        .expect("cards are plain data");
+        json.remove(0);
+        json
     }
 }
 

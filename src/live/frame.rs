@@ -117,7 +117,7 @@ impl Frame {
 }
 
 /// A server-sent event with an id and one line of JSON.
-pub(super) fn encode(name: &str, epoch: &str, seq: u64, data: &impl Serialize) -> Bytes {
+fn encode(name: &str, epoch: &str, seq: u64, data: &impl Serialize) -> Bytes {
     let mut bytes = format!("event: {name}\nid: {epoch}-{seq}\ndata: ").into_bytes();
     // serde_json escapes line breaks, so the data is always one line.
     serde_json::to_writer(&mut bytes, data).expect("cards are plain data");

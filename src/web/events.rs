@@ -61,7 +61,7 @@ impl Reader {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             let Some(updates) = &mut self.updates else {
-                let (snapshot, updates) = self.board.subscribe();
+                let (snapshot, updates) = self.board.subscribe(now());
                 self.updates = Some(updates);
                 return Some(snapshot);
             };

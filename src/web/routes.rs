@@ -12,6 +12,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use super::assets::{self, Assets};
 use super::files::Files;
@@ -98,8 +99,11 @@ pub fn router(site: Site, port: u16) -> Router {
         .route("/readyz", get(health::readyz))
         .fallback(missing)
         .with_state(site)
-        // The default predicate leaves event streams alone; one of our own would hold them back.
-        .layer(CompressionLayer::new())
+        // The default predicate leaves event streams alone, which would be held back; archives are
+        // packed as they are.
+        .layer(CompressionLayer::new().compress_when(
+            DefaultPredicate::new().and(NotForContentType::const_new("application/gzip")),
+        ))
         .layer(middleware::from_fn_with_state(
             Hosts::new(port),
             security::guard,

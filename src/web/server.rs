@@ -26,7 +26,7 @@ pub enum ServeError {
     #[error(
         "port {port} is in use: another program listens on 127.0.0.1:{port}\n\
          Stop it, or choose another port: eizoku --port {} (or --port 0 for any free one)",
-        port + 1
+        port.checked_add(1).unwrap_or(8008)
     )]
     InUse {
         /// The port.

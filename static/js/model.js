@@ -149,7 +149,7 @@ function volumeIsOurs(model, volume) {
  * @typedef {'check' | 'dots' | 'clock' | 'hourglass' | 'stop' | 'cross' | 'lock'} Mark What shape says.
  */
 
-const TROUBLE = /^(Error|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|InvalidImageName|CreateContainer.*Error|RunContainerError|OOMKilled|Failed|Evicted|NodeLost|Unknown|ContainerStatusUnknown|Lost)$/;
+const TROUBLE = /^(Init:)?(Error|CrashLoopBackOff|ErrImage.*|ImagePullBackOff|InvalidImageName|CreateContainer.*Error|RunContainerError|ContainerCannotRun|StartError|OOMKilled|Failed|Evicted|DeadlineExceeded|OutOf.*|ExitCode:\d+|Signal:\d+|NodeLost|Unknown|ContainerStatusUnknown|Lost)$/;
 
 /**
  * @param {Card} pod

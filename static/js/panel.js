@@ -80,6 +80,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   let paused = false;
   let speed = 1;
   let overflown = false;
+  let drawing = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let holding;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -174,10 +175,29 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       take(next.event, next.data, true);
     }
     shown();
-    draw(!restart);
+    // A story is drawn as it is told; of what only arrives, such as a list, the last picture is enough.
+    if (told || restart) draw(!restart);
+    else drawSoon();
     if (told) light(told.event, told.data);
     showBehind();
     if (hold > 0) holding = setTimeout(pump, hold);
+    else if (overflown && !queue.length) {
+      overflown = false;
+      stream.reopen();
+    }
+  }
+
+  /** Draws once for all that arrives until the next picture of the screen is due. */
+  function drawSoon() {
+    if (drawing) return;
+    drawing = true;
+    const now = () => {
+      drawing = false;
+      draw(true);
+    };
+    // A page that nobody sees gets no animation frames.
+    if (document.visibilityState === 'visible') requestAnimationFrame(now);
+    else setTimeout(now, 100);
   }
 
   function shown() {
@@ -186,7 +206,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
 
   /** The cluster's clock as the reader sees it: it stands while the panel is paused. */
   function now() {
-    return model.at + (paused ? 0 : (performance.now() - shownAt) * speed);
+    return model.at + (paused ? 0 : (performance.now() - shownAt) * speed * (model.source?.speed ?? 1));
   }
 
   /** @param {string} event @param {any} data @param {boolean} aloud */
@@ -240,10 +260,16 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       queue = [];
       behind = 0;
       overflown = false;
+      showBehind();
       stream.reopen();
       return;
     }
-    for (const { event, data } of queue) take(event, data, false);
+    // Lines that would be pushed out at once are not worth making.
+    let lines = queue.filter(({ event, data }) => isTold(event, data)).length;
+    for (const { event, data } of queue) {
+      if (!isTold(event, data) || lines-- <= LINES_MAX) take(event, data, false);
+      else apply(model, event, data);
+    }
     queue = [];
     behind = 0;
     shown();
@@ -446,7 +472,9 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     const text = (/** @type {string} */ title, /** @type {string} */ body) => [h('h3', {}, [title]), h('p', {}, [body])];
     /** @type {(Node | null)[]} */
     let parts;
-    if (what === 'misconfigured') {
+    // Waiting does not help against these: a person has to do something.
+    const refused = ['unauthorized', 'forbidden', 'tls'].includes(link.fault?.cause ?? '');
+    if (what === 'misconfigured' || (what === 'connecting' && refused)) {
       const fault = link.fault ?? { cause: 'other', detail: '' };
       const cause = causeOf(fault);
       const contexts = cause === 'context-not-found' ? (fault.contexts ?? []) : [];
@@ -533,6 +561,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
         stage.spot('');
         draw(false);
         showState();
+        showBehind();
         return;
       }
       if (event === 'link') {

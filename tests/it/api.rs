@@ -20,6 +20,7 @@ use tokio::sync::broadcast;
 pub(crate) struct Api {
     state: Arc<Mutex<Objects>>,
     lines: broadcast::Sender<Line>,
+    serving: Arc<Mutex<Option<tokio::task::AbortHandle>>>,
     address: std::net::SocketAddr,
     folder: Arc<TempDir>,
 }
@@ -50,9 +51,15 @@ impl Api {
         let api = Self {
             state: Arc::default(),
             lines: broadcast::Sender::new(4096),
+            serving: Arc::default(),
             address: listener.local_addr().expect("bound"),
             folder: Arc::new(tempfile::tempdir().expect("a folder")),
         };
+        api.serve(listener);
+        api
+    }
+
+    fn serve(&self, listener: TcpListener) {
         let router = Router::new()
             .route("/readyz", get(readyz))
             .route("/api/v1/{resource}", get(cluster_wide))
@@ -62,9 +69,22 @@ impl Api {
                 "/apis/{group}/v1/namespaces/{namespace}/{resource}",
                 get(group_namespaced),
             )
-            .with_state(api.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        api
+            .with_state(self.clone());
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        *self.serving.lock().unwrap() = Some(serving.abort_handle());
+    }
+
+    /// The process is gone: every connection breaks and new ones are refused.
+    pub(crate) fn die(&self) {
+        let serving = self.serving.lock().unwrap().take();
+        serving.expect("it lives").abort();
+        self.cut();
+    }
+
+    /// The process is there again, at its old address.
+    pub(crate) async fn rise(&self) {
+        let listener = TcpListener::bind(self.address).await.expect("its port");
+        self.serve(listener);
     }
 
     /// Where it answers.

@@ -19,7 +19,14 @@ async fn a_manifest_is_the_file_in_the_repository() {
 #[tokio::test]
 async fn a_folder_comes_as_an_archive() {
     let server = Server::recording();
-    let response = server.get("/manifests/stateful-app.tar.gz").await;
+    let response = server
+        .client
+        .get(format!("{}/manifests/stateful-app.tar.gz", server.url))
+        .header("accept-encoding", "gzip, br")
+        .send()
+        .await
+        .expect("an answer");
+    assert!(!response.headers().contains_key("content-encoding"));
     assert_eq!(response.headers()["content-type"], "application/gzip");
     let bytes = response.bytes().await.expect("bytes");
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&bytes[..]));

@@ -61,6 +61,20 @@ impl Page {
     }
 }
 
+impl Page {
+    /// The link with a fault of this cause.
+    async fn fault(&mut self, cause: &str) -> Value {
+        if self.snapshot["link"]["fault"]["cause"] == cause {
+            return self.snapshot["link"].clone();
+        }
+        self.until(cause, |name, data| {
+            name == "link" && data["link"]["fault"]["cause"] == cause
+        })
+        .await["link"]
+            .clone()
+    }
+}
+
 fn pod(name: &str, uid: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop", "uid": uid, "creationTimestamp": "2026-11-23T00:00:00Z"}, "spec": {"containers": [{"name": "a", "image": "x"}]}, "status": {"phase": "Pending"}})
 }
@@ -140,6 +154,58 @@ async fn a_cluster_that_falls_silent_is_shown_as_interrupted_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_gone_is_told_once_and_its_return_once() {
+    let api = Api::start().await;
+    api.put("pods", pod("a-0", "1"));
+    let mut page = Page::of(&api).await;
+    page.link("live").await;
+    api.watched().await;
+    api.die();
+    page.link("interrupted").await;
+    // Long enough for every watch to have failed several times over, were it still at it.
+    let quiet = tokio::time::timeout(
+        Duration::from_secs(6),
+        page.until("a change of the link's state", |name, data| {
+            name == "link" && data["link"]["state"] != "interrupted"
+        }),
+    );
+    assert!(quiet.await.is_err(), "it flaps");
+    api.rise().await;
+    let back = page
+        .until("its return", |name, data| {
+            name == "link" && data["link"]["state"] == "live"
+        })
+        .await;
+    assert_eq!(back["story"]["key"], "link.back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_credentials_plugin_was_told_stays_at_home() {
+    let api = Api::start().await;
+    let path = api.kubeconfig();
+    let config = std::fs::read_to_string(&path).expect("it");
+    let mut config: Value = serde_json::from_str(&config).expect("JSON");
+    config["users"][0]["user"] = json!({"exec": {
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "interactiveMode": "Never",
+        "args": ["-c", "echo token-in-stdout; echo token-in-stderr >&2; exit 1", "--secret=in-an-argument"],
+        "env": [{"name": "KEY", "value": "in-the-environment"}],
+    }});
+    std::fs::write(&path, config.to_string()).expect("written");
+    let mut page = Page::open(&["--cluster", "kube", "--kubeconfig", &path]).await;
+    let link = page.fault("unauthorized").await;
+    let ready = page.server.get("/readyz").await.text().await.expect("text");
+    for secret in [
+        "in-stdout",
+        "in-stderr",
+        "in-an-argument",
+        "in-the-environment",
+    ] {
+        assert!(!link.to_string().contains(secret), "{link}");
+        assert!(!ready.contains(secret), "{ready}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_rbac_forbids_leaves_the_rest_alive() {
     let api = Api::start().await;
     api.forbid("persistentvolumes");
@@ -164,12 +230,8 @@ async fn wrong_credentials_are_named() {
     let api = Api::start().await;
     api.reject(true);
     let mut page = Page::of(&api).await;
-    let link = page
-        .until("unauthorized", |name, data| {
-            name == "link" && data["link"]["fault"]["cause"] == "unauthorized"
-        })
-        .await;
-    assert_eq!(link["link"]["state"], "connecting");
+    let link = page.fault("unauthorized").await;
+    assert_eq!(link["state"], "connecting");
     api.reject(false);
     page.link("live").await;
 }

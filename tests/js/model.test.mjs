@@ -170,3 +170,10 @@ test('a page opened late has the rows of the last look', () => {
   const model = apply(newModel(), 'snapshot', { epoch: 'e', seq: 1, at: 1000, source: {}, link: { kinds: {} }, cards: [], insides: [look] });
   assert.deepEqual(model.inside.get('c'), look);
 });
+
+test('trouble in an init container is trouble', () => {
+  for (const status of ['Init:CrashLoopBackOff', 'Init:ExitCode:1', 'ErrImageNeverPull', 'OutOfcpu', 'Signal:9']) {
+    assert.equal(podHealth(pod('p', { status, isReady: false })).tone, 'bad', status);
+  }
+  assert.equal(podHealth(pod('p', { status: 'Init:0/1', phase: 'Pending', isReady: false })).tone, 'busy');
+});

@@ -33,7 +33,7 @@ fn pod(name: &str, uid: &str) -> Object {
 
 /// Applies changes and gives back what readers were sent, as `name key-or-uid`.
 fn play(board: &Board, changes: impl IntoIterator<Item = What>) -> Vec<String> {
-    let (_, mut updates) = board.subscribe();
+    let (_, mut updates) = board.subscribe(0);
     for what in changes {
         board.apply(Change { at: 1, what });
     }
@@ -142,21 +142,111 @@ fn an_interruption_and_its_end_are_told_once() {
 const CHAPTER: &str = include_str!("../../../content/recordings/chapter.jsonl");
 
 fn snapshot(board: &Board) -> Value {
-    let (bytes, _) = board.subscribe();
+    let (bytes, _) = board.subscribe(0);
     let text = std::str::from_utf8(&bytes).expect("text");
     let data = text.lines().find_map(|line| line.strip_prefix("data: "));
     serde_json::from_str(data.expect("data")).expect("JSON")
 }
 
+fn volume(uid: &str, namespace: &str) -> Object {
+    object(
+        Kind::PersistentVolume,
+        json!({"metadata": {"name": uid, "uid": uid}, "spec": {"claimRef": {"namespace": namespace, "name": "c"}}, "status": {"phase": "Bound"}}),
+    )
+}
+
+#[test]
+fn volumes_of_other_namespaces_are_not_ours() {
+    let board = board();
+    assert!(play(&board, [What::Applied(volume("v", "elsewhere"))]).is_empty());
+    assert!(
+        play(
+            &board,
+            list(Kind::PersistentVolume, vec![volume("v", "elsewhere")])
+        )
+        .is_empty()
+    );
+    assert_eq!(
+        play(&board, [What::Applied(volume("w", "default"))]),
+        ["added pv.offered"]
+    );
+}
+
+#[test]
+fn what_may_not_be_seen_any_more_goes_without_a_word_and_comes_back_as_it_stands() {
+    let board = board();
+    play(
+        &board,
+        list(Kind::PersistentVolume, vec![volume("v", "default")]),
+    );
+    assert_eq!(
+        play(&board, [What::Unseen(Kind::PersistentVolume)]),
+        ["deleted v"]
+    );
+    assert_eq!(
+        play(
+            &board,
+            list(Kind::PersistentVolume, vec![volume("v", "default")])
+        ),
+        ["added v"]
+    );
+}
+
+#[test]
+fn an_event_that_expired_in_a_gap_is_no_news() {
+    let board = board();
+    let event = object(
+        Kind::Event,
+        json!({"metadata": {"name": "e", "uid": "5"}, "involvedObject": {}}),
+    );
+    play(&board, list(Kind::Event, vec![event]));
+    assert_eq!(play(&board, list(Kind::Event, vec![])), ["deleted 5"]);
+}
+
+#[test]
+fn only_a_pod_on_a_node_keeps_its_claim_from_going() {
+    // Kubernetes `pkg/controller/volume/pvcprotection`: a Pod that has ended still counts, one
+    // that was never scheduled does not.
+    for (node, phase, want) in [
+        (None, "Pending", "modified pvc.deleting"),
+        (Some("n"), "Running", "modified pvc.deleting.held"),
+        (Some("n"), "Succeeded", "modified pvc.deleting.held"),
+    ] {
+        let board = board();
+        let claim = |deletion: Value| {
+            object(
+                Kind::PersistentVolumeClaim,
+                json!({"metadata": {"name": "c", "namespace": "default", "uid": "c", "deletionTimestamp": deletion}}),
+            )
+        };
+        let pod = object(
+            Kind::Pod,
+            json!({"metadata": {"name": "p", "namespace": "default", "uid": "p"}, "spec": {"nodeName": node, "containers": [], "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "c"}}]}, "status": {"phase": phase}}),
+        );
+        play(
+            &board,
+            [What::Applied(claim(Value::Null)), What::Applied(pod)],
+        );
+        let deleted = claim("2026-11-23T00:00:00Z".into());
+        assert_eq!(play(&board, [What::Applied(deleted)]), [want], "{phase}");
+    }
+}
+
+#[test]
+fn a_snapshot_is_of_this_moment() {
+    let board = board();
+    play(&board, [What::Said("x".into())]);
+    for now in [5_000, 9_000] {
+        let (bytes, _) = board.subscribe(now);
+        let text = std::str::from_utf8(&bytes).expect("text");
+        assert!(text.contains(&format!("data: {{\"at\":{now},")), "{text}");
+    }
+}
+
 #[test]
 fn what_was_seen_in_a_volume_goes_with_it() {
     let board = board();
-    let volume = || {
-        object(
-            Kind::PersistentVolume,
-            json!({"metadata": {"name": "v", "uid": "9"}, "spec": {"claimRef": {"namespace": "default", "name": "c"}}}),
-        )
-    };
+    let volume = || volume("v", "default");
     let inside = Inside {
         claim: "c".into(),
         query: "SELECT 1;".into(),
@@ -182,7 +272,7 @@ async fn frames(board: &Board) -> Vec<Arc<Frame>> {
 async fn frames_of(recording: Recording, board: &Board) -> Vec<Arc<Frame>> {
     let (sender, mut changes) = tokio::sync::mpsc::channel(64);
     let player = tokio::spawn(recording.play(1.0, sender));
-    let (_, mut updates) = board.subscribe();
+    let (_, mut updates) = board.subscribe(0);
     let mut frames = Vec::new();
     while let Some(change) = changes.recv().await {
         if matches!(change.what, What::Restarted) {
@@ -281,7 +371,7 @@ async fn the_frames_fixture_is_what_the_board_says() {
         let recording = parse(name, text);
         let source = recording.info(1.0, None);
         let board = Board::new("4f2a".into(), source, 0);
-        let (snapshot, _) = board.subscribe();
+        let (snapshot, _) = board.subscribe(0);
         let mut events = vec![snapshot];
         events.extend(
             frames_of(recording, &board)

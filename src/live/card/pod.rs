@@ -1,6 +1,8 @@
 //! A Pod: a body that comes and goes. Its STATUS is derived here, once, as `kubectl get` derives it.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodSpec, PodStatus, Volume};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerStatus, Pod, PodCondition, PodSpec, PodStatus, Volume,
+};
 use serde::Serialize;
 
 /// The fields of a Pod that we show.
@@ -112,7 +114,7 @@ impl From<&Pod> for PodCard {
         Self {
             status: line.status,
             phase: status.phase.clone().unwrap_or_default(),
-            ready: (line.ready, spec.containers.len()),
+            ready: (line.ready, line.total),
             is_ready: condition(status, "Ready").is_some_and(|it| it.status == "True"),
             restarts: line.restarts,
             ip: status.pod_ip.clone().filter(|ip| !ip.is_empty()),
@@ -244,6 +246,7 @@ fn container_card(name: &str, image: &str, status: Option<&ContainerStatus>) -> 
 struct StatusLine {
     status: String,
     ready: usize,
+    total: usize,
     restarts: i32,
 }
 
@@ -275,7 +278,11 @@ impl StatusLine {
         }
         let initialised = condition(status, "Initialized").is_some_and(|it| it.status == "True");
         if initialising.is_none() || initialised {
-            restarts = 0;
+            let sidecars = || sidecars(spec, status);
+            restarts = sidecars().map(|it| it.restart_count).sum();
+            ready = sidecars()
+                .filter(|it| it.started == Some(true) && it.ready)
+                .count();
             let mut running = false;
             for container in status.container_statuses.iter().flatten().rev() {
                 restarts += container.restart_count;
@@ -301,12 +308,31 @@ impl StatusLine {
                 reason = "Terminating".into();
             }
         }
+        let is_sidecar = |it: &&Container| it.restart_policy.as_deref() == Some("Always");
+        let init = spec.init_containers.iter().flatten();
         Self {
             status: reason,
             ready,
+            total: spec.containers.len() + init.filter(is_sidecar).count(),
             restarts,
         }
     }
+}
+
+/// The statuses of init containers that run as long as the Pod does.
+fn sidecars<'a>(
+    spec: &'a PodSpec,
+    status: &'a PodStatus,
+) -> impl Iterator<Item = &'a ContainerStatus> {
+    status
+        .init_container_statuses
+        .iter()
+        .flatten()
+        .filter(|container| {
+            spec.init_containers.iter().flatten().any(|init| {
+                init.name == container.name && init.restart_policy.as_deref() == Some("Always")
+            })
+        })
 }
 
 fn ended_or_waiting(container: &ContainerStatus) -> Option<String> {

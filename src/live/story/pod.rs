@@ -2,7 +2,6 @@
 
 use super::past::{Past, disks};
 use super::{Card, Cards, Face, Story};
-use crate::cluster::Kind;
 use crate::live::card::{ContainerState, MountedClaim, PodCard};
 
 pub(super) fn tell(
@@ -130,7 +129,9 @@ fn tell_mount(card: &Card, mounted: &MountedClaim, cards: &Cards) -> Story {
     let namespace = card.namespace.as_deref().unwrap_or_default();
     let other = cards
         .pods_with_claim(namespace, &mounted.claim)
-        .find(|other| other.uid != card.uid && holds(other));
+        .find(|other| {
+            other.uid != card.uid && holds(other) && !other.pod().is_some_and(PodCard::is_terminal)
+        });
     let mount = mounted.mount.as_deref().unwrap_or("-");
     let same = [
         ("pod", card.name.as_str()),
@@ -213,7 +214,9 @@ fn tell_trouble(pod: &str, old: &PodCard, face: &PodCard) -> Option<Story> {
         let was = old.containers.iter().find(|it| it.name == container.name);
         let ended = container.state == ContainerState::Terminated
             && was.is_none_or(|was| was.state != ContainerState::Terminated);
-        let exit = container.exit_code.filter(|_| ended)?.to_string();
+        // One that ended well while others go on did not crash.
+        let exit = container.exit_code.filter(|code| ended && *code != 0)?;
+        let exit = exit.to_string();
         Some(Story::new(
             "pod.crashed",
             [
@@ -236,7 +239,7 @@ pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards) -> Story {
         && let Face::StatefulSet(it) = &set.face
         && let Some(ordinal) = face.ordinal
     {
-        let wanted = set.deleting.is_none() && ordinal < it.start + it.replicas;
+        let wanted = set.deleting.is_none() && ordinal < it.start.saturating_add(it.replicas);
         let who = [("pod", pod), ("owner", set.name.as_str())];
         return match (face.claims.first(), wanted) {
             (None, true) => Story::new("pod.gone.seat.diskless", who),
@@ -270,8 +273,8 @@ fn image(face: &PodCard) -> &str {
         .map_or("-", |container| container.image.as_str())
 }
 
-/// Whether a Pod still needs its claim, in the eyes of the in-use protection: it is there and has
-/// not ended (kubernetes `pkg/controller/volume/pvcprotection`).
+/// Whether a Pod keeps its claim from going, in the eyes of the in-use protection: it is on a node,
+/// whether it has ended or not (kubernetes `pkg/controller/volume/pvcprotection`).
 pub(super) fn holds(card: &Card) -> bool {
-    card.kind() == Kind::Pod && card.pod().is_some_and(|pod| !pod.is_terminal())
+    card.pod().is_some_and(|pod| pod.node.is_some())
 }
