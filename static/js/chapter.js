@@ -201,3 +201,14 @@ addEventListener("afterprint", () => {
   for (const details of opened) details.open = false;
   opened = [];
 });
+
+/* The other language opens at the same place: every anchor is the same there. */
+
+for (const link of document.querySelectorAll('a[data-control="language"]')) {
+  link.addEventListener("click", () => {
+    const headings = [...document.querySelectorAll("main [id]:is(section, h1, h2, h3, h4)")];
+    const passed = headings.filter((heading) => heading.getBoundingClientRect().top < innerHeight / 3);
+    const here = passed.at(-1)?.id;
+    if (here && scrollY > 0) /** @type {HTMLAnchorElement} */ (link).hash = here;
+  });
+}
