@@ -271,7 +271,7 @@ mod tests {
     fn an_error_page_says_what_and_where_to_go() {
         let book = Book::open(&Shelf::embedded(), story::KEYS).unwrap();
         let (title, text) = ("page.notfound.title", "page.notfound.text");
-        let html = error_html(&book, "xx", 404, title, text, &PageAssets::default());
+        let html = error_html(&book, "ja", 404, title, text, &PageAssets::default());
         let html = Html::parse_document(&html);
         assert_eq!(all(&html, ".status")[0].text().collect::<String>(), "404");
         assert!(

@@ -22,6 +22,7 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("pod.stopped", &["pod", "exit", "reason"]),
     ("pod.gone", &["pod"]),
     ("pod.gone.seat", &["pod", "owner", "claim"]),
+    ("pod.gone.released", &["pod", "claim"]),
     ("pod.gone.seat.diskless", &["pod", "owner"]),
     ("pod.gone.scaled", &["pod", "owner", "claim"]),
     ("pod.gone.scaled.diskless", &["pod", "owner"]),

@@ -2,6 +2,7 @@
 
 use super::past::{Past, disks};
 use super::{Card, Cards, Face, Story};
+use crate::cluster::Kind;
 use crate::live::card::{ContainerState, MountedClaim, PodCard};
 
 pub(super) fn tell(
@@ -240,6 +241,18 @@ pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards) -> Story {
         && let Some(ordinal) = face.ordinal
     {
         let wanted = set.deleting.is_none() && ordinal < it.start.saturating_add(it.replicas);
+        // A claim that was to go has lost what held it: it does not wait for a successor.
+        let leaving = face.claims.iter().find(|mounted| {
+            let namespace = card.namespace.as_deref().unwrap_or_default();
+            let claim = cards.find(Kind::PersistentVolumeClaim, namespace, &mounted.claim);
+            claim.is_some_and(|claim| claim.deleting.is_some())
+        });
+        if let Some(mounted) = leaving {
+            return Story::new(
+                "pod.gone.released",
+                [("pod", pod), ("claim", &mounted.claim)],
+            );
+        }
         let who = [("pod", pod), ("owner", set.name.as_str())];
         return match (face.claims.first(), wanted) {
             (None, true) => Story::new("pod.gone.seat.diskless", who),
