@@ -5,7 +5,9 @@
  * SVG nor EventSource, and shows only what the source said.
  */
 
+import { commandLine, h } from './dom.js';
 import { icon, openStage, sign } from './draw.js';
+import { publish } from './feed.js';
 import { layout } from './layout.js';
 import { apply, arrange, fill, graceLeft, holdOf, isEmpty, isTold, newModel, tell } from './model.js';
 import { openStream } from './stream.js';
@@ -29,24 +31,6 @@ const RESOURCES = /** @type {Record<string, string>} */ ({
   Pod: 'pods', PersistentVolumeClaim: 'persistentvolumeclaims', PersistentVolume: 'persistentvolumes', StorageClass: 'storageclasses.storage.k8s.io',
   StatefulSet: 'statefulsets.apps', Deployment: 'deployments.apps', ReplicaSet: 'replicasets.apps', Node: 'nodes', Event: 'events',
 });
-
-/**
- * @param {string} tag
- * @param {Record<string, any>} [props] `class`, `on…` handlers, `data` for data attributes; the rest as attributes
- * @param {(Node | string | null | undefined | false)[]} [children]
- * @returns {HTMLElement}
- */
-function h(tag, props = {}, children = []) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
-    else if (name === 'data') Object.assign(made.dataset, value);
-    else made.setAttribute(name, value === true ? '' : String(value));
-  }
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => /** @type {Node | string} */ (child)));
-  return made;
-}
 
 /** What was typed, after the prompt of the shell unless it brings one of its own, such as psql's. @param {string} text */
 function typed(text) {
@@ -103,23 +87,9 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   // -------------------------------------------------------------------------------------------------------
   // DOM
 
-  const copyButton = (/** @type {string} */ value) => {
-    const button = h('button', { type: 'button', class: 'copy', 'aria-label': `${say('panel.copy')}: ${value}` }, [icon('copy')]);
-    button.addEventListener('click', async (event) => {
-      event.preventDefault();
-      event.stopPropagation();
-      await copy(value);
-      button.replaceChildren(icon('done'));
-      button.classList.add('is-done');
-      live.textContent = say('panel.copied');
-      setTimeout(() => {
-        button.replaceChildren(icon('copy'));
-        button.classList.remove('is-done');
-      }, 1600);
-    });
-    return button;
-  };
-  const command = (/** @type {string} */ value) => h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), value]), copyButton(value)]);
+  const live = h('div', { class: 'unseen', 'aria-live': 'polite' });
+  const announce = (/** @type {string} */ text) => { live.textContent = text; };
+  const command = (/** @type {string} */ value) => commandLine(value, say, announce);
 
   const source = h('span', { class: 'chip chip-source' });
   const namespace = h('span', { class: 'panel-namespace' });
@@ -141,7 +111,6 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const notice = h('div', { class: 'panel-notice', hidden: true });
   const list = h('ol', { class: 'story' });
   const latest = h('button', { type: 'button', class: 'tool latest', hidden: true, onclick: () => toEnd(true) }, [say('panel.latest')]);
-  const live = h('div', { class: 'unseen', 'aria-live': 'polite' });
   const storyBox = h('section', { class: 'panel-story', 'aria-label': say('panel.story') }, [h('p', { class: 'story-empty' }, [say('panel.story.empty')]), list, latest]);
   aside.replaceChildren(h('div', { class: 'panel-frame' }, [
     bar,
@@ -212,22 +181,23 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   /** @param {string} event @param {any} data @param {boolean} aloud */
   function take(event, data, aloud) {
     apply(model, event, data);
+    publish(event, data, model);
     if (event === 'said') {
       terminal.hidden = false;
       terminal.replaceChildren(...typed(data.text));
       addLine(h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text))]));
-      if (aloud) live.textContent = `${say('panel.terminal')}: ${data.text}`;
+      if (aloud) announce(`${say('panel.terminal')}: ${data.text}`);
     } else if (event === 'restarted') {
       terminal.replaceChildren(...typed(''));
       begun = false;
       addLine(h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]));
-      if (aloud) live.textContent = say('panel.restarted');
+      if (aloud) announce(say('panel.restarted'));
     }
     if (data.story) {
       begun = true;
       const told = tell(data.story, stories);
       addLine(storyLine(told, data.at));
-      if (aloud) live.textContent = told.what;
+      if (aloud) announce(told.what);
     }
   }
 
@@ -268,7 +238,10 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     let lines = queue.filter(({ event, data }) => isTold(event, data)).length;
     for (const { event, data } of queue) {
       if (!isTold(event, data) || lines-- <= LINES_MAX) take(event, data, false);
-      else apply(model, event, data);
+      else {
+        apply(model, event, data);
+        publish(event, data, model);
+      }
     }
     queue = [];
     behind = 0;
@@ -554,6 +527,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
         holding = undefined;
         link = data.link;
         apply(model, event, data);
+        publish(event, data, model);
         begun = false;
         // A recording tells what was typed; its line is there from the start, or the scene would shift for it.
         terminal.hidden = model.source?.kind !== 'recording';
@@ -597,21 +571,6 @@ function monoRatio(near) {
   if (!pen) return 0.6;
   pen.font = `100px ${getComputedStyle(near).getPropertyValue('--mono') || 'monospace'}`;
   return pen.measureText('0'.repeat(10)).width / 1000 || 0.6;
-}
-
-/** @param {string} value */
-async function copy(value) {
-  try {
-    await navigator.clipboard.writeText(value);
-  } catch {
-    // Without the permission the old way still works, as long as a person pressed the button.
-    const box = document.createElement('textarea');
-    box.value = value;
-    document.body.append(box);
-    box.select();
-    document.execCommand('copy');
-    box.remove();
-  }
 }
 
 const aside = document.getElementById('panel');

@@ -1,0 +1,63 @@
+// @ts-check
+/**
+ * Makes elements outside the scene: the one way from data to HTML, always as text. Knows nothing of the cluster.
+ */
+
+import { icon } from './draw.js';
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any>} [props] `class`, `on…` handlers, `data` for data attributes; the rest as attributes
+ * @param {(Node | string | null | undefined | false)[]} [children]
+ * @returns {HTMLElement}
+ */
+export function h(tag, props = {}, children = []) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
+    else if (name === 'data') Object.assign(made.dataset, value);
+    else made.setAttribute(name, value === true ? '' : String(value));
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => /** @type {Node | string} */ (child)));
+  return made;
+}
+
+/**
+ * A command as one types it into a shell, with a button that copies it.
+ * @param {string} value
+ * @param {(key: string) => string} say
+ * @param {(text: string) => void} announce Says it to those who listen.
+ * @returns {HTMLElement}
+ */
+export function commandLine(value, say, announce) {
+  const button = h('button', { type: 'button', class: 'copy', 'aria-label': `${say('panel.copy')}: ${value}` }, [icon('copy')]);
+  button.addEventListener('click', async (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    await copy(value);
+    button.replaceChildren(icon('done'));
+    button.classList.add('is-done');
+    announce(say('panel.copied'));
+    setTimeout(() => {
+      button.replaceChildren(icon('copy'));
+      button.classList.remove('is-done');
+    }, 1600);
+  });
+  return h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), value]), button]);
+}
+
+/** @param {string} value */
+async function copy(value) {
+  try {
+    await navigator.clipboard.writeText(value);
+  } catch {
+    // Without the permission the old way still works, as long as a person pressed the button.
+    const box = document.createElement('textarea');
+    box.value = value;
+    document.body.append(box);
+    box.select();
+    document.execCommand('copy');
+    box.remove();
+  }
+}
