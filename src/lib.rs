@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod embedded;
 mod licenses;
 pub mod live;
+mod teach;
 pub mod web;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use book::{Book, Shelf};
 use cli::{Choice, Cli, Command, ContentArgs, DataArgs, Serve};
 use cluster::{Change, Fault, Recording, Source, Target};
 use embedded::Embedded;
+use live::lesson::{Lesson, Rules};
 use live::{Board, story};
 use web::{Server, Site};
 
@@ -92,12 +94,15 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let (source, embedded) = choose(choice, target, speed, &shelf, own).await?;
 
     let board = Board::new(epoch(), source.info().clone(), cluster::now());
+    let lesson = lesson(&book);
+    board.teach(lesson.steps());
     let site = Site::new(&book, board.clone(), stopping.clone());
     let packing = site.clone();
     tokio::task::spawn_blocking(move || packing.pack());
     let address = server.address();
     let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
     let playing = tokio::spawn(source.run(changes));
+    tokio::spawn(teach::teach(lesson, board.clone(), stopping.clone()));
     let applying = tokio::spawn(apply(board, incoming));
     tokio::spawn(stop_on_signal(stopping.clone()));
     println!("eizoku: http://{address}/  (Ctrl-C ends it)");
@@ -139,6 +144,22 @@ async fn apply(board: Board, mut changes: mpsc::Receiver<Change>) {
     while let Some(change) = changes.recv().await {
         board.apply(change);
     }
+}
+
+/// The rules of the lesson's steps.
+fn lesson(book: &Book) -> Lesson {
+    let rules = book.lesson.steps.iter().map(|step| Rules {
+        id: step.id.clone(),
+        after: step.after.clone(),
+        check: step.check.program(),
+        undo: step.undo.as_ref().map(book::Rule::program),
+        hints: step
+            .hints
+            .iter()
+            .map(|hint| (hint.when.program(), hint.say.clone()))
+            .collect(),
+    });
+    Lesson::new(rules.collect())
 }
 
 fn shelf(content: &ContentArgs) -> Shelf {
