@@ -70,6 +70,25 @@ impl Assets {
         self.files.values()
     }
 
+    /// The modules that `scripts` import, directly or through others, and that they do not begin
+    /// with themselves; what is imported only when it is needed is not among them.
+    pub fn imported(&self, scripts: &[&str]) -> Vec<String> {
+        let mut found: Vec<String> = scripts.iter().map(ToString::to_string).collect();
+        let mut next = 0;
+        while let Some(name) = found.get(next) {
+            let text = self.files.get(name).map(Packed::plain);
+            let text = text.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            for import in text.iter().flat_map(|text| imports(text)) {
+                let import = format!("js/{import}");
+                if !found.contains(&import) {
+                    found.push(import);
+                }
+            }
+            next += 1;
+        }
+        found.split_off(scripts.len())
+    }
+
     /// The address of a file, for a page.
     pub fn url(&self, name: &str) -> String {
         debug_assert!(self.files.contains_key(name), "static/{name} is missing");
@@ -93,6 +112,15 @@ pub(super) async fn get(
         "no-store"
     };
     file.answer(&headers, cache)
+}
+
+/// The neighbours that a module names in its `import … from './x.js'`.
+fn imports(module: &str) -> impl Iterator<Item = &str> {
+    module
+        .split("from './")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("';"))
+        .map(|(name, _)| name)
 }
 
 /// A style sheet without its comments: they are for us, and every reader would pay for them.
@@ -126,6 +154,25 @@ pub(super) fn content_type(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_told_of_every_module_it_will_need() {
+        let assets = Assets::load();
+        let modules = assets.imported(&["js/panel.js"]);
+        for needed in ["js/model.js", "js/draw.js", "js/player.js"] {
+            assert!(
+                modules.iter().any(|it| it == needed),
+                "{needed}: {modules:?}"
+            );
+        }
+        assert!(!modules.iter().any(|it| it == "js/panel.js"));
+        for module in &modules {
+            assert!(
+                assets.files.contains_key(module),
+                "static/{module} is missing"
+            );
+        }
+    }
 
     #[test]
     fn comments_stay_at_home() {

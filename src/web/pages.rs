@@ -11,8 +11,12 @@ use crate::book::{Book, Chapter, Stories, Words};
 pub struct PageAssets {
     /// The one style sheet.
     pub css: String,
+    /// The script that puts the reader's theme on the page before it is painted.
+    pub theme: String,
     /// The modules that run on the chapter's page, in order.
     pub scripts: Vec<String>,
+    /// Those that they import, so that a browser need not read one to learn of the next.
+    pub modules: Vec<String>,
 }
 
 #[derive(Template)]
