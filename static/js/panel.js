@@ -148,7 +148,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   function picture(how, told) {
     if (how === 'soon') drawSoon();
     else draw(how === 'play');
-    if (told) light(told.event, told.data);
+    if (told) light(told.event, told.data, how === 'play');
     else if (how === 'jump') stage.spot('');
     if (how === 'jump') story.toEnd(true);
   }
@@ -226,8 +226,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     if (running && !player.paused) ticking = setTimeout(countDown, Math.min(4000, 1000 / player.speed));
   }
 
-  /** Lights what the story speaks of. @param {string} event @param {any} data */
-  function light(event, data) {
+  /** Lights what the story speaks of. @param {string} event @param {any} data @param {boolean} moving whether it is seen to happen */
+  function light(event, data, moving) {
     const { model } = player;
     if (event === 'inside') {
       const volume = [...model.cards.values()].find((card) => card.kind === 'PersistentVolume' && card.claim?.name === data.inside.claim);
@@ -238,7 +238,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     const kind = /** @type {Record<string, string>} */ ({ Pod: 'body', PersistentVolumeClaim: 'claim', PersistentVolume: 'volume', StorageClass: 'class' })[card?.kind] ?? 'controller';
     const seat = card?.kind === 'Pod' && event === 'deleted';
     stage.spot(card ? (seat ? `seat:${model.source?.namespace}/${card.name}` : `${kind}:${card.uid}`) : '');
-    if (still.matches || !data.story) return;
+    if (still.matches || !moving || !data.story) return;
     // The one moment the chapter is about: the new body takes the claim that the old one had.
     if (data.story.key === 'pod.running' && model.reborn.has(card.uid)) {
       for (const use of card.claims ?? []) {

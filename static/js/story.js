@@ -65,7 +65,7 @@ export function openStory({ say, stories, command, clock }) {
   function storyLine(event, data) {
     const told = tell(data.story, stories);
     const bonds = bondsOf(event, data);
-    const line = h('li', { class: `line kind-${told.key.split('.')[0]}`, data: { story: told.key, again: bonds.again || undefined, bargain: bonds.bargain || undefined } });
+    const line = h('li', { class: `line kind-${told.key.split('.')[0]}`, data: { story: told.key, ...(bonds.again && { again: bonds.again }), ...(bonds.bargain && { bargain: bonds.bargain }) } });
     const head = [h('time', {}, [clock(data.at)]), told.who ? h('span', { class: 'actor', data: { actor: told.who } }, [told.who]) : null, h('strong', {}, [told.what])];
     const why = told.why ? h('p', { class: 'why' }, [told.why]) : null;
     if (told.field || told.kubectl) {
@@ -97,7 +97,7 @@ export function openStory({ say, stories, command, clock }) {
     } else {
       const steps = before.flatMap((other) => [...other.querySelectorAll('.steps > li'), other]).map((other) => {
         const head = [...other.querySelectorAll('time, strong')].slice(0, 2).map((part) => part.textContent ?? '');
-        return h('li', { data: { story: /** @type {HTMLElement} */ (other).dataset.story } }, other.matches('.steps > li') ? [...other.childNodes] : [h('time', {}, [head[0]]), ' ', head[1]]);
+        return h('li', { data: { story: /** @type {HTMLElement} */ (other).dataset.story ?? '' } }, other.matches('.steps > li') ? [...other.childNodes] : [h('time', {}, [head[0]]), ' ', head[1]]);
       });
       line.querySelector('.proof')?.prepend(h('ol', { class: 'steps' }, steps));
       line.querySelector('.line-head')?.append(h('span', { class: 'times' }, [say('panel.story.steps', { n: steps.length + 1 })]));

@@ -21,7 +21,7 @@ export const MARKS_MAX = 5000;
 /** More than those are let in before the oldest go, so that not every arrival moves five thousand. */
 const SLACK = 250;
 /** What stands between two marks, in seconds: never so little that they cover each other, never so much as a pause. */
-const STEP_LEAST = 0.5;
+const STEP_LEAST = 0.8;
 const STEP_MOST = 6;
 /** The axis is at least so long: the first marks stand beside each other at the left, and time has room ahead. */
 const AXIS_LEAST = 40;
@@ -212,7 +212,7 @@ export function paths(marks, { width, height, length }) {
   /** @type {Record<string, number>} */
   const last = {};
   const row = height / ROW_COUNT;
-  const r = Math.min(5.5, row * 0.36);
+  const r = Math.min(5, row * 0.34);
   const scale = width / length;
   for (let index = 0; index < marks.list.length; index += 1) {
     const shape = shapeOf(marks.list[index]);
