@@ -86,7 +86,7 @@ export function openNotice(aside, { words, say, command, clock }) {
           : name === 'live' && from?.kind === 'recording' ? say('panel.state.playing')
             : say(`panel.state.${name}`, { time: clock(link.since) });
     // A status that is written anew is read out anew.
-    if (state.textContent !== said) state.textContent = said;
+    if (state.textContent !== said) state.replaceChildren(...(how.past && name === 'live' ? [icon('past'), said] : [said]));
     state.classList.toggle('is-back', back && !how.past);
     showKinds(how);
     showNotice(how);

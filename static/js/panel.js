@@ -80,13 +80,12 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const bigButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
   const terminal = h('p', { class: 'panel-terminal', hidden: true });
   const host = h('div', { class: 'panel-scene', tabindex: '0', role: 'group', 'aria-label': say('panel.scene') });
-  const pastTag = h('p', { class: 'past-tag', hidden: true }, [icon('past'), h('span', {}, [])]);
   const lostText = h('span', {});
   const lostBox = h('div', { class: 'panel-lost', role: 'alert', hidden: true }, [icon('past'), lostText, h('button', { type: 'button', class: 'tool', 'aria-label': say('panel.close'), onclick: () => { lostBox.hidden = true; } }, [icon('close')])]);
   aside.replaceChildren(h('div', { class: 'panel-frame' }, [
     h('header', { class: 'panel-bar' }, [notice.who, h('span', { class: 'panel-tools' }, [...transport.tools, bigButton]), notice.kinds]),
     h('div', { class: 'panel-body' }, [
-      h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice.notice, pastTag, lostBox, notice.drawer]), transport.element]),
+      h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice.notice, lostBox, notice.drawer]), transport.element]),
       story.element,
     ]),
     live,
@@ -130,7 +129,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     story.recall(frames);
     showTyped(frames.findLast(({ event }) => event === 'said' || event === 'restarted')?.data.text ?? '');
     const told = frames.findLast(({ data }) => data.story);
-    announce([say('time.past', { time: clock(model.at) }), told ? tell(told.data.story, stories).what : ''].join(' '));
+    // That it is the past, and when, is said by the state in the bar.
+    if (told) announce(tell(told.data.story, stories).what);
   }
 
   /** @type {import('./player.js').View['back']} */
@@ -157,11 +157,6 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     aside.dataset.behind = String(player.behind());
     aside.dataset.paused = String(player.paused);
     aside.dataset.at = hashOf(player.model.epoch, player.model.seq).slice('#at='.length);
-    pastTag.hidden = !player.past;
-    if (player.past) {
-      const text = say('time.past', { time: clock(player.model.at) });
-      if (pastTag.lastElementChild) pastTag.lastElementChild.textContent = text;
-    }
     transport.show();
     const said = [player.paused, player.past, player.past && player.model.at, player.speed].join();
     if (said === saidOf) return;

@@ -14,6 +14,8 @@ import { openTrack } from './track.js';
 export const SPEEDS = /** @type {const} */ ([[1, '1×'], [0.5, '½'], [0.25, '¼']]);
 /** The value by which a story names what it is about, by the beginning of its key. */
 const SUBJECTS = /** @type {Record<string, string>} */ ({ pod: 'pod', pvc: 'claim', pv: 'volume', sts: 'owner', deploy: 'owner', rs: 'owner', sc: 'class', node: 'node', event: 'object', gap: 'name' });
+/** Kinds as they are said in sentences. */
+const SAID = /** @type {Record<string, string>} */ ({ PersistentVolumeClaim: 'PVC', PersistentVolume: 'PV' });
 /** So long "copied" stays. */
 const DONE_MS = 1600;
 
@@ -31,7 +33,9 @@ export function nameOf(mark, { say, stories, clock }) {
   if (event === 'inside') return `${clock(at)} ${say('time.rows')} ${name ?? ''}`;
   const pattern = story ? stories[story]?.what : undefined;
   const open = pattern ? fill(pattern, { [SUBJECTS[story?.split('.')[0] ?? ''] ?? 'name']: name ?? '' }).replace(/\{[a-z][A-Za-z]*\}/g, '…') : `${name ?? ''} ${story?.replace(/^event\./, '') ?? ''}`;
-  return [clock(at), shape === 'link' ? '' : kind, what ?? open].filter(Boolean).join(' ');
+  const sentence = what ?? open;
+  const called = SAID[kind ?? ''] ?? kind ?? '';
+  return [clock(at), shape === 'link' || sentence.includes(called) ? '' : called, sentence].filter(Boolean).join(' ');
 }
 
 /**
