@@ -5,7 +5,7 @@
  */
 
 import { enterLine, lookOf } from './act.js';
-import { cardsOf, isOver } from './model.js';
+import { cardsOf, isOver, lookKey } from './model.js';
 
 /** @typedef {import('./model.js').Card} Card */
 /** @typedef {import('./model.js').Model} Model */
@@ -28,17 +28,6 @@ export function isDatabase(pod) {
 /** Whether a program could be started in it: a container runs. @param {Card} pod */
 export function isRunning(pod) {
   return !isOver(pod) && (pod.containers ?? []).some((/** @type {any} */ it) => it.state === 'running');
-}
-
-/**
- * The key under which a Pod's rows are known: its first claim, or else the workload it belongs to.
- * @param {Model} model @param {Card} pod
- */
-export function lookKey(model, pod) {
-  if (pod.claims?.[0]) return pod.claims[0].claim;
-  const owner = pod.owner;
-  if (!owner) return pod.name;
-  return (owner.kind === 'ReplicaSet' ? model.memory.parents.get(owner.name) : undefined) ?? owner.name;
 }
 
 /** The Pods that have a claim mounted, or are about to. @param {Model} model @param {string} claim */
