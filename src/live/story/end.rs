@@ -4,7 +4,7 @@ use super::past::Past;
 use super::pod::holds;
 use super::{Card, Cards, Face, Story};
 use crate::cluster::Kind;
-use crate::live::card::{ContainerState, MountedClaim, PodCard};
+use crate::live::card::{ContainerCard, ContainerState, MountedClaim, PodCard};
 
 /// The phase became Succeeded or Failed.
 pub(super) fn tell_end(card: &Card, face: &PodCard) -> Story {
@@ -34,7 +34,7 @@ pub(super) fn tell_end(card: &Card, face: &PodCard) -> Story {
 pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards, past: &Past) -> Story {
     let pod = card.name.as_str();
     // Gone without having ended: nobody waited for its containers.
-    let forced = !face.is_terminal() && face.node.is_some();
+    let forced = runs(face);
     let set = card
         .owner
         .as_ref()
@@ -68,7 +68,13 @@ pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards, past: &Past)
         );
     }
     let Some((set, wanted)) = seat else {
-        return match face.claims.first() {
+        let namespace = card.namespace.as_deref().unwrap_or_default();
+        let stays = face.claims.iter().find(|mounted| {
+            cards
+                .find(Kind::PersistentVolumeClaim, namespace, &mounted.claim)
+                .is_some()
+        });
+        return match stays {
             Some(mounted) => Story::new(
                 "pod.gone.claim",
                 [("pod", pod), ("claim", &mounted.claim)],
@@ -90,6 +96,12 @@ pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards, past: &Past)
             Story::new(key, [pod, owner, ("claim", &mounted.claim)])
         }
     }
+}
+
+/// Whether a container of the Pod is running, as far as the kubelet has said.
+pub(super) fn runs(face: &PodCard) -> bool {
+    let running = |container: &ContainerCard| container.state == ContainerState::Running;
+    !face.is_terminal() && face.containers.iter().any(running)
 }
 
 /// Whether a claim goes now that this Pod is gone: it is marked and no other Pod holds it, or it

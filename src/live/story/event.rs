@@ -14,9 +14,20 @@ pub(super) fn tell(before: Option<&Card>, event: &EventCard, cards: &Cards) -> O
         "FailedScheduling" if about.is_some_and(|card| card.pod().is_some()) => return None,
         // So does its status when it waits to be tried again.
         "BackOff" if about.is_some_and(|card| card.pod().is_some()) => return None,
+        // "Error: ErrImagePull" is the status once more; other words after "Error: " are the reason.
+        "Failed"
+            if about.is_some()
+                && event
+                    .message
+                    .strip_prefix("Error: ")
+                    .is_some_and(|reason| !reason.contains(' ')) =>
+        {
+            return None;
+        }
+        "ErrImageNeverPull" | "ClaimLost" if about.is_some() => return None,
         // A probe that fails because its Pod is being stopped warns of nothing.
         "Unhealthy" if about.is_none_or(|card| card.deleting.is_some()) => return None,
-        // What came to an end in between is told by its end.
+        // Endpoints are not shown; who lost the race to write them tries again by himself.
         "FailedToUpdateEndpoint" | "FailedToUpdateEndpointSlices" => return None,
         "FailedScheduling" => "event.FailedScheduling",
         "FailedMount" => "event.FailedMount",

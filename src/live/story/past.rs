@@ -75,6 +75,8 @@ impl Past {
         let disks = disks(card, cards);
         match self.seats.get_mut(&name(card)) {
             Some(sitters) if sitters.now.uid == card.uid => {
+                // A set made anew may have taken in the Pod that an older one left behind.
+                sitters.now.owner.clone_from(&owner.uid);
                 if !disks.is_empty() {
                     sitters.now.disks = disks;
                 }

@@ -21,7 +21,9 @@ pub(super) fn tell(
         && let Some(deleting) = &after.deleting
     {
         return Some(match deleting.grace {
-            Some(0) => Story::new("pod.forced", [("pod", pod)]),
+            // Where nothing runs there is nothing to wait for, and the API server gives no grace.
+            Some(0) if end::runs(face) => Story::new("pod.forced", [("pod", pod)]),
+            Some(0) => Story::new("pod.deleting", [("pod", pod)]),
             grace => Story::new(
                 "pod.killing",
                 [
@@ -80,10 +82,15 @@ pub(super) fn tell(
     match (&old.node, &face.node) {
         (None, Some(node)) => Some(Story::new("pod.scheduled", [("pod", pod), ("node", node)])),
         // Another reason is news; the same one again, every time the scheduler tries, is not.
-        (None, None) if old.message != face.message => face
-            .message
-            .as_ref()
-            .map(|message| Story::new("pod.unschedulable", [("pod", pod), ("message", message)])),
+        (None, None) if old.message != face.message => face.message.as_ref().map(|message| {
+            // Not the nodes are what is missing, but a claim, or what it waits for.
+            let key = if message.to_ascii_lowercase().contains("persistentvolumeclaim") {
+                "pod.unschedulable.claim"
+            } else {
+                "pod.unschedulable"
+            };
+            Story::new(key, [("pod", pod), ("message", message)])
+        }),
         _ => None,
     }
 }
