@@ -42,7 +42,8 @@ struct State {
     past: Past,
     staging: HashMap<Kind, HashMap<String, Arc<Card>>>,
     listed: HashSet<Kind>,
-    insides: BTreeMap<String, Look>,
+    /// By key: the last rows, and what stood in the way of a look since.
+    insides: BTreeMap<(String, bool), Look>,
     history: History,
     /// All of the snapshot but its time, while nothing has changed since.
     snapshot: Option<String>,
@@ -156,11 +157,16 @@ impl State {
             What::Said(text) => self.push(Step::Said(text), None, false),
             What::Inside(inside) => {
                 let look = Look {
-                    volume: self.volume_of(&inside.claim),
+                    volume: inside.claim.as_deref().and_then(|it| self.volume_of(it)),
                     inside: inside.clone(),
                     at: change.at,
                 };
-                self.insides.insert(inside.claim.clone(), look);
+                // A look that failed leaves the rows that are known, and one that did not ends it.
+                let key = |failed| (inside.key.clone(), failed);
+                if inside.fault.is_none() {
+                    self.insides.remove(&key(true));
+                }
+                self.insides.insert(key(inside.fault.is_some()), look);
                 self.push(Step::Inside(inside), None, false);
             }
             What::Restarted => {
@@ -273,16 +279,14 @@ impl State {
             }
         };
         self.past.remember(&card, &self.cards);
-        // What was seen in a volume goes with it: a new one of the same claim's name is empty, and
+        // What was seen in a volume goes with it. A new one of the same claim's name is empty, and
         // what was seen in that stays.
-        if let Face::PersistentVolume(volume) = &card.face
-            && let Some(claim) = &volume.claim
-            && self
-                .insides
-                .get(&claim.name)
-                .is_some_and(|look| look.volume.as_ref().is_none_or(|seen| *seen == card.name))
-        {
-            self.insides.remove(&claim.name);
+        if let Face::PersistentVolume(volume) = &card.face {
+            let claim = volume.claim.as_ref().map(|claim| claim.name.as_str());
+            self.insides.retain(|_, look| match &look.volume {
+                Some(seen) => *seen != card.name,
+                None => look.inside.claim.is_none() || look.inside.claim.as_deref() != claim,
+            });
         }
         self.push(Step::Deleted(card), story, false);
     }
