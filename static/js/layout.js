@@ -691,7 +691,7 @@ function volumeItem(volume, shelf, x, y, w, same, { b, model, room, s }) {
     lines.push({ t: volume.status, x: start + 1.35 * s, y: row + lh * 0.82, size: s * 1.08, look: `strong tone-${health.tone}`, at: 'start' });
   }
   const table = mine ? insideOf(mine, beside ? { x: textW + 0.2 * s, w: w - textW - 0.9 * s, y: 1.3 * s, h: b.volume - 2.2 * s } : { x: 1 * s, w: w - 2 * s, y: top + textLines * lh + 0.3 * s, h: b.tableLines * lh }, b, room, s) : null;
-  const proven = same && same.volume === volume.name ? (mine && mine.at >= same.at ? room.say('scene.same.rows', { rows: mine.rows.length }) : room.say('scene.same.volume')) : '';
+  const proven = same && same.volume === volume.name ? (mine?.columns.length && !mine.fault && mine.at >= same.at ? room.say('scene.same.rows', { rows: mine.rows.length }) : room.say('scene.same.volume')) : '';
   const badgeSize = Math.min(s * 1.05, (w + 0.4 * s) / Math.max(1, widthOf(proven, 1, 0.56) + 2.6));
   return {
     id: `volume:${volume.uid}`, type: 'volume', x, y, w, h: b.volume, s, lh, tone: health.tone, mark: health.mark, hidden: false,

@@ -51,7 +51,7 @@ export function openMenus(aside, words) {
   const where = h('p', { class: 'panel-context', hidden: true });
   const keys = h('p', { class: 'panel-keys', 'aria-hidden': 'true' }, [say('menu.keys')]);
   const menu = h('div', { class: 'menu', popover: 'auto', role: 'dialog', tabindex: '-1', 'aria-labelledby': 'menu-title' });
-  const lesson = h('button', { type: 'button', class: 'tool tool-lesson', 'aria-haspopup': 'dialog', 'aria-label': say('menu.lesson'), title: say('menu.lesson') }, [icon('reset')]);
+  const lesson = h('button', { type: 'button', class: 'tool tool-lesson', 'aria-haspopup': 'dialog', 'aria-label': say('menu.lesson'), title: say('menu.lesson') }, [icon('hands'), h('span', {}, [say('menu.lesson.short')])]);
   aside.querySelector('.panel-bar')?.after(where);
   aside.querySelector('.panel-view')?.append(keys);
   aside.querySelector('.panel-tools')?.append(lesson);

@@ -320,7 +320,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   /** How old the rows in the volumes are; told anew now and then, as long as there are some. @param {number} at */
   function age(at) {
     clearTimeout(ageing);
-    const any = stage.ages((then, last) => (last ? `${say('look.last')} ` : '') + ago(at - then, say));
+    const any = stage.ages((then, last) => (last ? say('look.last', { age: ago(at - then, say) }) : ago(at - then, say)));
     if (any && !paused && document.visibilityState === 'visible') ageing = setTimeout(() => age(now()), AGEING_MS);
   }
 
