@@ -20,6 +20,8 @@ import { offersFor, usersOf } from './offers.js';
 const idOf = (offer) => (offer.of ? `${offer.id} ${offer.of}` : offer.id);
 /** More Pods than this are a crowd, and no lesson needs one. */
 const REPLICAS_MAX = 9;
+/** The folder that a reader applies first, as the panel says where nothing is there yet. */
+const FIRST = 'stateful-app';
 /** How often the ages of rows are told anew while a menu shows some. */
 const AGEING_MS = 10_000;
 const EDGE = 8;
@@ -291,7 +293,7 @@ export function openMenus(aside, words) {
 
   /** What can be done with the lesson as a whole. @param {HTMLElement} from */
   function openLesson(from) {
-    const folders = model.source?.acting?.folders ?? [];
+    const folders = [...(model.source?.acting?.folders ?? [])].sort((a, b) => Number(b === FIRST) - Number(a === FIRST));
     const offers = [
       ...folders.map((/** @type {string} */ folder) => ({ id: 'apply', of: folder, action: { do: 'apply', folder } })),
       { id: 'reset', action: { do: 'reset' }, twice: true },
