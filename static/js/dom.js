@@ -44,7 +44,12 @@ export function commandLine(value, say, announce) {
       button.classList.remove('is-done');
     }, 1600);
   });
-  return h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), value]), button]);
+  return h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), ...tokens(value)]), button]);
+}
+
+/** The words of a command, which a line is broken between and not within, unless one is longer than a line. @param {string} value */
+function tokens(value) {
+  return value.split(' ').flatMap((token, i) => [i ? ' ' : '', h('span', { class: 'token' }, [token])]);
 }
 
 /** @param {string} value */

@@ -690,7 +690,7 @@ function volumeItem(volume, shelf, x, y, w, same, { b, arrangement, model, room,
   if (unseen) lines.push({ t: unseen, x: beside ? textW + (w - textW) / 2 - 0.3 * s : w / 2, y: beside ? b.volume / 2 + 0.6 * s : top + textLines * lh + lh * 1.1, size: s, look: 'quiet', at: 'middle', fit: detailFit(unseen, (beside ? w - textW : w) - 1.2 * s, s, 0.56) });
   const table = mine ? insideOf(mine, beside ? { x: textW + 0.2 * s, w: w - textW - 0.9 * s, y: 1.3 * s, h: b.volume - 2.2 * s } : { x: 1 * s, w: w - 2 * s, y: top + textLines * lh + 0.3 * s, h: b.tableLines * lh }, b, room, s) : null;
   const sharers = shelf.claim && volume.name === shelf.claim.volume ? usersAtOnce(arrangement, shelf.name) : 0;
-  const fresh = mine?.columns.length && same && mine.at >= same.at;
+  const fresh = mine?.columns.length && !mine.fault && same && mine.at >= same.at;
   const told = !same || same.volume !== volume.name ? '' : fresh ? room.say(`scene.${same.kind}.rows`, { rows: mine.rows.length }) : room.say(`scene.${same.kind}.volume`);
   const proven = sharers > 1 ? room.say('scene.shared', { n: sharers }) : told;
   const badgeTone = sharers > 1 || same?.kind === 'other' ? 'busy' : 'ok';

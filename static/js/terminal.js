@@ -16,6 +16,8 @@ import { subscribe } from './feed.js';
 
 const VENDOR = new URL('../vendor/xterm/', import.meta.url);
 const SCROLLBACK = 5000;
+/** Bytes in one message; the server takes no larger ones, and a reader may paste any amount. */
+const PIECE = 32 * 1024;
 /** A window that is being dragged asks for a new size many times; the program is told of the last one. */
 const RESIZE_MS = 80;
 const DARK = { background: '#17191f', foreground: '#f0eee8', cursor: '#8fd3a8', cursorAccent: '#17191f', selectionBackground: '#4a5a8a', black: '#24262d', brightBlack: '#8a8d96' };
@@ -172,10 +174,9 @@ function dock(aside, first, { say, announce, back }) {
     }
     if (closed) return;
     const look = getComputedStyle(box);
-    const projector = document.documentElement.hasAttribute('data-projector');
     term = new Terminal({
       scrollback: SCROLLBACK, cursorBlink: false, theme: DARK, macOptionIsMeta: true,
-      fontFamily: look.getPropertyValue('--mono').trim() || 'monospace', fontSize: projector ? 22 : 14, lineHeight: 1.2, minimumContrastRatio: 4.5,
+      fontFamily: look.getPropertyValue('--mono').trim() || 'monospace', fontSize: typeSize(), lineHeight: 1.2, minimumContrastRatio: 4.5,
     });
     fit = new FitAddon();
     term.loadAddon(fit);
@@ -192,6 +193,15 @@ function dock(aside, first, { say, announce, back }) {
     connect();
   }
 
+  /** As large as the page's own type: a class reads it from the back row. */
+  const typeSize = () => (document.documentElement.hasAttribute('data-projector') ? 22 : 14);
+  const projector = new MutationObserver(() => {
+    if (!term) return;
+    term.options.fontSize = typeSize();
+    fit.fit();
+  });
+  projector.observe(document.documentElement, { attributes: true, attributeFilter: ['data-projector'] });
+
   const sizes = new ResizeObserver(() => {
     clearTimeout(resizing);
     resizing = setTimeout(() => { if (!closed && screen.clientWidth > 0) fit?.fit(); }, RESIZE_MS);
@@ -199,7 +209,8 @@ function dock(aside, first, { say, announce, back }) {
 
   /** @param {Uint8Array<ArrayBuffer>} data */
   function send(data) {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(data);
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    for (let at = 0; at < data.length; at += PIECE) socket.send(data.subarray(at, at + PIECE));
   }
 
   /** @param {KeyboardEvent} event @returns {boolean} whether the program is to have the key */
@@ -354,6 +365,7 @@ function dock(aside, first, { say, announce, back }) {
     current = null;
     stop();
     sizes.disconnect();
+    projector.disconnect();
     clearTimeout(resizing);
     const mine = socket;
     socket = null;

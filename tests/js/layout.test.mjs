@@ -248,3 +248,37 @@ test('twelve replicas fit on a projector', () => {
   const where = room(1330, 930, { projector: true });
   assert.ok(scene(holding(cards), where).width <= where.width);
 });
+
+test('under the rows stands their age; what stood in the way of the last look stands beside them', () => {
+  const claim = card('PersistentVolumeClaim', 'data', { status: 'Bound', volume: 'pv-1', capacity: '1Gi', modes: ['RWO'] });
+  const volume = card('PersistentVolume', 'pv-1', { status: 'Bound', phase: 'Bound', capacity: '1Gi', reclaim: 'Delete', claim: { namespace: 'default', name: 'data', uid: claim.uid } });
+  for (const [name, where] of ROOMS) {
+    const model = holding([claim, volume]);
+    const look = (inside) => apply(model, 'inside', { seq: model.seq + 1, at: model.at + 1000, inside: { key: 'data', claim: 'data', query: 'q', ...inside } });
+    const drawn = () => find(scene(model, where), `volume:${volume.uid}`);
+    look({ columns: [], rows: [], fault: { cause: 'no-table', detail: '' } });
+    assert.equal(drawn().table.age, null, name);
+    assert.ok(drawn().table.lines.some((line) => line.t === 'look.fault.no-table'), name);
+    look({ podUid: 'a', columns: ['id', 'name'], rows: [['1', 'apple'], ['2', 'orange']] });
+    assert.equal(drawn().table.age.at, model.at, name);
+    assert.equal(drawn().table.stale, false);
+    look({ columns: [], rows: [], fault: { cause: 'not-ready', detail: '' } });
+    const { table, h } = drawn();
+    assert.equal(table.age.at, model.at - 1000, name);
+    assert.ok(table.stale);
+    assert.ok(table.lines.some((line) => line.t === 'apple'), name);
+    for (const y of [...table.lines.map((line) => line.y), table.age.y]) assert.ok(y > 0 && y < h, `${name}: ${y} of ${h}`);
+  }
+});
+
+test('rows of a Pod without a claim are on its scratch, and another body does not have them', () => {
+  const set = card('StatefulSet', 'lane', { replicas: 1, claimTemplates: [] });
+  const body = (uid) => pod('lane-0', { uid, owner: { kind: 'StatefulSet', name: 'lane' }, scratch: [{ volume: 'data', type: 'emptyDir', mount: '/data' }] });
+  const model = holding([set, body('a')]);
+  apply(model, 'inside', { seq: 2, at: 2000, inside: { key: 'lane', pod: 'lane-0', podUid: 'a', query: 'q', columns: ['id'], rows: [['1']] } });
+  const text = (uid) => find(scene(model, room(900, 640)), `body:${uid}`).scratch[0].text;
+  assert.match(text('a'), /look\.scratch/);
+  apply(model, 'deleted', { seq: 3, at: 3000, card: body('a') });
+  apply(model, 'added', { seq: 4, at: 4000, card: body('b') });
+  assert.doesNotMatch(text('b'), /look\.scratch/);
+});
