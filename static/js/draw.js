@@ -379,7 +379,7 @@ const PAINT = {
 /** Where a thing that opens shows that it does, as three dots. @type {Record<string, (i: Item) => [number, number]>} */
 const DOTS = {
   body: ({ w, s }) => [w - 1.5 * s, 0.85 * s],
-  claim: ({ w, h, s }) => [w - 1.5 * s, h - 0.75 * s],
+  claim: ({ w, h, s }) => [w - 0.62 * s, h * 0.78],
   volume: ({ w, s }) => [w / 2, 0.55 * s],
   controller: ({ w, h, s, sets }) => [w - 1.4 * s, (sets.length ? sets[0].y : h) - 0.6 * s],
 };
@@ -389,7 +389,9 @@ function dots(item) {
   const at = DOTS[item.type]?.(item);
   if (!at || !item.hooks?.card) return null;
   const step = 0.48 * item.s;
-  return el('g', { class: 'dots' }, [-1, 0, 1].map((n) => el('circle', { cx: round(at[0] + n * step), cy: round(at[1]), r: round(0.15 * item.s) })));
+  // A claim has text in its whole width, and room at its edge.
+  const upright = item.type === 'claim';
+  return el('g', { class: 'dots' }, [-1, 0, 1].map((n) => el('circle', { cx: round(at[0] + (upright ? 0 : n * step)), cy: round(at[1] + (upright ? n * step : 0)), r: round(0.15 * item.s) })));
 }
 
 /** @param {number} x @param {number} y @param {number} r */

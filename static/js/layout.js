@@ -404,7 +404,7 @@ function place(plan, b, arrangement, model, room, s) {
       }
       for (const pod of column.unsure ?? []) {
         const shelf = column.shelves.find((it) => pod.claims?.some((/** @type {any} */ use) => use.claim === it.name));
-        back.push(shadeItem(pod, { x: seatX, y: ySeats, w: seatW, r: b.r, headY: 0.95 * s + b.r, foot: b.seat, claim: shelf?.claim ? { x: cx + plan.lane / 2 + Math.min(plan.lane - 0.9 * s, 21 * s) * 0.32, y: yClaims } : undefined }, room, s));
+        back.push(shadeItem(pod, { x: seatX, y: ySeats, w: seatW, r: b.r, foot: b.seat, tight: b.density >= 2, claim: shelf?.claim ? { x: cx + plan.lane / 2 + Math.min(plan.lane - 0.9 * s, 21 * s) * 0.32, y: yClaims } : undefined }, room, s));
       }
       let laneX = cx;
       for (const shelf of column.shelves) {
@@ -677,10 +677,11 @@ function volumeItem(volume, shelf, x, y, w, same, { b, arrangement, model, room,
   const row = top + lh * (merged ? 1 : 2);
   if (merged) {
     const extra = widthOf(volume.capacity ?? '', s, room.mono);
-    const start = mid - (statusW + extra + 0.9 * s) / 2;
+    const gap = Math.max(0.2 * s, Math.min(0.9 * s, textW - 0.8 * s - statusW - extra));
+    const start = mid - (statusW + extra + gap) / 2;
     glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
     lines.push({ t: volume.status, x: start + 1.35 * s, y: row + lh * 0.82, size: s * 1.08, look: `strong tone-${health.tone}`, at: 'start' });
-    lines.push({ t: volume.capacity ?? '', x: start + statusW + 0.9 * s, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
+    lines.push({ t: volume.capacity ?? '', x: start + statusW + gap, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
   } else {
     lines.push({ t: what.length > chars ? volume.capacity : what, x: mid, y: top + lh * 1.78, size: s, look: 'mono quiet', at: 'middle' });
     const start = mid - statusW / 2;
