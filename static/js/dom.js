@@ -53,7 +53,12 @@ export function commandLine(value, say, announce) {
       button.classList.remove('is-done');
     }, 1600);
   });
-  return h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), value]), button]);
+  return h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), ...tokens(value)]), button]);
+}
+
+/** The words of a command, which a line is broken between and not within, unless one is longer than a line. @param {string} value */
+function tokens(value) {
+  return value.split(' ').flatMap((token, i) => [i ? ' ' : '', h('span', { class: 'token' }, [token])]);
 }
 
 /** @param {string} value */
@@ -64,7 +69,7 @@ export async function copy(value) {
     // Without the permission the old way still works, as long as a person pressed the button.
     const box = document.createElement('textarea');
     box.value = value;
-    document.body.append(box);
+    (document.activeElement?.closest('[popover]') ?? document.body).append(box);
     box.select();
     document.execCommand('copy');
     box.remove();
