@@ -42,7 +42,8 @@ struct State {
     past: Past,
     staging: HashMap<Kind, HashMap<String, Arc<Card>>>,
     listed: HashSet<Kind>,
-    insides: BTreeMap<String, Look>,
+    /// By key: the last rows, and what stood in the way of a look since.
+    insides: BTreeMap<(String, bool), Look>,
     history: History,
     /// All of the snapshot but its time, while nothing has changed since.
     snapshot: Option<String>,
@@ -156,7 +157,12 @@ impl State {
                     inside: inside.clone(),
                     at: change.at,
                 };
-                self.insides.insert(inside.claim.clone(), look);
+                // A look that failed leaves the rows that are known, and one that did not ends it.
+                let key = |failed| (inside.key.clone(), failed);
+                if inside.fault.is_none() {
+                    self.insides.remove(&key(true));
+                }
+                self.insides.insert(key(inside.fault.is_some()), look);
                 self.push(Step::Inside(inside), None, false);
             }
             What::Restarted => {
@@ -272,7 +278,9 @@ impl State {
         if let Face::PersistentVolume(volume) = &card.face
             && let Some(claim) = &volume.claim
         {
-            self.insides.remove(&claim.name);
+            for failed in [false, true] {
+                self.insides.remove(&(claim.name.clone(), failed));
+            }
         }
         self.push(Step::Deleted(card), story, false);
     }
