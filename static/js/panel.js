@@ -59,6 +59,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   let drawing = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let ticking;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let ageing;
   /** The moment that the address names, until the cluster it is of has been heard. */
   let named = momentOf(location.hash);
 
@@ -225,8 +227,6 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     if (running && !player.paused) ticking = setTimeout(countDown, Math.min(4000, 1000 / player.speed));
   }
 
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let ageing;
   /** How old the rows in the volumes are; told anew now and then, as long as there are some. @param {number} at */
   function age(at) {
     clearTimeout(ageing);
