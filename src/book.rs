@@ -5,6 +5,7 @@
 
 mod figure;
 mod front;
+mod guess;
 mod highlight;
 mod html;
 mod manifest;
@@ -125,10 +126,22 @@ impl Book {
                 "there is no language; the chapter lies in a folder such as `ja`",
             );
         }
+        let mut shapes = Shapes::default();
         let languages = codes
             .into_iter()
-            .filter_map(|code| chapter(shelf, code, &paths, &manifests, stories, &mut errors))
+            .filter_map(|code| {
+                chapter(
+                    shelf,
+                    code,
+                    &paths,
+                    &manifests,
+                    stories,
+                    &mut shapes,
+                    &mut errors,
+                )
+            })
             .collect();
+        shapes.check(&mut errors);
         errors.or(Self {
             languages,
             manifests,
@@ -181,6 +194,7 @@ fn chapter(
     paths: &[String],
     manifests: &Manifests,
     legal: &[(&str, &[&str])],
+    shapes: &mut Shapes,
     errors: &mut ContentErrors,
 ) -> Option<Chapter> {
     let file = |name: &str, errors: &mut ContentErrors| {
@@ -203,7 +217,7 @@ fn chapter(
         words: &words,
     };
     let mut anchors = Anchors::default();
-    let mut opening = None;
+    let mut opening: Option<(Section, Option<String>, Vec<Objective>)> = None;
     let mut sections = Vec::new();
     let prefix = format!("{language}/");
     for path in paths
@@ -231,6 +245,25 @@ fn chapter(
                 1,
                 format!("`::: scene` belongs to {OPENING}: the panel stands beside the opening"),
             );
+        }
+        // The opening comes first; without it there is an error of its own.
+        let objectives = if is_opening {
+            &front.objectives
+        } else {
+            opening
+                .as_ref()
+                .map_or(&front.objectives, |(_, _, known)| known)
+        };
+        for (goal, line) in &rendered.goals {
+            if !objectives.iter().any(|objective| objective.id == *goal) {
+                notes.add(
+                    *line,
+                    format!("`{goal}` is no objective; {OPENING} lists them"),
+                );
+            }
+        }
+        for (shape, line) in rendered.shapes {
+            shapes.add(language, shape, &shown, line);
         }
         anchors.add(
             &shown,
@@ -340,6 +373,36 @@ impl Anchors {
         for (target, path, line) in &self.links {
             if !self.seen.contains_key(target) {
                 errors.push(path, *line, format!("the link `#{target}` leads nowhere; no heading, figure or question has that id"));
+            }
+        }
+    }
+}
+
+/// What the scripts of a page find in the text, by language: a reader who changes the language goes on with the same
+/// questions and predictions.
+#[derive(Default)]
+struct Shapes(BTreeMap<String, BTreeMap<String, (String, usize)>>);
+
+impl Shapes {
+    fn add(&mut self, language: &str, shape: String, path: &str, line: usize) {
+        self.0
+            .entry(language.to_owned())
+            .or_default()
+            .insert(shape, (path.to_owned(), line));
+    }
+
+    fn check(&self, errors: &mut ContentErrors) {
+        for (language, shapes) in &self.0 {
+            for (other, there) in self.0.iter().filter(|(other, _)| *other != language) {
+                for (shape, (path, line)) in shapes {
+                    if !there.contains_key(shape) {
+                        errors.push(
+                            path,
+                            *line,
+                            format!("`{}` is not in `{other}`; ids, acts and answers are the same in every language", shape.trim_end()),
+                        );
+                    }
+                }
             }
         }
     }
