@@ -18,10 +18,11 @@ use super::packed::Packed;
 struct Static;
 
 /// The style sheets in the order in which they go into the one that is served.
-const STYLES: [&str; 4] = [
+const STYLES: [&str; 5] = [
     "css/base.css",
     "css/chapter.css",
     "css/panel.css",
+    "css/menu.css",
     "css/print.css",
 ];
 /// The name of that one.
@@ -113,7 +114,7 @@ fn without_comments(style: &str) -> String {
 pub(super) fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
+        Some("js" | "mjs") => "text/javascript; charset=utf-8",
         Some("svg") => "image/svg+xml",
         Some("html") => "text/html; charset=utf-8",
         Some("yaml") => "application/yaml; charset=utf-8",

@@ -41,7 +41,7 @@ pub struct Site {
 }
 
 /// The modules that a page runs, in order.
-const SCRIPTS: [&str; 2] = ["js/chapter.js", "js/panel.js"];
+const SCRIPTS: [&str; 3] = ["js/chapter.js", "js/panel.js", "js/menu.js"];
 
 impl Site {
     /// Renders every page of `book` once.

@@ -48,14 +48,14 @@ export function commandLine(value, say, announce) {
 }
 
 /** @param {string} value */
-async function copy(value) {
+export async function copy(value) {
   try {
     await navigator.clipboard.writeText(value);
   } catch {
     // Without the permission the old way still works, as long as a person pressed the button.
     const box = document.createElement('textarea');
     box.value = value;
-    document.body.append(box);
+    (document.activeElement?.closest('[popover]') ?? document.body).append(box);
     box.select();
     document.execCommand('copy');
     box.remove();

@@ -401,6 +401,33 @@ export function openStage(host) {
   let scene = null;
   /** @type {string} */
   let spotlit = '';
+  /** The id of the item that the Tab key stops at; the arrow keys lead on from there. */
+  let stop = '';
+
+  /** @param {string} id */
+  function stopAt(id) {
+    if (stop === id) return;
+    sprites.get(stop)?.el.setAttribute('tabindex', '-1');
+    stop = id;
+    sprites.get(id)?.el.setAttribute('tabindex', '0');
+  }
+
+  // Not on the SVG itself, which would become a stop of its own.
+  host.addEventListener('focusin', (event) => {
+    for (const [id, sprite] of sprites) if (sprite.el === event.target) stopAt(id);
+  });
+
+  /** Finds another stop when the last one left the scene, and takes the keyboard there if it was on it. @param {Item | undefined} left */
+  function mendStop(left) {
+    if (sprites.has(stop)) return;
+    const all = [...sprites.values()].filter((sprite) => sprite.item.hooks?.card).map((sprite) => sprite.item);
+    const far = (/** @type {Item} */ item) => (left ? Math.hypot(item.x - left.x, (item.seatY ?? item.y) - (left.seatY ?? left.y)) : 0);
+    const next = all.reduce((/** @type {Item | undefined} */ best, item) => (!best || far(item) < far(best) ? item : best), undefined);
+    stopAt(next?.id ?? '');
+    if (!left) return;
+    if (next) sprites.get(next.id)?.el.focus({ preventScroll: true });
+    else host.focus({ preventScroll: true });
+  }
 
   const LAYER = /** @type {Record<string, SVGElement>} */ ({
     ground: layers.under, group: layers.under, seat: layers.back, vacant: layers.back, reins: layers.wires, binding: layers.wires, maker: layers.wires,
@@ -429,8 +456,14 @@ export function openStage(host) {
     if (item.term) g.dataset.term = item.term;
     for (const [name, value] of Object.entries(item.hooks ?? {})) g.dataset[name] = String(value);
     if (item.label) {
-      g.setAttribute('role', 'img');
+      // What a reader may do something with is a button; one of them at a time is a stop of the Tab key.
+      const opens = Boolean(item.hooks?.card);
+      g.setAttribute('role', opens ? 'button' : 'img');
       g.setAttribute('aria-label', item.label);
+      if (opens) {
+        g.setAttribute('aria-haspopup', 'dialog');
+        g.setAttribute('tabindex', item.id === stop ? '0' : '-1');
+      }
     } else {
       g.setAttribute('aria-hidden', 'true');
     }
@@ -582,10 +615,14 @@ export function openStage(host) {
         return (order - 1) * STAGGER_MS;
       };
 
+      /** @type {Item | undefined} */
+      let held;
       for (const [id, sprite] of [...sprites]) {
         if (ids.has(id)) continue;
         sprites.delete(id);
         const { item } = sprite;
+        if (sprite.el === document.activeElement) held = item;
+        sprite.el.removeAttribute('tabindex');
         if (!may()) {
           remove(sprite);
           continue;
@@ -647,6 +684,7 @@ export function openStage(host) {
         }
         if (animate && !resized && item.type === 'body' && before.phase === 'afloat' && item.phase !== 'afloat') landed(item, next);
       }
+      mendStop(held);
       flush();
     },
 
@@ -826,7 +864,7 @@ export function sign(name) {
 
 /** Small pictures on buttons. */
 const ICONS = /** @type {Record<string, string>} */ ({
-  pause: 'M7 5v14M17 5v14', play: 'M8 5l11 7l-11 7z', jump: 'M5 5l9 7l-9 7zM18 5v14', big: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5', small: 'M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5', copy: 'M9 9h10v11H9zM5 15V4h10', done: 'M5 12l5 5l9-10', close: 'M6 6l12 12M18 6l-12 12', eye: 'M3 12q9-9 18 0q-9 9-18 0zM4 20L20 4',
+  pause: 'M7 5v14M17 5v14', play: 'M8 5l11 7l-11 7z', jump: 'M5 5l9 7l-9 7zM18 5v14', big: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5', small: 'M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5', copy: 'M9 9h10v11H9zM5 15V4h10', done: 'M5 12l5 5l9-10', close: 'M6 6l12 12M18 6l-12 12', reset: 'M5 12a7 7 0 1 0 2.4-5.3M5 4v4h4', reach: 'M4 12h12M11 7l5 5l-5 5M20 5v14', eye: 'M3 12q9-9 18 0q-9 9-18 0zM4 20L20 4',
 });
 
 /** @param {string} name @returns {SVGElement} */

@@ -494,7 +494,7 @@ function controllerItem(placed, w, y, b, room, s) {
     pips: plain || wanted > 8 ? [] : Array.from({ length: Math.max(wanted, Math.min(card?.existing ?? pods, 8)) }, (_, i) => (i < ready ? (i < wanted ? 'ready' : 'over') : i < (card?.existing ?? pods) ? 'there' : 'wanted')),
     pipsX: cw - 0.9 * s - widthOf(`${ready}/${wanted}`, s * 1.15, room.mono) - 0.7 * s, pipsY: 0.4 * s + lh * 0.52,
     sets, lines, term: { StatefulSet: 'statefulset', Deployment: 'deployment' }[group.kind],
-    hooks: { controller: group.key },
+    hooks: { controller: group.key, ...(card && group.kind !== 'ReplicaSet' ? { card: card.uid } : {}) },
     label: plain ? title : say('aria.controller', { kind: group.kind, name: group.name, wanted, ready }),
   };
 }
@@ -543,7 +543,7 @@ function bodyItem(pod, column, x, y, w, b, at, room, s, from) {
     phase: afloat ? 'afloat' : isOver(pod) ? 'over' : pod.deleting ? 'leaving' : 'seated', ready: pod.isReady, from, seatY: y,
     deadline: pod.deleting && !isOver(pod) ? pod.deleting : null,
     scratch, scratchY: chest + b.bodyLines * lh + 0.2 * s, lines, term: 'pod',
-    hooks: { uid: pod.uid, pod: pod.name },
+    hooks: { uid: pod.uid, pod: pod.name, card: pod.uid },
     label: [
       room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready }),
       pod.ip ? room.say('aria.body.ip', { ip: pod.ip }) : '',
@@ -603,7 +603,7 @@ function shelfItems(shelf, x, lanes, to) {
     }
     things.push({
       id: `claim:${claim.uid}`, type: 'claim', x: left, y: yClaims, w, h: b.claim, s, tone: health.tone, mark: health.mark,
-      held: Boolean(held), glyph, lines, term: 'pvc', same: Boolean(same), pulse: say('scene.same.claim'), hooks: { claim: claim.name },
+      held: Boolean(held), glyph, lines, term: 'pvc', same: Boolean(same), pulse: say('scene.same.claim'), hooks: { claim: claim.name, card: claim.uid },
       label: say('aria.claim', { name: claim.name, status: claim.status, size }) + (held ? say('aria.claim.held', { finalizer: held }) : ''),
     });
     if (claim.volume && shelf.volumes.length === 0) {
@@ -687,7 +687,7 @@ function volumeItem(volume, shelf, x, y, w, same, { b, model, room, s }) {
   const badgeSize = Math.min(s * 1.05, (w + 0.4 * s) / Math.max(1, widthOf(proven, 1, 0.56) + 2.6));
   return {
     id: `volume:${volume.uid}`, type: 'volume', x, y, w, h: b.volume, s, lh, tone: health.tone, mark: health.mark, hidden: false,
-    glyph, lines, table, badge: proven, badgeSize: Math.max(badgeSize, s * 0.92), badgeW: (widthOf(proven, 1, 0.56) + 2.6) * Math.max(badgeSize, s * 0.92), term: 'pv', from: 'class', hooks: { volume: volume.name },
+    glyph, lines, table, badge: proven, badgeSize: Math.max(badgeSize, s * 0.92), badgeW: (widthOf(proven, 1, 0.56) + 2.6) * Math.max(badgeSize, s * 0.92), term: 'pv', from: 'class', hooks: { volume: volume.name, card: volume.uid },
     label: room.say('aria.volume', { name: volume.name, status: volume.status, size: volume.capacity ?? '', reclaim: volume.reclaim ?? '' }) + (mine ? room.say('aria.volume.rows', { rows: mine.rows.length }) : ''),
   };
 }
@@ -830,7 +830,7 @@ function crowd(placed, y, b, yClaims, yVolumes, model, room, s, things, bodies, 
     const health = pod ? podHealth(pod) : { tone: 'gone', mark: 'stop' };
     bodies.push({
       id: pod ? `body:${pod.uid}` : `seat:${seat.seat ?? `${placed.group.key}/${i}`}`, type: 'mini', x, y: cy, w: cell, h: cell, s, r: 0.37 * cell, uid: pod?.uid ?? '', from,
-      tone: health.tone, mark: health.mark, lines: [], term: 'pod', hooks: pod ? { uid: pod.uid, pod: pod.name } : {}, title: pod ? `${pod.name} ${pod.status}` : (seat.seat ?? ''),
+      tone: health.tone, mark: health.mark, lines: [], term: 'pod', hooks: pod ? { uid: pod.uid, pod: pod.name, card: pod.uid } : {}, title: pod ? `${pod.name} ${pod.status}` : (seat.seat ?? ''),
       label: pod ? room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready: (pod.ready ?? []).join('/') }) : room.say('aria.seat.empty', { name: seat.seat ?? '' }),
     });
   });

@@ -8,7 +8,9 @@
 /**
  * @typedef {Record<string, any> & {kind: string, uid: string, name: string}} Card The few fields of an object.
  * @typedef {{key: string, params: Record<string, string>}} Story
- * @typedef {{claim: string, query: string, columns: string[], rows: string[][], at: number}} Inside
+ * @typedef {{columns: string[], rows: string[][], at: number, pod?: string, podUid?: string, volume?: string}} Seen
+ * @typedef {Seen & {key: string, claim?: string, query: string, before?: Seen, fault?: {cause: string, detail: string, at: number}}} Inside
+ *   The rows last seen, those of the body before, and what stood in the way of the last look.
  * @typedef {{group: string, slot: number}} Place
  *
  * @typedef {object} Memory Where things were put, so that nobody moves because somebody else left.
@@ -25,7 +27,7 @@
  * @property {any} source
  * @property {any} link
  * @property {Map<string, Card>} cards By uid.
- * @property {Map<string, Inside>} inside By claim name: the last look into its volume.
+ * @property {Map<string, Inside>} inside By claim, or by workload where there is none: the last look inside.
  * @property {Map<string, {uid: string, volume: string, at: number}>} same By claim name: a new body was
  *   seen Ready on the volume the old one had.
  * @property {Set<string>} reborn The uids of Pods that took the name of one that had died.
@@ -69,7 +71,6 @@ export function apply(model, event, data) {
   model.seq = data.seq ?? model.seq;
   switch (event) {
     case 'snapshot':
-      model.inside = new Map(data.insides.map((/** @type {Inside} */ inside) => [inside.claim, inside]));
       model.same.clear();
       model.reborn.clear();
       model.epoch = data.epoch;
@@ -77,6 +78,8 @@ export function apply(model, event, data) {
       model.link = data.link;
       model.cards = new Map(data.cards.map((/** @type {Card} */ card) => [card.uid, card]));
       model.memory = newMemory();
+      model.inside = new Map();
+      for (const inside of data.insides) look(model, inside, inside.at);
       break;
     case 'added':
     case 'modified':
@@ -95,13 +98,15 @@ export function apply(model, event, data) {
       model.reborn.delete(data.card.uid);
       if (data.card.kind === 'PersistentVolumeClaim') model.same.delete(data.card.name);
       if (data.card.kind === 'PersistentVolume' && data.card.claim) model.inside.delete(data.card.claim.name);
+      // What lived on no claim is known by its workload, and gone with it.
+      if (model.inside.has(data.card.name) && !model.inside.get(data.card.name)?.claim && ['Deployment', 'StatefulSet'].includes(data.card.kind)) model.inside.delete(data.card.name);
       for (const [claim, mark] of model.same) if (mark.uid === data.card.uid) model.same.delete(claim);
       break;
     case 'link':
       model.link = data.link;
       break;
     case 'inside':
-      model.inside.set(data.inside.claim, { ...data.inside, at: data.at });
+      look(model, data.inside, data.at);
       break;
     case 'restarted':
       model.cards.clear();
@@ -112,6 +117,39 @@ export function apply(model, event, data) {
       break;
   }
   return model;
+}
+
+/**
+ * Takes a look inside in. One that failed says why beside the rows last known; one through another body keeps what
+ * was seen through the body before.
+ * @param {Model} model @param {any} inside @param {number} at
+ */
+function look(model, inside, at) {
+  const key = inside.key ?? inside.claim;
+  const known = model.inside.get(key);
+  if (inside.fault) {
+    const none = { key, claim: inside.claim, query: inside.query ?? '', columns: [], rows: [], at };
+    model.inside.set(key, { ...(known ?? none), fault: { ...inside.fault, at } });
+    return;
+  }
+  const claim = cardsOf(model, 'PersistentVolumeClaim').find((card) => card.name === inside.claim);
+  const seen = { ...inside, key, at, ...(claim?.volume ? { volume: claim.volume } : {}) };
+  const other = known?.columns.length && known.podUid && inside.podUid && known.podUid !== inside.podUid;
+  const before = other ? { columns: known.columns, rows: known.rows, at: known.at, pod: known.pod, podUid: known.podUid, volume: known.volume } : known?.before;
+  model.inside.set(key, before ? { ...seen, before } : seen);
+}
+
+/**
+ * How long ago something was, no finer than is worth telling: the key of the words and their number.
+ * @param {number} ms
+ * @returns {{key: 'now' | 'seconds' | 'minutes' | 'hours', n: number}}
+ */
+export function ageOf(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  if (s < 5) return { key: 'now', n: 0 };
+  if (s < 60) return { key: 'seconds', n: s < 10 ? s : s - (s % 10) };
+  if (s < 3600) return { key: 'minutes', n: Math.floor(s / 60) };
+  return { key: 'hours', n: Math.floor(s / 3600) };
 }
 
 /**
