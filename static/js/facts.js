@@ -74,10 +74,12 @@ export function factsOf(model, pod) {
 /** The rows that were seen through this very Pod; none, when the table is not there. @param {any} inside @param {Card} pod @returns {string[][] | null} */
 function rowsOf(inside, pod) {
   if (!inside) return null;
+  const since = pod.created ?? 0;
+  // A look that failed leaves the rows of the one before; that there is no table is an answer as well.
+  if (inside.fault && (inside.fault.at ?? 0) >= since && EMPTY.includes(inside.fault.cause)) return [];
   // A look that does not say through whom counts when it came after the Pod.
-  if (inside.podUid ? inside.podUid !== pod.uid : (inside.at ?? 0) < (pod.created ?? 0)) return null;
-  if (inside.fault) return EMPTY.includes(inside.fault.cause) ? [] : null;
-  return inside.rows;
+  const mine = inside.podUid ? inside.podUid === pod.uid : (inside.at ?? 0) >= since;
+  return mine && inside.columns?.length ? inside.rows : null;
 }
 
 /**

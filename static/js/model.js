@@ -31,6 +31,7 @@
  * @property {Map<string, {uid: string, volume: string, at: number}>} same By claim name: a new body was
  *   seen Ready on the volume the old one had.
  * @property {Set<string>} reborn The uids of Pods that took the name of one that had died.
+ * @property {{steps: Record<string, any>} | null} lesson How far the lesson is; null where the server tells of none.
  * @property {Memory} memory
  */
 
@@ -54,6 +55,7 @@ export function newModel() {
     inside: new Map(),
     same: new Map(),
     reborn: new Set(),
+    lesson: null,
     memory: newMemory(),
   };
 }
@@ -75,6 +77,7 @@ export function apply(model, event, data) {
       model.reborn.clear();
       model.epoch = data.epoch;
       model.source = data.source;
+      model.lesson = data.lesson ?? null;
       model.link = data.link;
       model.cards = new Map(data.cards.map((/** @type {Card} */ card) => [card.uid, card]));
       model.memory = newMemory();
@@ -104,6 +107,9 @@ export function apply(model, event, data) {
       break;
     case 'link':
       model.link = data.link;
+      break;
+    case 'lesson':
+      model.lesson = { steps: { ...model.lesson?.steps, ...data.steps } };
       break;
     case 'inside':
       look(model, data.inside, data.at);
