@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use book::{Book, Shelf};
 use cli::{Choice, Cli, Command, ContentArgs, DataArgs, Serve};
-use cluster::{Change, Fault, Recording, Source, Target};
+use cluster::{Change, Fault, Recording, Scope, Source, Target};
 use embedded::Embedded;
 use live::{Board, story};
 use web::{Server, Site};
@@ -68,6 +68,7 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         context,
         namespace,
         kubeconfig,
+        allow_actions,
         speed,
         port,
         data,
@@ -89,14 +90,15 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         fresh,
         stopping: stopping.clone(),
     };
-    let (source, embedded) = choose(choice, target, speed, &shelf, own).await?;
+    let (mut source, embedded) = choose(choice, target, speed, &shelf, own).await?;
+    let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
+    let actor = source.actor(allow_actions, scope(&book)?, Vec::new(), changes.clone());
 
     let board = Board::new(epoch(), source.info().clone(), cluster::now());
-    let site = Site::new(&book, board.clone(), stopping.clone());
+    let site = Site::new(&book, board.clone(), actor, stopping.clone());
     let packing = site.clone();
     tokio::task::spawn_blocking(move || packing.pack());
     let address = server.address();
-    let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
     let playing = tokio::spawn(source.run(changes));
     let applying = tokio::spawn(apply(board, incoming));
     tokio::spawn(stop_on_signal(stopping.clone()));
@@ -150,6 +152,13 @@ fn shelf(content: &ContentArgs) -> Shelf {
 
 fn open(shelf: &Shelf) -> anyhow::Result<Book> {
     Ok(Book::open(shelf, story::KEYS)?)
+}
+
+/// The objects of the lesson: those of the manifests.
+fn scope(book: &Book) -> anyhow::Result<Scope> {
+    let manifests = book.manifests.iter();
+    let manifests = manifests.map(|it| (it.path.as_str(), it.text.as_str()));
+    Scope::read(manifests).map_err(anyhow::Error::msg)
 }
 
 /// The source, decided once; says in the log what it is and why.

@@ -1,5 +1,6 @@
 //! Pages, the event stream and files over HTTP. The only place that knows axum and askama.
 
+mod act;
 pub mod assets;
 mod events;
 mod files;

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
+use tokio::sync::watch;
+
+use super::act::{Actor, Scope};
 use super::change::Changes;
 use super::fault::Fault;
-use super::info::{SourceInfo, SourceKind};
+use super::info::{Acting, SourceInfo, SourceKind, Why};
+use super::look::Look;
 use super::recording::Recording;
 use super::target::{Reached, Target};
-use super::watch::watch;
+use super::watch::watch as watching;
 
 /// A source, chosen and not started yet.
 pub struct Source {
@@ -16,7 +20,7 @@ pub struct Source {
 }
 
 enum Origin {
-    Kube(Target),
+    Kube(Target, watch::Sender<Option<Reached>>),
     Recording(Recording, f64),
 }
 
@@ -41,8 +45,9 @@ impl Source {
                 speed: None,
                 kubeconfig: None,
                 fallback: None,
+                acting: Acting::new(Why::Flag),
             },
-            origin: Origin::Kube(target),
+            origin: Origin::Kube(target, watch::Sender::new(None)),
         }
     }
 
@@ -75,6 +80,38 @@ impl Source {
         }
     }
 
+    /// Decides whether pages may act on it, once and for all: on the cluster inside this program
+    /// always, on any other only where `allow` says so. What was done is said into `changes`.
+    pub fn actor(
+        &mut self,
+        allow: bool,
+        scope: Scope,
+        looks: Vec<Look>,
+        changes: Changes,
+    ) -> Actor {
+        let why = match self.info.kind {
+            SourceKind::Embedded => Why::Embedded,
+            SourceKind::Kube if allow => Why::Allowed,
+            SourceKind::Kube => Why::Flag,
+            SourceKind::Recording => Why::Recording,
+        };
+        self.info.acting = Acting {
+            context: match why {
+                Why::Recording => String::new(),
+                _ => self.info.label.clone(),
+            },
+            folders: scope.folders(),
+            claims: scope.claim_selector(),
+            looks,
+            ..Acting::new(why)
+        };
+        let way = match &self.origin {
+            Origin::Kube(_, way) => way.subscribe(),
+            Origin::Recording(..) => watch::Sender::new(None).subscribe(),
+        };
+        Actor::new(way, self.info.acting.clone(), scope, changes)
+    }
+
     /// What a page says about it.
     pub fn info(&self) -> &SourceInfo {
         &self.info
@@ -83,7 +120,7 @@ impl Source {
     /// Sends what it says into `changes` until the task is dropped.
     pub async fn run(self, changes: Changes) {
         match self.origin {
-            Origin::Kube(target) => watch(target, self.info, changes).await,
+            Origin::Kube(target, way) => watching(target, self.info, way, changes).await,
             Origin::Recording(recording, speed) => recording.play(speed, changes).await,
         }
     }

@@ -13,6 +13,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -88,7 +89,12 @@ impl Wire {
 
 /// Watches the cluster that `target` leads to until the task is dropped: reads the kubeconfig
 /// again and again while it leads nowhere, and begins anew with whole lists after every gap.
-pub(super) async fn watch(mut target: Target, info: SourceInfo, changes: Changes) {
+pub(super) async fn watch(
+    mut target: Target,
+    info: SourceInfo,
+    way: Sender<Option<Reached>>,
+    changes: Changes,
+) {
     let wire = Wire {
         link: Arc::new(Mutex::new(Link::connecting(now()))),
         changes,
@@ -99,9 +105,11 @@ pub(super) async fn watch(mut target: Target, info: SourceInfo, changes: Changes
         // From now on this context and no other, whatever becomes the current one.
         target.context = Some(reached.context.clone());
         target.namespace = Some(reached.namespace.clone());
+        way.send_replace(Some(reached.clone()));
         let found = SourceInfo {
             label: reached.context.clone(),
             namespace: reached.namespace.clone(),
+            acting: info.acting.at(&reached),
             ..info.clone()
         };
         if found != info {

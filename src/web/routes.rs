@@ -19,8 +19,9 @@ use super::files::Files;
 use super::packed::Packed;
 use super::pages::{PageAssets, chapter_html, error_html};
 use super::security::{self, Hosts};
-use super::{events, files, health};
+use super::{act, events, files, health};
 use crate::book::Book;
+use crate::cluster::Actor;
 use crate::live::Board;
 
 /// Everything that a handler may need; cheap to clone.
@@ -28,6 +29,8 @@ use crate::live::Board;
 pub struct Site {
     /// The live picture.
     pub board: Board,
+    /// What acts on the cluster for a reader.
+    pub actor: Actor,
     /// Styles and scripts.
     pub assets: Arc<Assets>,
     /// Manifests and their archives.
@@ -45,7 +48,7 @@ const SCRIPTS: [&str; 4] = ["js/chapter.js", "js/panel.js", "js/menu.js", "js/st
 
 impl Site {
     /// Renders every page of `book` once.
-    pub fn new(book: &Book, board: Board, stopping: CancellationToken) -> Self {
+    pub fn new(book: &Book, board: Board, actor: Actor, stopping: CancellationToken) -> Self {
         let assets = Assets::load();
         let addresses = PageAssets {
             css: assets.url("css/eizoku.css"),
@@ -72,6 +75,7 @@ impl Site {
             .collect();
         Self {
             board,
+            actor,
             assets: Arc::new(assets),
             files: Arc::new(Files::new(&book.manifests)),
             pages: Arc::new(pages),
@@ -95,6 +99,7 @@ pub fn router(site: Site, port: u16) -> Router {
         .route("/{language}", get(slash))
         .route("/{language}/", get(page))
         .route("/events", get(events::get))
+        .route("/act", act::route())
         .route("/manifests/{*name}", get(files::get))
         .route("/static/{version}/{*name}", get(assets::get))
         .route("/healthz", get(health::healthz))

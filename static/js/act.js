@@ -19,35 +19,70 @@ const KINDS = /** @type {Record<string, string>} */ ({
   Pod: 'pod', PersistentVolumeClaim: 'pvc', PersistentVolume: 'pv', StatefulSet: 'statefulset', Deployment: 'deployment',
 });
 
-/** A word as the shell takes it: in quotes where the shell would read something into it. @param {unknown} word */
-export function quoted(word) {
-  const text = String(word);
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+/**
+ * What the page is told of acting, as far as a line needs it; the server makes the same lines of the same.
+ * @typedef {object} Acting
+ * @property {string} [namespace] What `kubectl -n` must name; none where that is the context's own.
+ * @property {string[]} [folders] The folders of the lesson.
+ * @property {string} [claims] The labels of claims that no manifest holds.
+ * @property {{pods: string, user: string, database: string, query: string}[]} [looks] Which query shows whose rows.
+ */
+
+/** In single quotes, as a shell reads them. @param {unknown} text */
+const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
+
+/** The look for a Pod of this name: the one whose beginning fits best. @param {Acting | undefined} acting @param {string} pod */
+export function lookOf(acting, pod) {
+  const fits = (acting?.looks ?? []).filter((look) => pod.startsWith(look.pods));
+  return fits.reduce((/** @type {typeof fits[0] | undefined} */ best, look) => (!best || look.pods.length > best.pods.length ? look : best), undefined);
+}
+
+/** The words after psql that name user and database. @param {Acting | undefined} acting @param {string} pod */
+function login(acting, pod) {
+  const look = lookOf(acting, pod);
+  return look ? ` -U ${look.user} -d ${look.database}` : '';
+}
+
+/** The line that opens a terminal in a Pod. @param {{pod: string, program: string}} into @param {Acting} [acting] */
+export function enterLine({ pod, program }, acting = {}) {
+  return `kubectl${acting.namespace ? ` -n ${acting.namespace}` : ''} exec -it ${pod} -- ${program}${program === 'psql' ? login(acting, pod) : ''}`;
 }
 
 /**
- * The line that does the same in a terminal. Where one takes several, they stand in several lines.
+ * The line that does the same in a terminal.
  * @param {Action} action
- * @param {{namespace?: string}} [where]
+ * @param {Acting} [acting]
  * @returns {string}
  */
-export function lineOf(action, { namespace = 'default' } = {}) {
+export function lineOf(action, acting = {}) {
+  const kubectl = `kubectl${acting.namespace ? ` -n ${acting.namespace}` : ''}`;
   const kind = KINDS[action.kind] ?? String(action.kind ?? '').toLowerCase();
-  /** @param {(string | false | undefined)[]} words @param {boolean} [spaced] whether it is about things of the namespace */
-  const kubectl = (words, spaced = true) => ['kubectl', ...(spaced && namespace !== 'default' ? ['-n', quoted(namespace)] : []), ...words.filter(Boolean)].join(' ');
   switch (action.do) {
     case 'apply':
-      return kubectl(['apply', '-f', quoted(`${action.folder}/${action.file ?? ''}`)]);
-    case 'delete':
-      return kubectl(['delete', kind, action.selector ? '-l' : '', quoted(action.selector ?? action.name), action.force && '--force --grace-period=0', '--wait=false'], action.kind !== 'PersistentVolume');
+      return `${kubectl} apply -f ${action.folder}/${action.file ?? ''}`;
+    case 'delete': {
+      const what = `${action.name ? ` ${action.name}` : ''}${action.selector ? ` -l ${quoted(action.selector)}` : ''}`;
+      // What may be held back for ever is not waited for.
+      const held = kind === 'pvc' || kind === 'pv' || action.selector;
+      return `${kind === 'pv' ? 'kubectl' : kubectl} delete ${kind}${what}${action.force ? ' --force --grace-period=0' : held ? ' --wait=false' : ''}`;
+    }
     case 'scale':
-      return kubectl(['scale', kind, quoted(action.name), `--replicas=${action.replicas}`]);
+      return `${kubectl} scale ${kind} ${action.name} --replicas=${action.replicas}`;
     case 'retain':
-      return kubectl(['patch', 'pv', quoted(action.name), '-p', quoted('{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}')], false);
+      return `kubectl patch pv ${action.name} -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`;
     case 'release':
-      return kubectl(['patch', 'pv', quoted(action.name), '-p', quoted('{"spec":{"claimRef":null}}')], false);
-    case 'query':
-      return kubectl(['exec', quoted(action.in), '--', 'psql', '-U', 'user', '-d', 'app_db', '-c', quoted(action.sql)]);
+      return `kubectl patch pv ${action.name} -p '{"spec":{"claimRef":null}}'`;
+    case 'reset':
+      return `${kubectl} delete${(acting.folders ?? []).map((folder) => ` -f ${folder}/`).join('')} --ignore-not-found --wait=false`
+        + (acting.claims ? ` && ${kubectl} delete pvc -l ${quoted(acting.claims)} --wait=false` : '');
+    case 'look': {
+      const pod = action.pod ?? action.claim ?? '';
+      return `${kubectl} exec ${pod} -- psql${login(acting, pod)} -c ${quoted(lookOf(acting, pod)?.query ?? '')}`;
+    }
+    case 'query': {
+      const [place, name] = String(action.in).split('/');
+      return `${kubectl} exec ${place === 'pod' ? name : action.in} -- psql${login(acting, place === 'pod' ? name : `${name}-`)} -c ${quoted(action.sql)}`;
+    }
     default:
       return '';
   }

@@ -252,11 +252,16 @@ const PAINT = {
     if (i.glyph) g.append(markOf(i.mark, i.tone, i.glyph.x, i.glyph.y, 0.56 * s));
     const t = i.table;
     if (t) {
-      g.append(el('rect', { x: round(t.x), y: round(t.y), width: round(t.w), height: round(t.h), rx: 0.3 * s, class: 'rows-box' }));
+      if (t.w) g.append(el('rect', { x: round(t.x), y: round(t.y), width: round(t.w), height: round(t.h), rx: 0.3 * s, class: `rows-box${t.stale ? ' is-stale' : ''}` }));
       for (let n = t.header ? 1 : 2; n <= t.rows + (t.header ? 0 : 1) && n * t.lh < t.h - 4; n += 1) {
         if (t.header || n > 1) g.append(el('path', { d: `M${round(t.x)} ${round(t.y + 0.1 * s + (t.header ? n : n - 1) * t.lh)} h${round(t.w)}`, class: 'rows-line' }));
       }
       for (const line of t.lines) g.append(text(line));
+      if (t.age) {
+        const age = text({ t: '', x: t.age.x, y: t.age.y, size: t.age.size, look: 'quiet', at: 'middle' });
+        age.dataset.part = 'age';
+        g.append(age);
+      }
     }
     if (i.badge) {
       const bs = i.badgeSize;
@@ -752,6 +757,23 @@ export function openStage(host) {
       }
       flush();
       return running;
+    },
+
+    /**
+     * Tells the ages of rows anew.
+     * @param {(at: number, last: boolean) => string} ago
+     * @returns {boolean} whether there are any
+     */
+    ages(ago) {
+      let any = false;
+      for (const { el: g, item } of sprites.values()) {
+        const age = item.table?.age;
+        const part = age && g.querySelector('[data-part=age]');
+        if (!part) continue;
+        any = true;
+        part.textContent = ago(age.at, age.last);
+      }
+      return any;
     },
 
     /** How many things are in motion. */

@@ -8,7 +8,7 @@
  * that one seat with one claim needs; every column is one lane or more.
  */
 
-import { claimHealth, graceLeft, grip, isOver, podHealth, volumeHealth } from './model.js';
+import { claimHealth, faultKey, graceLeft, grip, isOver, lookKey, podHealth, volumeHealth } from './model.js';
 
 /** @typedef {import('./model.js').Arrangement} Arrangement */
 /** @typedef {import('./model.js').Group} Group */
@@ -259,7 +259,8 @@ function planColumns(arrangement, room, s) {
  * @property {number} bind
  * @property {number} volume
  * @property {boolean} beside Whether the rows stand beside the volume's data, not below.
- * @property {number} tableLines
+ * @property {number} tableLines Lines for rows and notes.
+ * @property {number} noteLines
  * @property {number} ground
  * @property {number} below
  * @property {number} foot
@@ -299,7 +300,9 @@ function planBands(plan, arrangement, model, room, s, density) {
   const beside = plan.lane >= 19 * s;
   const looked = model.inside.size > 0;
   const tableRows = looked || density === 0 ? (density >= 3 ? 2 : 3) : 0;
-  const tableLines = tableRows;
+  // Under the rows stands how old they are, and what stood in the way of the last look.
+  const noteLines = !looked ? 0 : [...model.inside.values()].some((inside) => inside.fault) ? 2 : 1;
+  const tableLines = tableRows + noteLines;
   const volumeText = density >= 2 ? 2 : 3;
   const volume = hasClaims
     ? 1.2 * s + (beside ? Math.max(volumeText, tableLines) : volumeText + tableLines) * lh + (tableLines && !beside ? 0.5 * s : 0) + 0.9 * s
@@ -327,7 +330,7 @@ function planBands(plan, arrangement, model, room, s, density) {
   left -= footGrow;
   return {
     natural, density, lh, controllers, plate, plateLines, bodyLines, nodeLine, scratch, claim, claimLines, claimMerged,
-    volume, beside, tableLines, ground, below,
+    volume, beside, tableLines, noteLines, ground, below,
     reins: reins + reinGrow + left * 0.15,
     r: r + grow,
     seat: seatOf(r + grow),
@@ -429,7 +432,7 @@ function place(plan, b, arrangement, model, room, s) {
         }
       }
       if (column.pod) {
-        bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, model.at, room, s, head.id));
+        bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, model, room, s, head.id));
         bodiesLeft -= 1;
       }
       let laneX = cx;
@@ -501,10 +504,10 @@ function controllerItem(placed, w, y, b, room, s) {
 
 /**
  * @param {Card} pod @param {Column} column @param {number} x @param {number} y @param {number} w
- * @param {Bands} b @param {number} at The cluster's clock. @param {Room} room @param {number} s @param {string} from
+ * @param {Bands} b @param {Model} model @param {Room} room @param {number} s @param {string} from
  * @returns {Item}
  */
-function bodyItem(pod, column, x, y, w, b, at, room, s, from) {
+function bodyItem(pod, column, x, y, w, b, model, room, s, from) {
   const lh = b.lh;
   const health = podHealth(pod);
   const headY = 0.95 * s + b.r;
@@ -528,14 +531,19 @@ function bodyItem(pod, column, x, y, w, b, at, room, s, from) {
     const both = `${ready}${again}${where ? ` ${where}` : ''}`;
     lines.push({ t: both.length <= chars ? both : `READY ${ready}${again}`, x: mid, y: chest + lh * 1.76, size: s, look: 'mono quiet', at: 'middle' });
   }
+  // Rows that lie on no claim are the body's own; another body's are not here.
+  const own = pod.claims?.length ? undefined : model.inside.get(lookKey(model, pod));
+  const rows = own && own.podUid === pod.uid && own.columns.length ? room.say('look.scratch', { n: own.rows.length }) : own?.fault ? room.say(faultKey(own.fault)) : '';
   const scratch = scratchOf(pod).slice(0, 1).map((/** @type {any} */ v) => {
+    const seen = `${v.type} · ${rows}`;
+    if (v.type === 'emptyDir' && rows && widthOf(seen, s, room.mono) < w - 2.8 * s) return { type: v.type, text: seen };
     const fate = v.type === 'emptyDir' ? `${v.type} ${room.say('scene.scratch')}` : `${v.type} ${v.mount ?? ''}`;
     return { type: v.type, text: widthOf(fate, s, room.mono) < w - 3.2 * s ? fate : v.type };
   });
   const named = Boolean(column.seat);
   const tag = named ? [] : wrapName(pod.name, chars, b.plateLines);
   tag.forEach((t, i) => lines.push({ t, x: mid, y: b.seat - b.plate + 0.25 * s + (i + 0.5 * (b.plateLines - tag.length)) * lh + lh * 0.74, size: s, look: 'mono strong on-tag', at: 'middle' }));
-  const grace = graceLeft(pod, at);
+  const grace = graceLeft(pod, model.at);
   const afloat = !pod.node && !isOver(pod);
   return {
     id: `body:${pod.uid}`, type: 'body', x, y: y - (afloat ? 0.55 * s : 0), w, h: b.seat, s, lh, r: b.r, headY, chest, inset,
@@ -682,14 +690,35 @@ function volumeItem(volume, shelf, x, y, w, same, { b, model, room, s }) {
     glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
     lines.push({ t: volume.status, x: start + 1.35 * s, y: row + lh * 0.82, size: s * 1.08, look: `strong tone-${health.tone}`, at: 'start' });
   }
-  const table = mine ? tableOf(mine, beside ? { x: textW + 0.2 * s, w: w - textW - 0.9 * s, y: 1.3 * s, h: b.volume - 2.2 * s } : { x: 1 * s, w: w - 2 * s, y: top + textLines * lh + 0.3 * s, h: b.tableLines * lh }, b, room, s) : null;
+  const table = mine ? insideOf(mine, beside ? { x: textW + 0.2 * s, w: w - textW - 0.9 * s, y: 1.3 * s, h: b.volume - 2.2 * s } : { x: 1 * s, w: w - 2 * s, y: top + textLines * lh + 0.3 * s, h: b.tableLines * lh }, b, room, s) : null;
   const proven = same && same.volume === volume.name ? (mine && mine.at >= same.at ? room.say('scene.same.rows', { rows: mine.rows.length }) : room.say('scene.same.volume')) : '';
   const badgeSize = Math.min(s * 1.05, (w + 0.4 * s) / Math.max(1, widthOf(proven, 1, 0.56) + 2.6));
   return {
     id: `volume:${volume.uid}`, type: 'volume', x, y, w, h: b.volume, s, lh, tone: health.tone, mark: health.mark, hidden: false,
     glyph, lines, table, badge: proven, badgeSize: Math.max(badgeSize, s * 0.92), badgeW: (widthOf(proven, 1, 0.56) + 2.6) * Math.max(badgeSize, s * 0.92), term: 'pv', from: 'class', hooks: { volume: volume.name, card: volume.uid },
-    label: room.say('aria.volume', { name: volume.name, status: volume.status, size: volume.capacity ?? '', reclaim: volume.reclaim ?? '' }) + (mine ? room.say('aria.volume.rows', { rows: mine.rows.length }) : ''),
+    label: room.say('aria.volume', { name: volume.name, status: volume.status, size: volume.capacity ?? '', reclaim: volume.reclaim ?? '' })
+      + (mine?.columns.length ? room.say('aria.volume.rows', { rows: mine.rows.length }) : '') + (mine?.fault ? room.say('aria.volume.fault', { fault: room.say(faultKey(mine.fault)) }) : ''),
   };
+}
+
+/**
+ * What a look found, in the space given: the rows, how old they are, and why there are no newer ones.
+ * @param {import('./model.js').Inside} inside @param {{x: number, y: number, w: number, h: number}} box
+ * @param {Bands} b @param {Room} room @param {number} s
+ */
+function insideOf(inside, box, b, room, s) {
+  const { fault } = inside;
+  const notes = (fault ? 1 : 0) + (inside.columns.length ? 1 : 0);
+  const foot = notes * b.lh;
+  const none = { x: box.x, y: box.y + Math.max(0, (box.h - foot) / 2) - 0.25 * s, w: 0, h: 0, header: 0, rows: 0, lh: b.lh, lines: /** @type {Line[]} */ ([]) };
+  const table = inside.columns.length ? tableOf(inside, { ...box, h: box.h - foot }, b, room, s) : none;
+  const mid = box.x + box.w / 2;
+  const under = table.y + table.h + 0.1 * s;
+  if (fault) {
+    const words = room.say(faultKey(fault));
+    table.lines.push({ t: words, fit: detailFit(words, box.w, s, 0.56), x: mid, y: under + b.lh * 0.78, size: s, look: 'strong tone-busy', at: 'middle' });
+  }
+  return { ...table, age: inside.columns.length ? { at: inside.at, last: Boolean(fault), x: mid, y: under + b.lh * (notes - 0.22), size: s } : null, stale: Boolean(fault) };
 }
 
 /**

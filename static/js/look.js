@@ -5,25 +5,17 @@
  */
 
 import { h } from './dom.js';
-import { ageOf } from './model.js';
+import { ageOf, faultKey } from './model.js';
 
 /** @typedef {import('./model.js').Inside} Inside */
 /** @typedef {(key: string, params?: Record<string, unknown>) => string} Say */
 
 /** The rest is counted. */
 const ROWS_MAX = 12;
-/** The causes there are words for. */
-const CAUSES = ['no-pod', 'not-ready', 'no-database', 'no-table', 'refused', 'other'];
-
 /** How long ago it was, in words. @param {number} ms @param {Say} say */
 export function ago(ms, say) {
   const { key, n } = ageOf(ms);
   return say(`look.age.${key}`, { n });
-}
-
-/** The key of the words for what stands in the way. @param {{cause: string}} fault */
-export function faultKey(fault) {
-  return `look.fault.${CAUSES.includes(fault.cause) ? fault.cause : 'other'}`;
 }
 
 /**

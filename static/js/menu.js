@@ -11,7 +11,7 @@ import { icon } from './draw.js';
 import { subscribe } from './feed.js';
 import { lookView } from './look.js';
 import { fill, newModel } from './model.js';
-import { offersFor } from './offers.js';
+import { offersFor, usersOf } from './offers.js';
 
 /** @typedef {import('./offers.js').Offer} Offer */
 /** @typedef {{title: string, kind: string, card: string | null, offers: Offer[], back: () => HTMLElement | SVGElement | null}} Opened */
@@ -61,24 +61,12 @@ export function openMenus(aside, words) {
 
   /** @param {Offer} offer */
   function line(offer) {
-    const namespace = model.source?.namespace;
-    if (offer.action?.do === 'look') return lookLine(offer);
-    if (offer.action) return lineOf(scaled(offer.action), { namespace });
-    return spaced(offer.line ?? '');
-  }
-
-  /** A line about a thing in another namespace than the usual one names it. @param {string} text */
-  function spaced(text) {
-    const namespace = model.source?.namespace ?? 'default';
-    return namespace === 'default' || / pv /.test(text) ? text : text.replace(/^kubectl /, `kubectl -n ${namespace} `);
-  }
-
-  /** A look asks the database of the Pod that is there. @param {Offer} offer */
-  function lookLine(offer) {
-    const claim = offer.action?.claim;
-    const pod = offer.action?.pod ?? [...model.cards.values()].find((card) => card.kind === 'Pod' && card.claims?.some((/** @type {any} */ use) => use.claim === claim))?.name;
-    const query = model.inside.get(offer.look ?? '')?.query || 'SELECT * FROM inventory ORDER BY id';
-    return pod ? lineOf({ do: 'query', in: `pod/${pod}`, sql: query }, { namespace: model.source?.namespace }).replace('pod/', '') : '';
+    const acting = model.source?.acting;
+    if (!offer.action) return offer.line ?? '';
+    if (!offer.action.claim) return lineOf(scaled(offer.action), acting);
+    // A look into a claim goes through the Pod that has it.
+    const [pod] = usersOf(model, offer.action.claim);
+    return pod ? lineOf({ do: 'look', pod: pod.name }, acting) : '';
   }
 
   /** @param {import('./act.js').Action} action */

@@ -146,6 +146,25 @@ function look(model, inside, at) {
 }
 
 /**
+ * The key under which a Pod's rows are known: its first claim, or else the workload it belongs to.
+ * @param {Model} model @param {Card} pod
+ */
+export function lookKey(model, pod) {
+  if (pod.claims?.[0]) return pod.claims[0].claim;
+  const owner = pod.owner;
+  if (!owner) return pod.name;
+  return (owner.kind === 'ReplicaSet' ? model.memory.parents.get(owner.name) : undefined) ?? owner.name;
+}
+
+/** What may stand in the way of a look; there are words for each. */
+const FAULTS = ['no-pod', 'not-ready', 'no-database', 'no-table', 'refused', 'other'];
+
+/** The key of the words for what stood in the way of a look. @param {{cause: string}} fault */
+export function faultKey(fault) {
+  return `look.fault.${FAULTS.includes(fault.cause) ? fault.cause : 'other'}`;
+}
+
+/**
  * How long ago something was, no finer than is worth telling: the key of the words and their number.
  * @param {number} ms
  * @returns {{key: 'now' | 'seconds' | 'minutes' | 'hours', n: number}}

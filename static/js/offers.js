@@ -4,7 +4,8 @@
  * in, a list out; says nothing about whether the page may act at all.
  */
 
-import { cardsOf, isOver } from './model.js';
+import { enterLine, lookOf } from './act.js';
+import { cardsOf, isOver, lookKey } from './model.js';
 
 /** @typedef {import('./model.js').Card} Card */
 /** @typedef {import('./model.js').Model} Model */
@@ -29,19 +30,8 @@ export function isRunning(pod) {
   return !isOver(pod) && (pod.containers ?? []).some((/** @type {any} */ it) => it.state === 'running');
 }
 
-/**
- * The key under which a Pod's rows are known: its first claim, or else the workload it belongs to.
- * @param {Model} model @param {Card} pod
- */
-export function lookKey(model, pod) {
-  if (pod.claims?.[0]) return pod.claims[0].claim;
-  const owner = pod.owner;
-  if (!owner) return pod.name;
-  return (owner.kind === 'ReplicaSet' ? model.memory.parents.get(owner.name) : undefined) ?? owner.name;
-}
-
 /** The Pods that have a claim mounted, or are about to. @param {Model} model @param {string} claim */
-function usersOf(model, claim) {
+export function usersOf(model, claim) {
   return cardsOf(model, 'Pod').filter((pod) => (pod.claims ?? []).some((/** @type {any} */ use) => use.claim === claim));
 }
 
@@ -54,7 +44,11 @@ export function offersFor(model, card) {
   const { kind, name, uid } = card;
   /** @param {string} id @param {Record<string, unknown>} [more] @returns {Offer} */
   const removal = (id, more = {}) => ({ id, action: { do: 'delete', kind, name, uid, ...more } });
-  const describe = (/** @type {string} */ word) => ({ id: 'describe', line: `kubectl describe ${word} ${name}` });
+  const acting = model.source?.acting ?? {};
+  const spaced = acting.namespace && kind !== 'PersistentVolume' ? ` -n ${acting.namespace}` : '';
+  const describe = (/** @type {string} */ word) => ({ id: 'describe', line: `kubectl${spaced} describe ${word} ${name}` });
+  /** @param {'psql' | 'sh'} program @returns {Offer} */
+  const entrance = (program) => ({ id: `pod.${program}`, line: enterLine({ pod: name, program }, acting), enter: { pod: name, uid, program } });
   switch (kind) {
     case 'Pod': {
       const inside = isRunning(card);
@@ -62,11 +56,9 @@ export function offersFor(model, card) {
       return [
         ...(card.deleting ? [] : [removal('pod.delete')]),
         { ...removal('pod.force', { force: true }), twice: true },
-        ...(inside && database ? [
-          { id: 'pod.look', action: { do: 'look', pod: name }, look: lookKey(model, card) },
-          { id: 'pod.psql', line: `kubectl exec -it ${name} -- psql -U user -d app_db`, enter: { pod: name, uid, program: /** @type {const} */ ('psql') } },
-        ] : []),
-        ...(inside ? [{ id: 'pod.sh', line: `kubectl exec -it ${name} -- sh`, enter: { pod: name, uid, program: /** @type {const} */ ('sh') } }] : []),
+        ...(inside && database && lookOf(acting, name) ? [{ id: 'pod.look', action: { do: 'look', pod: name }, look: lookKey(model, card) }] : []),
+        ...(inside && database ? [entrance('psql')] : []),
+        ...(inside ? [entrance('sh')] : []),
         describe('pod'),
       ];
     }
@@ -95,7 +87,7 @@ export function offersFor(model, card) {
 
 /** A look into a claim's volume: where a database has it mounted, or had, so that a refusal can say why not now. @param {Model} model @param {string} claim @returns {Offer[]} */
 function looks(model, claim) {
-  const users = usersOf(model, claim);
-  if (!model.inside.has(claim) && !users.some(isDatabase)) return [];
+  const acting = model.source?.acting;
+  if (!model.inside.has(claim) && !usersOf(model, claim).some((pod) => isDatabase(pod) && lookOf(acting, pod.name))) return [];
   return [{ id: 'volume.look', action: { do: 'look', claim }, look: claim }];
 }

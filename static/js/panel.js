@@ -9,6 +9,7 @@ import { commandLine, h } from './dom.js';
 import { icon, openStage, sign } from './draw.js';
 import { publish } from './feed.js';
 import { layout } from './layout.js';
+import { ago } from './look.js';
 import { apply, arrange, fill, graceLeft, holdOf, isEmpty, isTold, newModel, tell } from './model.js';
 import { openStream } from './stream.js';
 
@@ -20,6 +21,8 @@ const BUFFER_MAX = 5000;
 const GRACE_MS = 1200;
 /** How long a plug travels to its socket. */
 const PLUGGED_MS = 560;
+/** How often the ages of rows are told anew. */
+const AGEING_MS = 10_000;
 /** How long "back again" stays. */
 const BACK_MS = 5000;
 const SPEEDS = /** @type {const} */ ([[1, '1×'], [0.5, '½'], [0.25, '¼']]);
@@ -307,8 +310,18 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   function countDown() {
     clearTimeout(ticking);
     const at = now();
+    age(at);
     const running = stage.countdown((deleting) => graceLeft(/** @type {any} */ ({ deleting }), at) ?? { seconds: 0, share: 0 });
     if (running && !paused) ticking = setTimeout(countDown, Math.min(4000, 1000 / speed));
+  }
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let ageing;
+  /** How old the rows in the volumes are; told anew now and then, as long as there are some. @param {number} at */
+  function age(at) {
+    clearTimeout(ageing);
+    const any = stage.ages((then, last) => (last ? `${say('look.last')} ` : '') + ago(at - then, say));
+    if (any && !paused && document.visibilityState === 'visible') ageing = setTimeout(() => age(now()), AGEING_MS);
   }
 
   new ResizeObserver(() => draw(false)).observe(host);

@@ -33,20 +33,24 @@ export function openTerminal(aside, into, around) {
 }
 
 /**
- * A document whose style sheets are constructed ones and whose style attributes are set property by property. The
- * page's policy lets no inline style in, and xterm.js makes its sheets as <style> elements.
- * @returns {{styles: () => HTMLElement, strict: Document, drop: () => void}}
+ * Keeps what xterm.js makes within the page's policy, which lets no inline style in. It makes its sheets as <style>
+ * elements and writes colours beyond the palette as style attributes, both by way of the document itself, so that its
+ * option for another document does not help. As long as a terminal is open, the sheets become constructed ones
+ * instead, and such an attribute is set property by property.
+ * @returns {() => void} ends it
  */
-function withoutInline() {
+function keepPolicy() {
   /** @type {Set<CSSStyleSheet>} */
   const sheets = new Set();
-  const drop = (/** @type {CSSStyleSheet} */ sheet) => {
+  /** @param {CSSStyleSheet} sheet */
+  const drop = (sheet) => {
     sheets.delete(sheet);
     document.adoptedStyleSheets = document.adoptedStyleSheets.filter((other) => other !== sheet);
   };
-  const make = document.createElement.bind(document);
+  /** @param {string} tag @param {ElementCreationOptions} [options] @returns {HTMLElement} */
+  const make = (tag, options) => Document.prototype.createElement.call(document, tag, options);
   /** Stands where the <style> would, and hands its text to a sheet that the document adopts. */
-  const styles = () => {
+  const style = () => {
     const sheet = new CSSStyleSheet();
     sheets.add(sheet);
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
@@ -60,28 +64,22 @@ function withoutInline() {
     };
     return element;
   };
-  /** @param {string} tag */
-  const createElement = (tag) => {
-    if (tag === 'style') return styles();
-    const element = make(tag);
-    // Colours beyond the palette are written as a style attribute.
-    if (tag === 'span') {
-      element.setAttribute = (name, value) => {
-        if (name === 'style') element.style.cssText = value;
-        else Element.prototype.setAttribute.call(element, name, value);
-      };
-    }
+  /** @this {HTMLElement} @param {string} name @param {string} value */
+  function setAttribute(name, value) {
+    if (name === 'style') this.style.cssText = value;
+    else Element.prototype.setAttribute.call(this, name, value);
+  }
+  document.createElement = /** @type {typeof document.createElement} */ ((/** @type {string} */ tag, /** @type {ElementCreationOptions} */ options) => {
+    if (tag === 'style') return style();
+    const element = make(tag, options);
+    if (tag === 'span') element.setAttribute = setAttribute;
     return element;
-  };
-  const strict = new Proxy(document, {
-    get(real, key) {
-      if (key === 'createElement') return createElement;
-      const value = Reflect.get(real, key, real);
-      return typeof value === 'function' ? value.bind(real) : value;
-    },
-    set: (real, key, value) => Reflect.set(real, key, value, real),
   });
-  return { styles, strict, drop: () => { for (const sheet of [...sheets]) drop(sheet); } };
+  return () => {
+    // @ts-ignore The one of the prototype is there again.
+    delete document.createElement;
+    for (const sheet of [...sheets]) drop(sheet);
+  };
 }
 
 /** The emulator's own style sheet, once. @returns {Promise<void>} */
@@ -118,7 +116,8 @@ function dock(aside, first, { say, announce, back }) {
   let closed = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let resizing;
-  const inline = withoutInline();
+  /** @type {() => void} */
+  let release = () => {};
   const bytes = new TextEncoder();
 
   // -------------------------------------------------------------------------------------------------------
@@ -126,11 +125,17 @@ function dock(aside, first, { say, announce, back }) {
 
   const name = h('h3', { class: 'dock-name', id: 'dock-name' });
   const chip = h('span', { class: 'chip dock-uid' });
+  // Not from the start: with it on, the emulator does not hear some ways of writing Japanese.
+  const aloud = h('button', { type: 'button', class: 'tool dock-aloud', 'aria-pressed': 'false', onclick: () => {
+    if (!term) return;
+    term.options.screenReaderMode = !term.options.screenReaderMode;
+    aloud.setAttribute('aria-pressed', String(term.options.screenReaderMode));
+  } }, [say('terminal.aloud')]);
   const shut = h('button', { type: 'button', class: 'tool dock-close', 'aria-label': say('terminal.close'), title: say('terminal.close'), onclick: () => close(true) }, [icon('close')]);
   const screen = h('div', { class: 'dock-screen' });
   const foot = h('div', { class: 'dock-foot', role: 'status', hidden: true });
   const box = h('section', { class: 'dock', 'aria-labelledby': 'dock-name', data: { phase } }, [
-    h('div', { class: 'dock-head' }, [name, chip, h('span', { class: 'dock-keys' }, [say('terminal.keys')]), shut]),
+    h('div', { class: 'dock-head' }, [name, chip, h('span', { class: 'dock-keys' }, [say('terminal.keys')]), aloud, shut]),
     screen, foot,
   ]);
   (aside.querySelector('.panel-stage') ?? aside).append(box);
@@ -169,19 +174,13 @@ function dock(aside, first, { say, announce, back }) {
     const look = getComputedStyle(box);
     const projector = document.documentElement.hasAttribute('data-projector');
     term = new Terminal({
-      documentOverride: inline.strict, scrollback: SCROLLBACK, cursorBlink: false, theme: DARK, screenReaderMode: true, macOptionIsMeta: true,
+      scrollback: SCROLLBACK, cursorBlink: false, theme: DARK, macOptionIsMeta: true,
       fontFamily: look.getPropertyValue('--mono').trim() || 'monospace', fontSize: projector ? 22 : 14, lineHeight: 1.2, minimumContrastRatio: 4.5,
     });
     fit = new FitAddon();
     term.loadAddon(fit);
-    // One of its sheets is asked of the document itself, whatever document it was given.
-    document.createElement = /** @type {any} */ ((/** @type {string} */ tag, /** @type {any} */ options) => (tag === 'style' ? inline.styles() : Document.prototype.createElement.call(document, tag, options)));
-    try {
-      term.open(screen);
-    } finally {
-      // @ts-ignore The one of the prototype is there again.
-      delete document.createElement;
-    }
+    release = keepPolicy();
+    term.open(screen);
     term.attachCustomKeyEventHandler(keys);
     term.textarea?.setAttribute('aria-label', `${say('terminal.title', { program, pod })} ${say('terminal.keys')}`);
     term.onData((/** @type {string} */ text) => send(bytes.encode(text)));
@@ -360,7 +359,7 @@ function dock(aside, first, { say, announce, back }) {
     socket = null;
     mine?.close();
     term?.dispose();
-    inline.drop();
+    release();
     box.remove();
     aside.classList.remove('has-dock');
     if (!returns) return;

@@ -136,3 +136,28 @@ fn licences_of_every_linked_crate_are_shown() {
         );
     }
 }
+
+#[test]
+fn licences_of_every_script_from_elsewhere_are_shown() {
+    let output = run(&["licenses"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let vendor = root().join("static/vendor");
+    let list = std::fs::read_to_string(vendor.join("vendored.json")).expect("a list");
+    let scripts: Vec<serde_json::Value> = serde_json::from_str(&list).expect("JSON");
+    assert!(scripts.len() >= 2);
+    for script in &scripts {
+        let word = |name: &str| script[name].as_str().expect("text");
+        let entry = format!(
+            "{} {}: {}",
+            word("package"),
+            word("version"),
+            word("license")
+        );
+        assert!(text.contains(&entry), "{entry} is missing");
+        let licence = std::fs::read_to_string(vendor.join(word("text"))).expect("a licence");
+        assert!(text.contains(licence.trim()), "{entry}: its text");
+        for file in script["files"].as_array().expect("files") {
+            assert!(vendor.join(file.as_str().expect("text")).is_file());
+        }
+    }
+}

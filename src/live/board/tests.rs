@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::{LinkState, Recording, SourceKind};
+use crate::cluster::{Acting, LinkState, Recording, SourceKind, Why};
 use crate::live::history::replay;
 
 fn board() -> Board {
@@ -17,6 +17,7 @@ fn board() -> Board {
         speed: None,
         kubeconfig: None,
         fallback: None,
+        acting: Acting::new(Why::Recording),
     };
     Board::new("e".into(), source, 0)
 }
