@@ -55,19 +55,22 @@ export function laneTable(box, say) {
     if (aspect === 'claim' && lane.before && !lane.before.claim) return [h('span', { class: 'lane-none' }, [say('lanes.claimless')])];
     if (!said || said.is === null) {
       const before = lane.before && aspect === 'rows' ? lane.before.rows?.length : lane.before?.[/** @type {'name'} */ (aspect)];
-      const is = before === undefined || before === '' || before === null ? '' : value(aspect, before);
+      const is = before === undefined || before === '' || before === null ? '' : value(aspect, before, lane);
       return [h('span', { class: 'lane-open' }, [said && aspect === 'rows' ? say('lanes.unseen') : is || '—'])];
     }
     const gone = aspect === 'rows' && said.after === 0;
     const word = say(`lanes.${gone ? 'gone' : aspect === 'rows' && said.is === 'same' ? 'kept' : said.is}`);
-    const facts = said.is === 'same' ? value(aspect, said.after) : `${value(aspect, said.before)} → ${value(aspect, said.after)}`;
+    const facts = said.is === 'same' ? value(aspect, said.after, lane) : `${value(aspect, said.before, lane)}\n→ ${value(aspect, said.after, lane)}`;
     return [h('b', { class: 'lane-is' }, [word]), ' ', h('span', { class: 'lane-facts' }, [facts])];
   }
 
-  /** @param {string} aspect @param {string | number} it */
-  function value(aspect, it) {
+  /** @param {string} aspect @param {string | number} it @param {import('./lanes.js').Lane} lane */
+  function value(aspect, it, lane) {
     if (aspect === 'rows') return say('predict.rows', { n: it });
-    return aspect === 'uid' ? String(it).slice(0, 8) : String(it);
+    if (aspect === 'uid') return String(it).slice(0, 8);
+    // A Deployment's Pods begin all alike, and a column is narrow.
+    const name = String(it);
+    return aspect === 'name' && name.length > lane.name.length + 8 ? `…${name.slice(name.lastIndexOf('-'))}` : name;
   }
 
   return {

@@ -120,11 +120,10 @@ function label(wanted, say) {
   return say(DEEDS.includes(deed) ? `steps.do.${deed}` : 'steps.do', { n: wanted.replicas ?? '' });
 }
 
-/** The line of an act; a look is a question to the Pod that is there. @param {import('./deed.js').Act} action @param {import('./model.js').Model} model */
+/** The line of an act; a look into a claim is a question to the Pod that has it mounted. @param {import('./deed.js').Act} action @param {import('./model.js').Model} model */
 function lineFor(action, model) {
-  const where = { namespace: model.source?.namespace };
-  if (action.do !== 'look') return lineOf(action, where);
-  const pod = action.pod ?? cardsOf(model, 'Pod').find((card) => card.claims?.some((/** @type {any} */ use) => use.claim === action.claim))?.name;
-  const query = model.inside.get(action.claim ?? '')?.query;
-  return pod && query ? lineOf({ do: 'query', in: `pod/${pod}`, sql: query }, where) : '';
+  const acting = model.source?.acting ?? {};
+  if (action.do !== 'look' || action.pod) return lineOf(action, acting);
+  const pod = cardsOf(model, 'Pod').find((card) => card.claims?.some((/** @type {any} */ use) => use.claim === action.claim))?.name;
+  return pod ? lineOf({ do: 'look', pod }, acting) : '';
 }

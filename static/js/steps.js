@@ -69,8 +69,8 @@ for (const section of new Set(steps.map((it) => it.section))) {
 /** Counts beside the links that lead to a section. @type {Map<string, HTMLElement[]>} */
 const counts = new Map([...document.querySelectorAll('main > .chapter > .section')].map((section) => [
   section.id,
-  [...document.querySelectorAll(`.bar .steps a[href="#${CSS.escape(section.id)}"], .contents a[href="#${CSS.escape(section.id)}"]`)]
-    .map((link) => link.appendChild(h('span', { class: 'count', hidden: true }))),
+  [document.querySelector(`.bar .steps a[href="#${CSS.escape(section.id)}"]`), document.querySelector(`.contents a[href="#${CSS.escape(section.id)}"]`)?.parentElement]
+    .flatMap((place) => (place ? [place.appendChild(h('span', { class: 'count', hidden: true }))] : [])),
 ]));
 const goals = new Map([...document.querySelectorAll('.objectives [data-objective]')].map((item) => [
   item.getAttribute('data-objective') ?? '',
