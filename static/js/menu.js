@@ -16,6 +16,8 @@ import { offersFor, usersOf } from './offers.js';
 /** @typedef {import('./offers.js').Offer} Offer */
 /** @typedef {{title: string, kind: string, card: string | null, offers: Offer[], back: () => HTMLElement | SVGElement | null}} Opened */
 
+/** Two offers of one menu may be of a sort. @param {Offer} offer */
+const idOf = (offer) => (offer.of ? `${offer.id} ${offer.of}` : offer.id);
 /** More Pods than this are a crowd, and no lesson needs one. */
 const REPLICAS_MAX = 9;
 /** How often the ages of rows are told anew while a menu shows some. */
@@ -49,10 +51,10 @@ export function openMenus(aside, words) {
   const where = h('p', { class: 'panel-context', hidden: true });
   const keys = h('p', { class: 'panel-keys', 'aria-hidden': 'true' }, [say('menu.keys')]);
   const menu = h('div', { class: 'menu', popover: 'auto', role: 'dialog', tabindex: '-1', 'aria-labelledby': 'menu-title' });
-  const reset = h('button', { type: 'button', class: 'tool tool-reset', 'aria-haspopup': 'dialog', 'aria-label': say('menu.reset'), title: say('menu.reset') }, [icon('reset')]);
+  const lesson = h('button', { type: 'button', class: 'tool tool-lesson', 'aria-haspopup': 'dialog', 'aria-label': say('menu.lesson'), title: say('menu.lesson') }, [icon('reset')]);
   aside.querySelector('.panel-bar')?.after(where);
   aside.querySelector('.panel-view')?.append(keys);
-  aside.querySelector('.panel-tools')?.append(reset);
+  aside.querySelector('.panel-tools')?.append(lesson);
   frame.append(menu, live);
   host.setAttribute('aria-description', say('menu.keys'));
 
@@ -114,8 +116,8 @@ export function openMenus(aside, words) {
     const text = line(offer);
     const rows = offer.look ? h('div', { class: 'menu-rows' }) : null;
     const answer = h('div', { class: 'menu-answer', role: 'status' });
-    const name = say(`menu.${offer.id}`);
-    const made = h('li', { class: `menu-entry${offer.twice ? ' is-grave' : ''}`, data: { offer: offer.id } }, [
+    const name = say(`menu.${offer.id}`, { folder: offer.of ?? '' });
+    const made = h('li', { class: `menu-entry${offer.twice ? ' is-grave' : ''}`, data: { offer: idOf(offer) } }, [
       h('p', { class: 'menu-what' }, [h('span', { class: 'menu-label' }, [name]), h('span', { class: 'menu-means' }, [say(`menu.${offer.id}.means`)])]),
       offer.action?.do === 'scale' ? stepper(offer) : null,
     ]);
@@ -123,7 +125,7 @@ export function openMenus(aside, words) {
     made.append(row);
     if (offer.action || offer.enter) {
       const still = offer.action?.do === 'scale' && scaled(offer.action).replicas === offer.action.replicas;
-      const button = h('button', { type: 'button', class: `menu-do${offer.twice ? ' is-grave' : ''}`, disabled: !allowed || still, data: { key: `do ${offer.id}` } }, [doing(offer)]);
+      const button = h('button', { type: 'button', class: `menu-do${offer.twice ? ' is-grave' : ''}`, disabled: !allowed || still, data: { key: `do ${idOf(offer)}` } }, [doing(offer)]);
       button.addEventListener('click', () => press(offer, made, button, answer));
       row.append(h('div', { class: 'menu-buttons' }, [button]));
       made.append(answer);
@@ -179,8 +181,8 @@ export function openMenus(aside, words) {
       void send(offer, box, answer);
       return;
     }
-    const sure = h('button', { type: 'button', class: 'menu-do is-grave is-sure', data: { key: `sure ${offer.id}` }, onclick: () => { void send(offer, box, answer); } }, [say(`menu.${offer.id}.sure`)]);
-    const no = h('button', { type: 'button', class: 'menu-not', data: { key: `not ${offer.id}` }, onclick: () => { ask.replaceWith(h('div', { class: 'menu-buttons' }, [button])); button.focus(); } }, [say('menu.not')]);
+    const sure = h('button', { type: 'button', class: 'menu-do is-grave is-sure', data: { key: `sure ${idOf(offer)}` }, onclick: () => { void send(offer, box, answer); } }, [say(`menu.${offer.id}.sure`)]);
+    const no = h('button', { type: 'button', class: 'menu-not', data: { key: `not ${idOf(offer)}` }, onclick: () => { ask.replaceWith(h('div', { class: 'menu-buttons' }, [button])); button.focus(); } }, [say('menu.not')]);
     const ask = h('div', { class: 'menu-buttons is-asking', role: 'group', 'aria-label': say('menu.sure') }, [h('p', { class: 'menu-sure' }, [say(`menu.${offer.id}.asks`)]), sure, no]);
     button.parentElement?.replaceWith(ask);
     // The safer of the two has the keyboard: Enter pressed twice by mistake must not delete.
@@ -287,14 +289,27 @@ export function openMenus(aside, words) {
     all[to]?.focus();
   });
 
-  reset.addEventListener('pointerdown', () => { closing = opened && opened.card === null ? 'reset' : ''; });
-  reset.addEventListener('click', () => {
-    if (closing === 'reset') {
+  /** What can be done with the lesson as a whole. @param {HTMLElement} from */
+  function openLesson(from) {
+    const folders = model.source?.acting?.folders ?? [];
+    const offers = [
+      ...folders.map((/** @type {string} */ folder) => ({ id: 'apply', of: folder, action: { do: 'apply', folder } })),
+      { id: 'reset', action: { do: 'reset' }, twice: true },
+    ];
+    open({ title: say('menu.lesson'), kind: '', card: null, offers, back: () => (from.isConnected ? from : lesson) }, from.getBoundingClientRect());
+  }
+
+  lesson.addEventListener('pointerdown', () => { closing = opened && opened.card === null ? 'lesson' : ''; });
+  lesson.addEventListener('click', () => {
+    if (closing === 'lesson') {
       closing = '';
       close(true);
-      return;
-    }
-    open({ title: say('menu.reset'), kind: '', card: null, offers: [{ id: 'reset', action: { do: 'reset' }, twice: true }], back: () => reset }, reset.getBoundingClientRect());
+    } else openLesson(lesson);
+  });
+  // The panel offers it where nothing is there yet.
+  aside.addEventListener('click', (event) => {
+    const from = /** @type {Element} */ (event.target).closest?.('[data-lesson]');
+    if (from) openLesson(/** @type {HTMLElement} */ (from));
   });
 
   /** @param {Event} event @returns {SVGElement | null} */
@@ -346,7 +361,7 @@ export function openMenus(aside, words) {
     const named = allowed.allowed && allowed.why !== 'embedded';
     where.hidden = !named;
     if (named) where.replaceChildren(icon('reach'), say('act.where', allowed.params));
-    reset.hidden = !allowed.allowed;
+    lesson.hidden = !allowed.allowed;
     if (!opened || busy) return;
     if (opened.card) {
       const card = model.cards.get(opened.card);

@@ -17,6 +17,7 @@ import { cardsOf, isOver, lookKey } from './model.js';
  * @property {string} [line] The kubectl line, where there is no action to make it of.
  * @property {{pod: string, uid: string, program: 'psql' | 'sh'}} [enter] The terminal it opens.
  * @property {string} [look] The key under which the rows are known.
+ * @property {string} [of] What tells it from another of the same id.
  * @property {boolean} [twice] Whether it asks once more.
  */
 

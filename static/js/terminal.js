@@ -172,10 +172,9 @@ function dock(aside, first, { say, announce, back }) {
     }
     if (closed) return;
     const look = getComputedStyle(box);
-    const projector = document.documentElement.hasAttribute('data-projector');
     term = new Terminal({
       scrollback: SCROLLBACK, cursorBlink: false, theme: DARK, macOptionIsMeta: true,
-      fontFamily: look.getPropertyValue('--mono').trim() || 'monospace', fontSize: projector ? 22 : 14, lineHeight: 1.2, minimumContrastRatio: 4.5,
+      fontFamily: look.getPropertyValue('--mono').trim() || 'monospace', fontSize: typeSize(), lineHeight: 1.2, minimumContrastRatio: 4.5,
     });
     fit = new FitAddon();
     term.loadAddon(fit);
@@ -191,6 +190,15 @@ function dock(aside, first, { say, announce, back }) {
     term.focus();
     connect();
   }
+
+  /** As large as the page's own type: a class reads it from the back row. */
+  const typeSize = () => (document.documentElement.hasAttribute('data-projector') ? 22 : 14);
+  const projector = new MutationObserver(() => {
+    if (!term) return;
+    term.options.fontSize = typeSize();
+    fit.fit();
+  });
+  projector.observe(document.documentElement, { attributes: true, attributeFilter: ['data-projector'] });
 
   const sizes = new ResizeObserver(() => {
     clearTimeout(resizing);
@@ -354,6 +362,7 @@ function dock(aside, first, { say, announce, back }) {
     current = null;
     stop();
     sizes.disconnect();
+    projector.disconnect();
     clearTimeout(resizing);
     const mine = socket;
     socket = null;
