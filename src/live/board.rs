@@ -243,6 +243,7 @@ impl State {
         } else {
             tell(before.as_deref(), &card, &self.cards, &self.past)
         };
+        self.past.see(&card, &self.cards);
         let step = if before.is_some() {
             Step::Modified(card)
         } else {
@@ -259,7 +260,7 @@ impl State {
         };
         let (card, story) = match last {
             Some(last) => {
-                let story = tell_gone(&known, &self.cards);
+                let story = tell_gone(&known, &self.cards, &self.past);
                 (last, story)
             }
             None => {

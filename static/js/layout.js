@@ -8,6 +8,8 @@
  * that one seat with one claim needs; every column is one lane or more.
  */
 
+import { tagItem, shadeItem, waitItem } from './absent.js';
+import { detailFit, middle, shortUid, shortVolume, widthOf, wrapName } from './names.js';
 import { claimHealth, faultKey, graceLeft, grip, isOver, lookKey, podHealth, volumeHealth } from './model.js';
 
 /** @typedef {import('./model.js').Arrangement} Arrangement */
@@ -67,65 +69,6 @@ export function typeSize({ width, height, projector }) {
   return projector
     ? Math.min(30, Math.max(SMALLEST_PROJECTED, fit))
     : Math.min(18, Math.max(SMALLEST, fit));
-}
-
-/**
- * Breaks a Kubernetes name into lines, preferably after a hyphen; what does not fit loses its middle, since
- * names begin and end with what tells them apart.
- * @param {string} name
- * @param {number} chars that fit into a line
- * @param {number} most lines
- * @returns {string[]}
- */
-export function wrapName(name, chars, most) {
-  const limit = Math.max(4, chars);
-  /** @type {string[]} */
-  const lines = [];
-  let line = '';
-  for (const piece of name.split(/(?<=[-./])/)) {
-    let rest = piece;
-    if (line && line.length + rest.length > limit) {
-      lines.push(line);
-      line = '';
-    }
-    while (rest.length > limit) {
-      lines.push(rest.slice(0, limit));
-      rest = rest.slice(limit);
-    }
-    line += rest;
-  }
-  if (line) lines.push(line);
-  if (lines.length <= most) return lines;
-  if (most === 1) return [middle(name, limit)];
-  const head = lines.slice(0, most - 1);
-  return [...head, middle(name.slice(head.join('').length), limit)];
-}
-
-/** @param {string} text @param {number} chars */
-export function middle(text, chars) {
-  if (text.length <= chars) return text;
-  const tail = Math.max(1, Math.floor((chars - 1) * 0.45));
-  return `${text.slice(0, Math.max(1, chars - 1 - tail))}…${text.slice(-tail)}`;
-}
-
-/** A volume made for a claim is called `pvc-` and a uid: the first eight signs are enough. @param {string} name */
-export function shortVolume(name) {
-  return /^pvc-[0-9a-f]{8}-[0-9a-f-]{27}$/.test(name) ? `${name.slice(0, 12)}…` : name;
-}
-
-/** The first signs of a uid, as a person would say them. @param {string} uid */
-export function shortUid(uid) {
-  return uid.slice(0, 5);
-}
-
-/**
- * How wide a text is, about: half-width letters by the monospaced ratio, full-width ones a full size.
- * @param {string} text @param {number} size @param {number} mono
- */
-export function widthOf(text, size, mono) {
-  let ems = 0;
-  for (const sign of text) ems += /[\u2E80-\uFFEF]/.test(sign) ? 1 : mono;
-  return ems * size;
 }
 
 /**
@@ -560,11 +503,6 @@ function bodyItem(pod, column, x, y, w, b, model, room, s, from) {
     ].join(''),
     title: pod.message ?? '',
   };
-}
-
-/** The width to squeeze a text into, if it is wider. @param {string} text @param {number} w @param {number} s @param {number} mono */
-function detailFit(text, w, s, mono) {
-  return widthOf(text, s, mono) > w ? w : undefined;
 }
 
 /**

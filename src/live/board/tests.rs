@@ -359,7 +359,7 @@ async fn no_secret_leaves_through_a_frame() {
     }
 }
 
-/// The frames of both recordings as JSON, the one fixture that Rust writes and JavaScript reads.
+/// The frames of all recordings as JSON, the one fixture that Rust writes and JavaScript reads.
 /// `UPDATE_FRAMES=1 cargo test frames_fixture` writes it anew.
 #[tokio::test(start_paused = true)]
 async fn the_frames_fixture_is_what_the_board_says() {
@@ -369,6 +369,12 @@ async fn the_frames_fixture_is_what_the_board_says() {
             "lanes",
             include_str!("../../../content/recordings/lanes.jsonl"),
         ),
+        ("claim-life", CLAIM_LIFE),
+        ("static-volumes", STATIC_VOLUMES),
+        ("binding", BINDING),
+        ("workloads", WORKLOADS),
+        ("two-pods", TWO_PODS),
+        ("trouble", TROUBLE),
     ] {
         let recording = parse(name, text);
         let source = recording.info(1.0, None);
@@ -394,6 +400,14 @@ async fn the_frames_fixture_is_what_the_board_says() {
         );
     }
 }
+
+/// What a real cluster said when these things were done to it.
+const CLAIM_LIFE: &str = include_str!("../../../tests/recordings/claim-life.jsonl");
+const STATIC_VOLUMES: &str = include_str!("../../../tests/recordings/static-volumes.jsonl");
+const BINDING: &str = include_str!("../../../tests/recordings/binding.jsonl");
+const WORKLOADS: &str = include_str!("../../../tests/recordings/workloads.jsonl");
+const TWO_PODS: &str = include_str!("../../../tests/recordings/two-pods.jsonl");
+const TROUBLE: &str = include_str!("../../../tests/recordings/trouble.jsonl");
 
 fn fixture_line(bytes: &Bytes) -> String {
     let text = std::str::from_utf8(bytes).expect("text");
