@@ -13,7 +13,7 @@ import { cardsOf } from './model.js';
 
 /**
  * @typedef {{id: string, objective?: string, acts: import('./deed.js').Act[]}} Step
- * @typedef {'waiting' | 'open' | 'done'} State
+ * @typedef {'waiting' | 'ready' | 'open' | 'done'} State Of the steps that can be done now the first is `open`, the others `ready`.
  * @typedef {(key: string, params?: Record<string, unknown>) => string} Say
  * @typedef {{state: State, hint?: string, may: import('./act.js').May, model: import('./model.js').Model}} View
  * @typedef {{element: HTMLElement, show: (view: View) => void}} Box
@@ -56,7 +56,7 @@ export function stepBox(step, say, announce) {
         fold.open = state === 'open' && (last === null || last === 'waiting' || !fold.open) ? true : state === 'open' || (fold.open && fold.contains(document.activeElement));
         last = state;
       }
-      const text = state === 'open' && key ? say(key) : state === 'waiting' ? say('steps.waiting.why') : '';
+      const text = (state === 'open' || state === 'ready') && key ? say(key) : state === 'waiting' ? say('steps.waiting.why') : '';
       if (hint.textContent !== text) hint.textContent = text;
       const off = may.allowed || step.acts.length === 0 ? '' : say(`act.off.${may.why}`, may.params);
       if (why.textContent !== off) why.textContent = off;

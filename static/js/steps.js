@@ -45,7 +45,7 @@ const steps = (told.lesson?.steps ?? []).flatMap((/** @type {Step} */ step) => {
   const box = stepBox(step, say, announce);
   heading.after(box.element);
   return [{ step, heading, section: heading.closest('.section')?.id ?? '', box }];
-});
+}).sort((/** @type {any} */ a, /** @type {any} */ b) => (a.heading.compareDocumentPosition(b.heading) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
 const quiz = openQuiz(() => showProgress());
 const predictions = [...document.querySelectorAll('.predict[data-act]')].map((box) => guessBox(/** @type {HTMLElement} */ (box), say, announce));
 const lanes = [...document.querySelectorAll('.lanes[data-lanes]')].map((box) => laneTable(/** @type {HTMLElement} */ (box), say));
@@ -86,7 +86,13 @@ function stateOf(id) {
   if (mine.ticks[id]) return 'done';
   if (!known) return null;
   // Done before the reader started over: open to be done again.
-  return known.state === 'done' ? 'open' : known.state;
+  if (known.state === 'waiting') return 'waiting';
+  return firstOpen() === id ? 'open' : 'ready';
+}
+
+/** The first step in the text that can be done and is not. */
+function firstOpen() {
+  return steps.find(({ step: { id } }) => !mine.ticks[id] && ['open', 'done'].includes(model?.lesson?.steps?.[id]?.state))?.step.id;
 }
 
 const isPast = () => Boolean(panel && 'past' in panel.dataset && panel.dataset.past !== 'false');
