@@ -65,6 +65,9 @@ struct Look {
     #[serde(flatten)]
     inside: Inside,
     at: i64,
+    /// The volume that the claim had then: another claim of its name has another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volume: Option<String>,
 }
 
 impl Board {
@@ -153,6 +156,7 @@ impl State {
             What::Said(text) => self.push(Step::Said(text), None, false),
             What::Inside(inside) => {
                 let look = Look {
+                    volume: self.volume_of(&inside.claim),
                     inside: inside.clone(),
                     at: change.at,
                 };
@@ -269,13 +273,27 @@ impl State {
             }
         };
         self.past.remember(&card, &self.cards);
-        // What was seen in a volume goes with it: a new one of the same claim's name is empty.
+        // What was seen in a volume goes with it: a new one of the same claim's name is empty, and
+        // what was seen in that stays.
         if let Face::PersistentVolume(volume) = &card.face
             && let Some(claim) = &volume.claim
+            && self
+                .insides
+                .get(&claim.name)
+                .is_some_and(|look| look.volume.as_ref().is_none_or(|seen| *seen == card.name))
         {
             self.insides.remove(&claim.name);
         }
         self.push(Step::Deleted(card), story, false);
+    }
+
+    /// The volume behind the claim of this name.
+    fn volume_of(&self, claim: &str) -> Option<String> {
+        self.cards
+            .find(Kind::PersistentVolumeClaim, &self.source.namespace, claim)?
+            .claim()?
+            .volume
+            .clone()
     }
 
     fn push(&mut self, step: Step, story: Option<Story>, quiet: bool) {

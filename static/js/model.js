@@ -18,6 +18,8 @@
  * @property {Map<string, Place>} pods By uid; only Pods whose name says nothing about their place.
  * @property {Map<string, Place>} claims By name; kept for the volume that outlives its claim.
  * @property {Map<string, Place>} volumes By name; only volumes that no claim places.
+ * @property {Map<string, number>} lanes How wide each claim's place was since the last arrival.
+ * @property {Set<string>} seen The uids of the claims and volumes that have come.
  * @property {Map<string, string>} parents ReplicaSet name to Deployment name, remembered past both.
  *
  * @typedef {object} Model
@@ -31,6 +33,7 @@
  * @property {Map<string, {uid: string, volume: string, at: number, kind: 'same' | 'rebound' | 'other'}>} same By claim
  *   name: a new body was seen Ready on the volume the old one had, by the same claim or by another, or on another volume.
  * @property {Map<string, Card>} unsure By uid: Pods whose record went first, so that nobody knows of their containers.
+ * @property {Map<string, string[]>} had By the name of a Pod with a seat: the uids of the claims its last body had.
  * @property {Set<string>} reborn The uids of Pods that took the name of one that had died.
  * @property {{steps: Record<string, any>} | null} lesson How far the lesson is; null where the server tells of none.
  * @property {Memory} memory
@@ -38,7 +41,7 @@
 
 /** @returns {Memory} */
 function newMemory() {
-  return { groups: new Map(), pods: new Map(), claims: new Map(), volumes: new Map(), parents: new Map() };
+  return { groups: new Map(), pods: new Map(), claims: new Map(), volumes: new Map(), lanes: new Map(), seen: new Set(), parents: new Map() };
 }
 
 /**
@@ -56,6 +59,7 @@ export function newModel() {
     inside: new Map(),
     same: new Map(),
     unsure: new Map(),
+    had: new Map(),
     reborn: new Set(),
     lesson: null,
     memory: newMemory(),
@@ -80,6 +84,7 @@ export function apply(model, event, data) {
     case 'snapshot':
       model.same.clear();
       model.unsure.clear();
+      model.had.clear();
       model.reborn.clear();
       model.epoch = data.epoch;
       model.source = data.source;
@@ -108,6 +113,10 @@ export function apply(model, event, data) {
       }
       break;
     case 'deleted':
+      if (data.card.kind === 'Pod' && data.card.owner?.kind === 'StatefulSet') {
+        const named = new Set((data.card.claims ?? []).map((/** @type {any} */ use) => use.claim));
+        model.had.set(data.card.name, cardsOf(model, 'PersistentVolumeClaim').filter((claim) => named.has(claim.name)).map((claim) => claim.uid));
+      }
       model.cards.delete(data.card.uid);
       model.reborn.delete(data.card.uid);
       if (data.story?.key.startsWith('pod.gone.forced')) model.unsure.set(data.card.uid, data.card);
@@ -131,6 +140,7 @@ export function apply(model, event, data) {
       model.inside.clear();
       model.same.clear();
       model.unsure.clear();
+      model.had.clear();
       model.reborn.clear();
       model.memory = newMemory();
       break;
@@ -196,6 +206,11 @@ export function lookKey(model, pod) {
 
 /** What may stand in the way of a look; there are words for each. */
 const FAULTS = ['no-pod', 'not-ready', 'no-database', 'no-table', 'refused', 'other'];
+
+/** Whether the last body of a seat had this very claim, not only one of its name. @param {Model} model @param {string} pod @param {Card} claim */
+export function hadClaim(model, pod, claim) {
+  return Boolean(model.had.get(pod)?.includes(claim.uid)) && !claim.deleting;
+}
 
 /** The key of the words for what stood in the way of a look. @param {{cause: string}} fault */
 export function faultKey(fault) {
@@ -272,7 +287,7 @@ export function podHealth(pod) {
  * @returns {{tone: Tone, mark: Mark}}
  */
 export function claimHealth(claim) {
-  if (claim.deleting) return { tone: 'busy', mark: claim.finalizers?.length ? 'lock' : 'hourglass' };
+  if (claim.deleting) return { tone: 'busy', mark: 'hourglass' };
   if (claim.status === 'Bound') return { tone: 'ok', mark: 'check' };
   if (claim.status === 'Lost') return { tone: 'bad', mark: 'cross' };
   return { tone: 'calm', mark: 'clock' };
@@ -335,6 +350,7 @@ export function graceLeft(pod, at) {
  * @property {Card | null} claim
  * @property {Card[]} volumes The volume it is bound to, or about to be.
  * @property {Card[]} left Volumes that belonged to an earlier claim of this name.
+ * @property {number} [lanes] How wide it was while more stood here; only an arrival makes it narrower.
  *
  * @typedef {object} Column
  * @property {string | null} seat The name on the plate; null where names belong to bodies.
@@ -555,6 +571,13 @@ function shelve(model, groups, group, claims, volumes) {
     return made;
   };
 
+  // Volumes made by hand stand side by side before any claim comes to them, in the order of their names.
+  for (const volume of volumes) {
+    const claim = volume.claim?.name;
+    if (volume.provisioner || !volumeIsOurs(model, volume) || memory.volumes.has(volume.name)) continue;
+    if (claim && (users.has(claim) || memory.claims.has(claim))) continue;
+    memory.volumes.set(volume.name, { group: 'Loose/', slot: freeLoose(memory) });
+  }
   for (const claim of claims) {
     // The claim comes to the volume that was chosen for it, and the others stay where they are.
     const chosen = claim.volume ? memory.volumes.get(claim.volume) : undefined;
@@ -585,6 +608,15 @@ function shelve(model, groups, group, claims, volumes) {
   for (const claim of claims) living.add(claim.name);
   for (const places of [memory.claims, memory.volumes]) {
     for (const name of places.keys()) if (!living.has(name)) places.delete(name);
+  }
+  const arrived = [...claims, ...volumes].some((card) => !memory.seen.has(card.uid));
+  if (arrived) {
+    memory.lanes.clear();
+    memory.seen = new Set([...claims, ...volumes].map((card) => card.uid));
+  }
+  for (const [label, made] of shelves) {
+    made.lanes = Math.max(memory.lanes.get(label) ?? 0, Math.max(1, made.volumes.length) + made.left.length);
+    memory.lanes.set(label, made.lanes);
   }
   for (const made of shelves.values()) {
     made.volumes.sort((a, b) => Number(b.name === made.claim?.volume) - Number(a.name === made.claim?.volume));

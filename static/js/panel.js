@@ -10,7 +10,7 @@ import { icon, openStage, sign } from './draw.js';
 import { publish } from './feed.js';
 import { layout } from './layout.js';
 import { ago } from './look.js';
-import { apply, arrange, fill, graceLeft, holdOf, isEmpty, isTold, newModel, tell } from './model.js';
+import { apply, arrange, fill, graceLeft, hadClaim, holdOf, isEmpty, isTold, newModel, rowsIn, tell } from './model.js';
 import { openStream } from './stream.js';
 
 /** Lines of the story that are kept; a class of ninety minutes does not need more. */
@@ -207,7 +207,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   /** Lights what the story speaks of. @param {string} event @param {any} data */
   function light(event, data) {
     if (event === 'inside') {
-      const volume = [...model.cards.values()].find((card) => card.kind === 'PersistentVolume' && card.claim?.name === data.inside.claim);
+      const volume = [...model.cards.values()].find((card) => card.kind === 'PersistentVolume' && rowsIn(model, card)?.key === (data.inside.key ?? data.inside.claim));
       if (volume) stage.spot(`volume:${volume.uid}`);
       return;
     }
@@ -221,7 +221,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       for (const use of card.claims ?? []) {
         const claim = [...model.cards.values()].find((other) => other.kind === 'PersistentVolumeClaim' && other.name === use.claim);
         // Rung when the plug arrives, not when it sets out.
-        if (claim) setTimeout(() => stage.pulse(`claim:${claim.uid}`, say('scene.same.claim')), PLUGGED_MS);
+        if (claim && hadClaim(model, card.name, claim)) setTimeout(() => stage.pulse(`claim:${claim.uid}`, say('scene.same.claim')), PLUGGED_MS);
       }
     }
   }

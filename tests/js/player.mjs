@@ -39,7 +39,7 @@ function page(query) {
   const attributes = ['theme', 'projector'].filter((name) => query.has(name)).map((name) => `data-${name}="${query.get(name).replace(/\W/g, '')}"`).join(' ');
   const rest = encodeURI(query.toString()).replaceAll('"', '');
   return `<!doctype html><html lang="ja" ${attributes}><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>panel</title>
-${['base', 'chapter', 'panel', 'print'].map((name) => `<link rel="stylesheet" href="/static/css/${name}.css">`).join('')}<link rel="stylesheet" href="/player.css?column=${Number(query.get('column') ?? 0)}">
+${['base', 'chapter', 'panel', 'menu', 'print'].map((name) => `<link rel="stylesheet" href="/static/css/${name}.css">`).join('')}<link rel="stylesheet" href="/player.css?column=${Number(query.get('column') ?? 0)}">
 <aside id="panel" class="panel" data-events="/events?${rest}"></aside>
 <script type="application/json" id="words">${words.replaceAll('<', '\\u003c')}</script><script type="module" src="/static/js/panel.js"></script>`;
 }
@@ -62,7 +62,7 @@ function play(query, request, response) {
   for (const { event, data } of frames.slice(0, from)) apply(model, event, data);
   const state = query.has('state') ? stateOf(query.get('state'), model.at) : {};
   const cards = query.get('cards') === 'none' ? [] : [...model.cards.values()];
-  send('snapshot', { epoch: '4f2a', seq: model.seq, at: model.at, source: model.source, link: model.link, ...state, cards });
+  send('snapshot', { epoch: '4f2a', seq: model.seq, at: model.at, source: model.source, link: model.link, ...state, cards, insides: [] });
   for (const inside of model.inside.values()) send('inside', { seq: ++model.seq, at: model.at, inside });
   const shift = model.seq - (frames[from - 1]?.data.seq ?? 0);
   const timers = new Set();

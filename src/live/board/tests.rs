@@ -8,6 +8,8 @@ use super::*;
 use crate::cluster::{Acting, LinkState, Recording, SourceKind, Why};
 use crate::live::history::replay;
 
+mod recorded;
+
 fn board() -> Board {
     let source = SourceInfo {
         kind: SourceKind::Kube,
@@ -245,17 +247,21 @@ fn a_snapshot_is_of_this_moment() {
     }
 }
 
-#[test]
-fn what_was_seen_in_a_volume_goes_with_it() {
-    let board = board();
-    let volume = || volume("v", "default");
-    let inside = Inside {
+/// A look into the volume of the claim `c`.
+fn inside() -> Inside {
+    Inside {
         claim: "c".into(),
         query: "SELECT 1;".into(),
         columns: vec!["a".into()],
         rows: vec![vec!["1".into()]],
-    };
-    play(&board, [What::Applied(volume()), What::Inside(inside)]);
+    }
+}
+
+#[test]
+fn what_was_seen_in_a_volume_goes_with_it() {
+    let board = board();
+    let volume = || volume("v", "default");
+    play(&board, [What::Applied(volume()), What::Inside(inside())]);
     assert_eq!(snapshot(&board)["insides"][0]["claim"], "c");
     assert_eq!(snapshot(&board)["insides"][0]["at"], 1);
     play(&board, [What::Deleted(volume())]);
@@ -369,12 +375,12 @@ async fn the_frames_fixture_is_what_the_board_says() {
             "lanes",
             include_str!("../../../content/recordings/lanes.jsonl"),
         ),
-        ("claim-life", CLAIM_LIFE),
-        ("static-volumes", STATIC_VOLUMES),
-        ("binding", BINDING),
-        ("workloads", WORKLOADS),
-        ("two-pods", TWO_PODS),
-        ("trouble", TROUBLE),
+        ("claim-life", recorded::CLAIM_LIFE),
+        ("static-volumes", recorded::STATIC_VOLUMES),
+        ("binding", recorded::BINDING),
+        ("workloads", recorded::WORKLOADS),
+        ("two-pods", recorded::TWO_PODS),
+        ("trouble", recorded::TROUBLE),
     ] {
         let recording = parse(name, text);
         let source = recording.info(1.0, None);
@@ -400,14 +406,6 @@ async fn the_frames_fixture_is_what_the_board_says() {
         );
     }
 }
-
-/// What a real cluster said when these things were done to it.
-const CLAIM_LIFE: &str = include_str!("../../../tests/recordings/claim-life.jsonl");
-const STATIC_VOLUMES: &str = include_str!("../../../tests/recordings/static-volumes.jsonl");
-const BINDING: &str = include_str!("../../../tests/recordings/binding.jsonl");
-const WORKLOADS: &str = include_str!("../../../tests/recordings/workloads.jsonl");
-const TWO_PODS: &str = include_str!("../../../tests/recordings/two-pods.jsonl");
-const TROUBLE: &str = include_str!("../../../tests/recordings/trouble.jsonl");
 
 fn fixture_line(bytes: &Bytes) -> String {
     let text = std::str::from_utf8(bytes).expect("text");

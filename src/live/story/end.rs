@@ -42,8 +42,8 @@ pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards, past: &Past)
         .and_then(|owner| cards.get(&owner.uid));
     let seat = set.and_then(|set| match &set.face {
         Face::StatefulSet(it) => {
-            let wanted = set.deleting.is_none()
-                && face.ordinal? < it.start.saturating_add(it.replicas);
+            let wanted =
+                set.deleting.is_none() && face.ordinal? < it.start.saturating_add(it.replicas);
             Some((set, wanted))
         }
         _ => None,
@@ -75,10 +75,9 @@ pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards, past: &Past)
                 .is_some()
         });
         return match stays {
-            Some(mounted) => Story::new(
-                "pod.gone.claim",
-                [("pod", pod), ("claim", &mounted.claim)],
-            ),
+            Some(mounted) => {
+                Story::new("pod.gone.claim", [("pod", pod), ("claim", &mounted.claim)])
+            }
             None => Story::new("pod.gone", [("pod", pod)]),
         };
     };

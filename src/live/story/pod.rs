@@ -84,7 +84,10 @@ pub(super) fn tell(
         // Another reason is news; the same one again, every time the scheduler tries, is not.
         (None, None) if old.message != face.message => face.message.as_ref().map(|message| {
             // Not the nodes are what is missing, but a claim, or what it waits for.
-            let key = if message.to_ascii_lowercase().contains("persistentvolumeclaim") {
+            let key = if message
+                .to_ascii_lowercase()
+                .contains("persistentvolumeclaim")
+            {
                 "pod.unschedulable.claim"
             } else {
                 "pod.unschedulable"
@@ -173,19 +176,11 @@ fn tell_owner(before: &Card, after: &Card) -> Option<Story> {
     match (&before.owner, &after.owner) {
         (Some(old), None) => Some(Story::new(
             "pod.orphaned",
-            [
-                ("pod", pod),
-                ("owner", &old.name),
-                ("ownerKind", &old.kind),
-            ],
+            [("pod", pod), ("owner", &old.name), ("ownerKind", &old.kind)],
         )),
         (None, Some(new)) => Some(Story::new(
             "pod.adopted",
-            [
-                ("pod", pod),
-                ("owner", &new.name),
-                ("ownerKind", &new.kind),
-            ],
+            [("pod", pod), ("owner", &new.name), ("ownerKind", &new.kind)],
         )),
         _ => None,
     }
