@@ -2,7 +2,9 @@
 //! knows the API only, never what is shown of it.
 
 mod act;
+mod bodies;
 mod change;
+mod exec;
 mod fault;
 mod info;
 mod kind;
@@ -11,12 +13,13 @@ mod look;
 mod recording;
 mod source;
 mod target;
+mod terminal;
 mod watch;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use act::{Action, Actor, Deleted, Done, Place, Reason, Refusal, Scaled, Scope};
-pub use change::{Change, Changes, Inside, What};
+pub use change::{Change, Changes, Hindrance, Inside, InsideFault, What};
 pub use fault::{Cause, Fault};
 pub use info::{Acting, SourceInfo, SourceKind, Why};
 pub use kind::{Kind, Object};
@@ -25,6 +28,7 @@ pub use look::Look;
 pub use recording::{Malformed, Recording};
 pub use source::Source;
 pub use target::{Reached, Target};
+pub use terminal::{Ended, Program, Terminal, Typed, Wanted, Why as EndedWhy};
 
 /// Milliseconds since the epoch on this machine's clock.
 pub fn now() -> i64 {

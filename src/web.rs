@@ -10,6 +10,7 @@ pub mod pages;
 mod routes;
 mod security;
 mod server;
+mod terminal;
 
 pub use routes::{Site, router};
 pub use server::{ServeError, Server};

@@ -4,6 +4,7 @@
 
 mod action;
 mod apply;
+mod inside;
 mod objects;
 mod refusal;
 mod reset;
@@ -14,20 +15,26 @@ use std::sync::Arc;
 use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use action::{Action, Deleted, Place, Scaled};
 pub use refusal::{Reason, Refusal};
 pub use scope::Scope;
 
-use super::change::{Change, Changes, What};
+use super::bodies::Bodies;
+use super::change::{Change, Changes, Inside, What};
 use super::info::{Acting, Why};
 use super::now;
 use super::target::Reached;
-use objects::{Objects, resource, told};
+use objects::{resource, told};
+
+pub(super) use objects::{Objects, within};
 
 /// The cluster that the watches reached last; none before the first time.
 pub(super) type Way = watch::Receiver<Option<Reached>>;
+
+/// Terminals at the same time; a class has one each, and every one is a process in a Pod.
+const TERMINALS: usize = 32;
 
 /// A cheap handle on what acts for readers.
 #[derive(Clone)]
@@ -35,9 +42,11 @@ pub struct Actor(Arc<Inner>);
 
 struct Inner {
     way: Way,
+    bodies: Bodies,
     acting: Acting,
     scope: Scope,
     changes: Changes,
+    terminals: Arc<Semaphore>,
 }
 
 /// What was done.
@@ -50,12 +59,20 @@ pub struct Done {
 }
 
 impl Actor {
-    pub(super) fn new(way: Way, acting: Acting, scope: Scope, changes: Changes) -> Self {
+    pub(super) fn new(
+        way: Way,
+        bodies: Bodies,
+        acting: Acting,
+        scope: Scope,
+        changes: Changes,
+    ) -> Self {
         Self(Arc::new(Inner {
             way,
+            bodies,
             acting,
             scope,
             changes,
+            terminals: Arc::new(Semaphore::new(TERMINALS)),
         }))
     }
 
@@ -68,12 +85,22 @@ impl Actor {
         let reached = self.reached()?;
         let kubectl = action.kubectl(&self.0.acting.at(&reached));
         let objects = Objects::new(&reached);
-        let said = self.perform(action, &objects, &kubectl).await?;
-        self.say(&kubectl).await;
-        Ok(Done { kubectl, said })
+        let done = match action {
+            Action::Look { pod, claim } => self.look(&reached, &objects, pod, claim).await?,
+            Action::Query { place, sql } => {
+                let said = self.query(&reached, &objects, &place, &sql).await?;
+                Done { kubectl, said }
+            }
+            action => {
+                let said = self.perform(action, &objects, &kubectl).await?;
+                Done { kubectl, said }
+            }
+        };
+        self.say(&done.kubectl).await;
+        Ok(done)
     }
 
-    fn reached(&self) -> Result<Reached, Refusal> {
+    pub(super) fn reached(&self) -> Result<Reached, Refusal> {
         let refuse = |words: &str| Err(Refusal::new(Reason::NotAllowed, words));
         match self.0.acting.why {
             Why::Embedded | Why::Allowed => {}
@@ -87,6 +114,30 @@ impl Actor {
                 "the cluster has not been reached since the start",
             )
         })
+    }
+
+    pub(super) fn acting(&self) -> &Acting {
+        &self.0.acting
+    }
+
+    pub(super) fn scope(&self) -> &Scope {
+        &self.0.scope
+    }
+
+    pub(super) fn bodies(&self) -> &Bodies {
+        &self.0.bodies
+    }
+
+    /// A place for one more terminal, until it is dropped.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.terminals).try_acquire_owned().ok()
+    }
+
+    /// Shows readers what was seen.
+    pub(super) async fn show(&self, inside: Inside) {
+        let what = What::Inside(inside);
+        // The receiver ends only when the whole program does.
+        let _ = self.0.changes.send(Change { at: now(), what }).await;
     }
 
     async fn say(&self, kubectl: &str) {
@@ -147,10 +198,9 @@ impl Actor {
                 self.patch_volume(objects, &name, &uid, &spec).await
             }
             Action::Reset => objects.reset(&self.0.scope).await,
-            Action::Look { .. } | Action::Query { .. } => Err(Refusal::new(
-                Reason::Invalid,
-                "looking inside is not possible here",
-            )),
+            Action::Look { .. } | Action::Query { .. } => {
+                unreachable!("these change nothing through the API")
+            }
         }
     }
 
@@ -255,7 +305,7 @@ impl Actor {
     }
 
     /// Refuses an object that is none of the lesson's.
-    async fn belongs(
+    pub(super) async fn belongs(
         &self,
         objects: &Objects,
         kind: &str,

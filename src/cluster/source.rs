@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::act::{Actor, Scope};
+use super::bodies::{Bodies, Body};
 use super::change::Changes;
 use super::fault::Fault;
 use super::info::{Acting, SourceInfo, SourceKind, Why};
@@ -20,8 +21,28 @@ pub struct Source {
 }
 
 enum Origin {
-    Kube(Target, watch::Sender<Option<Reached>>),
+    Kube(Target, Box<Kube>),
     Recording(Recording, f64),
+}
+
+/// What connects the watches of a cluster with what acts on it.
+struct Kube {
+    way: watch::Sender<Option<Reached>>,
+    bodies: Bodies,
+    turns: mpsc::Receiver<Body>,
+    actor: Option<Actor>,
+}
+
+impl Kube {
+    fn new() -> Self {
+        let (bodies, turns) = Bodies::new();
+        Self {
+            way: watch::Sender::new(None),
+            bodies,
+            turns,
+            actor: None,
+        }
+    }
 }
 
 impl Source {
@@ -47,7 +68,7 @@ impl Source {
                 fallback: None,
                 acting: Acting::new(Why::Flag),
             },
-            origin: Origin::Kube(target, watch::Sender::new(None)),
+            origin: Origin::Kube(target, Box::new(Kube::new())),
         }
     }
 
@@ -105,11 +126,19 @@ impl Source {
             looks,
             ..Acting::new(why)
         };
-        let way = match &self.origin {
-            Origin::Kube(_, way) => way.subscribe(),
-            Origin::Recording(..) => watch::Sender::new(None).subscribe(),
-        };
-        Actor::new(way, self.info.acting.clone(), scope, changes)
+        let acting = self.info.acting.clone();
+        match &mut self.origin {
+            Origin::Kube(_, kube) => {
+                let way = kube.way.subscribe();
+                let actor = Actor::new(way, kube.bodies.clone(), acting, scope, changes);
+                kube.actor = Some(actor.clone());
+                actor
+            }
+            Origin::Recording(..) => {
+                let nowhere = watch::Sender::new(None).subscribe();
+                Actor::new(nowhere, Bodies::new().0, acting, scope, changes)
+            }
+        }
     }
 
     /// What a page says about it.
@@ -120,7 +149,20 @@ impl Source {
     /// Sends what it says into `changes` until the task is dropped.
     pub async fn run(self, changes: Changes) {
         match self.origin {
-            Origin::Kube(target, way) => watching(target, self.info, way, changes).await,
+            Origin::Kube(target, kube) => {
+                let Kube {
+                    way,
+                    bodies,
+                    turns,
+                    actor,
+                } = *kube;
+                let looking = async {
+                    if let Some(actor) = actor {
+                        actor.look_on(turns).await;
+                    }
+                };
+                tokio::join!(watching(target, self.info, way, bodies, changes), looking);
+            }
             Origin::Recording(recording, speed) => recording.play(speed, changes).await,
         }
     }

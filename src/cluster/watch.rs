@@ -17,6 +17,7 @@ use tokio::sync::watch::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::bodies::{Bodies, Loss};
 use super::change::{Change, Changes, What};
 use super::fault::{Cause, Fault};
 use super::info::SourceInfo;
@@ -43,10 +44,12 @@ const WATCH_SECONDS: u32 = 30;
 struct Wire {
     link: Arc<Mutex<Link>>,
     changes: Changes,
+    bodies: Bodies,
 }
 
 impl Wire {
     async fn say(&self, what: What) {
+        self.bodies.notice(&what);
         // The receiver ends only when the whole program does.
         let _ = self.changes.send(Change { at: now(), what }).await;
     }
@@ -93,11 +96,13 @@ pub(super) async fn watch(
     mut target: Target,
     info: SourceInfo,
     way: Sender<Option<Reached>>,
+    bodies: Bodies,
     changes: Changes,
 ) {
     let wire = Wire {
         link: Arc::new(Mutex::new(Link::connecting(now()))),
         changes,
+        bodies,
     };
     let mut info = info;
     loop {
@@ -122,6 +127,7 @@ pub(super) async fn watch(
         tracing::warn!(%fault, "the cluster does not answer");
         // What the old watches still say must not end the interruption: only whole lists may.
         watches.shutdown().await;
+        wire.bodies.lose(Loss::Cluster);
         wire.turn(LinkState::Interrupted, Some(fault)).await;
     }
 }

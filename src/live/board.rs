@@ -224,7 +224,7 @@ impl State {
             }
             What::Said(text) => self.push(Step::Said(text), None, false),
             What::Inside(inside) => {
-                let volume = self.volume_of(&inside.claim);
+                let volume = inside.claim.as_deref().and_then(|claim| self.volume_of(claim));
                 self.insides.look(&inside, change.at, volume);
                 self.push(Step::Inside(inside), None, false);
             }

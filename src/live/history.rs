@@ -147,7 +147,7 @@ impl Stretch {
                 Step::Inside(inside) => {
                     let volume = cards
                         .values()
-                        .filter(|card| card.name == inside.claim)
+                        .filter(|card| Some(&card.name) == inside.claim.as_ref())
                         .find_map(|card| card.claim()?.volume.clone());
                     board.insides.look(inside, frame.at, volume);
                 }

@@ -21,29 +21,40 @@ pub struct Look {
     pub volume: Option<String>,
 }
 
-/// The last look into each volume. Serialised as the list of them.
+/// The last look into each volume, and what stood in the way of one since. Serialised as the list of them: of one
+/// key the rows come before the failure.
 #[derive(Clone, Debug, Default)]
-pub struct Insides(BTreeMap<String, Arc<Look>>);
+pub struct Insides(BTreeMap<(String, bool), Arc<Look>>);
 
 impl Insides {
-    /// Each look with its key.
+    /// The last look of each key: a failed one, where it came after the rows.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Arc<Look>)> {
-        self.0.iter()
+        self.0
+            .iter()
+            .filter(|((key, failed), _)| *failed || !self.0.contains_key(&(key.clone(), true)))
+            .map(|((key, _), look)| (key, look))
     }
 
-    /// The look of this key.
+    /// The last look of this key.
     pub fn get(&self, key: &str) -> Option<&Arc<Look>> {
-        self.0.get(key)
+        self.0
+            .get(&(key.to_owned(), true))
+            .or_else(|| self.0.get(&(key.to_owned(), false)))
     }
 
-    /// Takes in a new look into the volume of that name.
+    /// Takes in a new look into the volume of that name. One that failed leaves the rows that are known, and one
+    /// that did not ends it.
     pub fn look(&mut self, inside: &Inside, at: i64, volume: Option<String>) {
         let look = Look {
             inside: inside.clone(),
             at,
             volume,
         };
-        self.0.insert(key(inside).to_owned(), Arc::new(look));
+        let failed = inside.fault.is_some();
+        if !failed {
+            self.0.remove(&(inside.key.clone(), true));
+        }
+        self.0.insert((inside.key.clone(), failed), Arc::new(look));
     }
 
     /// Forgets what was seen in what went with this card: a new volume of the same claim's name is
@@ -51,12 +62,10 @@ impl Insides {
     pub fn lose(&mut self, gone: &Card) {
         if let Face::PersistentVolume(volume) = &gone.face
             && let Some(claim) = &volume.claim
-            && self
-                .0
-                .get(&claim.name)
-                .is_some_and(|look| look.volume.as_ref().is_none_or(|seen| *seen == gone.name))
         {
-            self.0.remove(&claim.name);
+            self.0.retain(|(key, _), look| {
+                *key != claim.name || look.volume.as_ref().is_some_and(|seen| *seen != gone.name)
+            });
         }
     }
 
@@ -64,11 +73,6 @@ impl Insides {
     pub fn clear(&mut self) {
         self.0.clear();
     }
-}
-
-/// What tells one volume's looks from another's.
-pub fn key(inside: &Inside) -> &str {
-    &inside.claim
 }
 
 impl Serialize for Insides {

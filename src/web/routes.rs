@@ -19,7 +19,7 @@ use super::files::Files;
 use super::packed::Packed;
 use super::pages::{PageAssets, chapter_html, error_html};
 use super::security::{self, Hosts};
-use super::{act, events, files, health};
+use super::{act, events, files, health, terminal};
 use crate::book::Book;
 use crate::cluster::Actor;
 use crate::live::Board;
@@ -100,6 +100,7 @@ pub fn router(site: Site, port: u16) -> Router {
         .route("/{language}/", get(page))
         .route("/events", get(events::get))
         .route("/act", act::route())
+        .route("/terminal", get(terminal::get))
         .route("/manifests/{*name}", get(files::get))
         .route("/static/{version}/{*name}", get(assets::get))
         .route("/healthz", get(health::healthz))

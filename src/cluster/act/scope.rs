@@ -57,7 +57,7 @@ impl Scope {
     }
 
     /// Whether a manifest holds an object of this kind and name.
-    pub(super) fn names(&self, kind: &str, name: &str) -> bool {
+    pub(in crate::cluster) fn names(&self, kind: &str, name: &str) -> bool {
         self.objects()
             .any(|object| text(object, "/kind") == kind && text(object, "/metadata/name") == name)
     }
@@ -94,29 +94,6 @@ impl Scope {
             .filter_map(|at| text(&volume.data, at).rsplit('/').next())
             .filter_map(|folder| folder.strip_prefix(&format!("{name}_{namespace}_")))
             .any(|claim| self.claims(claim))
-    }
-
-    /// The workload that a Pod belongs to, as far as its own fields say: a ReplicaSet's name
-    /// without the hash is its Deployment's. The Pod itself, if nobody controls it.
-    pub(crate) fn workload(pod: &Value) -> Option<(String, String)> {
-        let owners = pod.pointer("/metadata/ownerReferences");
-        let owner = owners
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .find(|owner| owner["controller"] == true);
-        let Some(owner) = owner else {
-            return Some(("Pod".into(), text(pod, "/metadata/name").into()));
-        };
-        let (kind, name) = (text(owner, "/kind"), text(owner, "/name"));
-        match kind {
-            "ReplicaSet" => {
-                let hash = text(pod, "/metadata/labels/pod-template-hash");
-                let name = name.strip_suffix(hash)?.strip_suffix('-')?;
-                Some(("Deployment".into(), name.into()))
-            }
-            _ => Some((kind.into(), name.into())),
-        }
     }
 
     /// A selector for the claims that StatefulSets make, by the labels that they give them; empty
@@ -262,20 +239,6 @@ metadata: {name: fixed}
                 serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec}))
                     .expect("a volume");
             assert_eq!(scope().holds(&volume, "n"), known, "{name} {spec}");
-        }
-    }
-
-    #[test]
-    fn a_pods_workload_is_read_from_the_pod() {
-        let owned = |kind: &str, name: &str| json!({"metadata": {"name": "p", "labels": {"pod-template-hash": "7c"}, "ownerReferences": [{"kind": kind, "name": name, "controller": true}]}});
-        let is = |kind: &str, name: &str| Some((kind.to_owned(), name.to_owned()));
-        for (pod, want) in [
-            (owned("ReplicaSet", "lane-7c"), is("Deployment", "lane")),
-            (owned("ReplicaSet", "lane"), None),
-            (owned("StatefulSet", "db"), is("StatefulSet", "db")),
-            (json!({"metadata": {"name": "p"}}), is("Pod", "p")),
-        ] {
-            assert_eq!(Scope::workload(&pod), want, "{pod}");
         }
     }
 }

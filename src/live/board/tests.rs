@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::{Acting, Inside, LinkState, Recording, SourceKind, Why};
+use crate::cluster::{
+    Acting, Hindrance, Inside, InsideFault, LinkState, Recording, SourceKind, Why,
+};
 
 mod recorded;
 
@@ -249,10 +251,12 @@ fn a_snapshot_is_of_this_moment() {
 /// A look into the volume of the claim `c`.
 fn inside() -> Inside {
     Inside {
-        claim: "c".into(),
+        key: "c".into(),
+        claim: Some("c".into()),
         query: "SELECT 1;".into(),
         columns: vec!["a".into()],
         rows: vec![vec!["1".into()]],
+        ..Inside::default()
     }
 }
 
@@ -265,6 +269,30 @@ fn what_was_seen_in_a_volume_goes_with_it() {
     assert_eq!(snapshot(&board)["insides"][0]["at"], 1);
     play(&board, [What::Deleted(volume())]);
     assert_eq!(snapshot(&board)["insides"], json!([]));
+}
+
+#[test]
+fn a_look_that_failed_leaves_the_rows_that_are_known() {
+    let board = board();
+    let seen = Inside {
+        key: "c".into(),
+        rows: vec![vec!["1".into()]],
+        ..Inside::default()
+    };
+    let failed = Inside {
+        key: "c".into(),
+        fault: Some(InsideFault::new(Hindrance::NotReady, "starting")),
+        ..Inside::default()
+    };
+    play(&board, [What::Inside(seen.clone()), What::Inside(failed)]);
+    let insides = snapshot(&board)["insides"].clone();
+    assert_eq!(insides[0]["rows"], json!([["1"]]));
+    assert_eq!(insides[1]["fault"]["cause"], "not-ready");
+    play(&board, [What::Inside(seen)]);
+    assert_eq!(
+        snapshot(&board)["insides"].as_array().map(Vec::len),
+        Some(1)
+    );
 }
 
 fn parse(name: &str, text: &str) -> Recording {
