@@ -224,7 +224,10 @@ impl State {
             }
             What::Said(text) => self.push(Step::Said(text), None, false),
             What::Inside(inside) => {
-                let volume = inside.claim.as_deref().and_then(|claim| self.volume_of(claim));
+                let volume = inside
+                    .claim
+                    .as_deref()
+                    .and_then(|claim| self.volume_of(claim));
                 self.insides.look(&inside, change.at, volume);
                 self.push(Step::Inside(inside), None, false);
             }
