@@ -255,7 +255,12 @@ fn chapter(
                 format!("`objectives` and `question` belong to {OPENING}"),
             );
         }
-        let rendered = markdown::render(body, before, &front.id, &context, &mut notes);
+        let mut rendered = markdown::render(body, before, &front.id, &context, &mut notes);
+        if is_opening {
+            // The opening has no heading of its own but the chapter's; what follows that is the second level.
+            rendered.html = a_level_up(&rendered.html);
+            rendered.after_scene = rendered.after_scene.as_deref().map(a_level_up);
+        }
         if !is_opening && rendered.after_scene.is_some() {
             notes.add(
                 1,
@@ -385,6 +390,17 @@ fn same_keys(shelf: &Shelf, chapter: &Chapter, other: &Chapter, errors: &mut Con
             }
         }
     }
+}
+
+/// HTML with its headings one level higher; `<` in text is escaped, so that only tags are met.
+fn a_level_up(html: &str) -> String {
+    ["3", "4", "5", "6"]
+        .iter()
+        .zip(["2", "3", "4", "5"])
+        .fold(html.to_owned(), |html, (from, to)| {
+            html.replace(&format!("<h{from}"), &format!("<h{to}"))
+                .replace(&format!("</h{from}>"), &format!("</h{to}>"))
+        })
 }
 
 /// The anchors of a language and the links to them, for what only the whole of it can tell.

@@ -47,7 +47,7 @@ pub type Words = BTreeMap<String, String>;
 pub type Stories = BTreeMap<String, Story>;
 
 /// The words that the page's frame needs; the panel's are its own affair.
-pub const PAGE_WORDS: [&str; 32] = [
+pub const PAGE_WORDS: [&str; 33] = [
     "page.answer",
     "page.choice",
     "page.contents",
@@ -73,6 +73,7 @@ pub const PAGE_WORDS: [&str; 32] = [
     "page.projector",
     "page.question",
     "page.right",
+    "page.sections",
     "page.skip",
     "page.summary",
     "page.theme",

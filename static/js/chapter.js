@@ -178,3 +178,13 @@ for (const link of document.querySelectorAll('a[data-control="language"]')) {
     if (here && scrollY > 0) /** @type {HTMLAnchorElement} */ (link).hash = here;
   });
 }
+
+/* What scrolls sideways can be scrolled by keyboard, too, as long as there is something to scroll. */
+
+const wide = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.setAttribute('tabindex', '0');
+    else target.removeAttribute('tabindex');
+  }
+});
+for (const frame of document.querySelectorAll('.console .out, pre.code, .table, .figure .frame')) wide.observe(frame);

@@ -143,11 +143,11 @@ test('who starts over is asked once more, and then stands at the beginning', () 
     assert.match(await page.locator('.bar .steps a[href="#check"] .count').innerText(), /1\/\d+/);
     await page.locator('.progress-over').click();
     await page.locator('.progress-again .is-sure').click();
-    await stepIs(page, 'step-kill', 'open');
+    await stepIs(page, 'step-apply', 'open');
     assert.match(await page.locator('.progress-count').innerText(), /0\/\d+/);
     assert.equal(await page.locator('#q3-text').inputValue(), '');
     await page.reload();
-    await stepIs(page, 'step-kill', 'open');
+    await stepIs(page, 'step-apply', 'open');
   }));
 
 test('a choice counts when the right one is picked, in words when the answer was opened, and objectives with them', () =>
@@ -192,5 +192,6 @@ async function findKubectl() {
   }
   const binary = process.env.EIZOKU_BIN ?? join(root, 'target/debug/eizoku');
   const { stdout } = await run(binary, ['kubeconfig', '--data', data]);
-  return async (...args) => (await run(kubectl, ['--kubeconfig', stdout.trim(), ...args])).stdout;
+  const file = stdout.trim().replace(/^export KUBECONFIG=/, '');
+  return async (...args) => (await run(kubectl, ['--kubeconfig', file, ...args])).stdout;
 }
