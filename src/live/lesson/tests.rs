@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::book::{Book, RULE_VARIABLES, Shelf};
-use crate::cluster::{Change, Inside, Kind, Object, Recording, SourceInfo, SourceKind, What};
+use crate::cluster::{Acting, Change, Inside, Kind, Object, Recording, SourceInfo, SourceKind, What, Why};
 use crate::live::board::Board;
 use crate::live::story;
 
@@ -43,6 +43,7 @@ fn board() -> Board {
         speed: None,
         kubeconfig: None,
         fallback: None,
+        acting: Acting::new(Why::Recording),
     };
     Board::new("e".into(), source, 0)
 }
@@ -186,10 +187,10 @@ fn what_was_seen_in_a_volume_can_tick_a_step() {
     )];
     let (board, mut lesson) = (board(), lesson(&steps));
     let inside = Inside {
-        claim: "c".into(),
-        query: "SELECT 1".into(),
+        key: "c".into(),
         columns: vec!["a".into()],
         rows: vec![vec!["1".into()]],
+        ..Inside::default()
     };
     assert_eq!(
         follow(&mut lesson, &board, vec![What::Inside(inside)]),
