@@ -1,5 +1,6 @@
 //! The program as its users meet it: over HTTP and on the command line.
 
+mod act;
 mod api;
 mod cli;
 mod events;
