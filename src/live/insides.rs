@@ -39,7 +39,7 @@ impl Insides {
             inside: inside.clone(),
             at,
         };
-        self.0.insert(key(inside).to_owned(), Arc::new(look));
+        self.0.insert(inside.key().to_owned(), Arc::new(look));
     }
 
     /// Forgets what was seen in what went with this card: a new volume of the same claim's name is
@@ -56,11 +56,6 @@ impl Insides {
     pub fn clear(&mut self) {
         self.0.clear();
     }
-}
-
-/// What tells one volume's looks from another's.
-pub fn key(inside: &Inside) -> &str {
-    &inside.claim
 }
 
 impl Serialize for Insides {

@@ -19,8 +19,9 @@ use super::files::Files;
 use super::packed::Packed;
 use super::pages::{PageAssets, chapter_html, error_html};
 use super::security::{self, Hosts};
-use super::{events, files, health};
+use super::{events, files, health, history, recording};
 use crate::book::Book;
+use crate::cluster::Tape;
 use crate::live::Board;
 
 /// Everything that a handler may need; cheap to clone.
@@ -28,6 +29,8 @@ use crate::live::Board;
 pub struct Site {
     /// The live picture.
     pub board: Board,
+    /// The run so far, to be taken away.
+    pub tape: Tape,
     /// Styles and scripts.
     pub assets: Arc<Assets>,
     /// Manifests and their archives.
@@ -45,7 +48,7 @@ const SCRIPTS: [&str; 2] = ["js/chapter.js", "js/panel.js"];
 
 impl Site {
     /// Renders every page of `book` once.
-    pub fn new(book: &Book, board: Board, stopping: CancellationToken) -> Self {
+    pub fn new(book: &Book, board: Board, tape: Tape, stopping: CancellationToken) -> Self {
         let assets = Assets::load();
         let addresses = PageAssets {
             css: assets.url("css/eizoku.css"),
@@ -70,6 +73,7 @@ impl Site {
         );
         Self {
             board,
+            tape,
             assets: Arc::new(assets),
             files: Arc::new(Files::new(&book.manifests)),
             pages: Arc::new(pages),
@@ -93,6 +97,9 @@ pub fn router(site: Site, port: u16) -> Router {
         .route("/{language}", get(slash))
         .route("/{language}/", get(page))
         .route("/events", get(events::get))
+        .route("/history", get(history::history))
+        .route("/timeline", get(history::timeline))
+        .route("/recording", get(recording::get))
         .route("/manifests/{*name}", get(files::get))
         .route("/static/{version}/{*name}", get(assets::get))
         .route("/healthz", get(health::healthz))

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use crate::cluster::Kind;
 use crate::live::card::Card;
 use crate::live::frame::{Frame, Step};
-use crate::live::insides::key;
 
 /// What a rule can speak of: lists of cards by kind, the last look into each volume by key, and what
 /// happened since the step began.
@@ -123,7 +122,7 @@ pub(super) fn record(frame: &Frame) -> Option<Shared> {
         }
         Step::Said(text) => record["text"] = text.clone().into(),
         Step::Inside(inside) => {
-            record["name"] = key(inside).into();
+            record["name"] = inside.key().into();
             record["card"] = to_json(inside);
         }
         Step::Link(_) | Step::Lesson(_) | Step::Restarted => return None,
