@@ -103,6 +103,12 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
 
+    /// Let the page act on the kubeconfig's cluster, on objects of the lesson only
+    ///
+    /// On the embedded cluster it always may.
+    #[arg(long, env = "EIZOKU_ALLOW_ACTIONS")]
+    pub(crate) allow_actions: bool,
+
     /// How fast a recording is played
     #[arg(long, value_name = "FACTOR", default_value = "1", env = "EIZOKU_SPEED", value_parser = speed)]
     pub(crate) speed: f64,

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use book::{Book, Shelf};
 use cli::{Choice, Cli, Command, ContentArgs, DataArgs, Serve, TargetArgs};
-use cluster::{Change, Fault, Recording, Source, Tape, TapeFile, Target};
+use cluster::{Change, Fault, Look, Recording, Scope, Source, Tape, TapeFile, Target};
 use embedded::Embedded;
 use live::lesson::{Lesson, Rules};
 use live::{Board, story};
@@ -73,6 +73,7 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let Serve {
         cluster,
         target,
+        allow_actions,
         speed,
         port,
         data,
@@ -90,17 +91,18 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         fresh,
         stopping: stopping.clone(),
     };
-    let (source, embedded) = choose(choice, target, speed, &shelf, own).await?;
+    let (mut source, embedded) = choose(choice, target, speed, &shelf, own).await?;
+    let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
+    let actor = source.actor(allow_actions, scope(&book)?, looks(&book), changes.clone());
 
     let board = Board::new(epoch(), source.info().clone(), cluster::now());
     let lesson = lesson(&book);
     board.teach(lesson.steps());
     let tape = Tape::new(&source.info().namespace);
-    let site = Site::new(&book, board.clone(), tape.clone(), stopping.clone());
+    let site = Site::new(&book, board.clone(), actor, tape.clone(), stopping.clone());
     let packing = site.clone();
     tokio::task::spawn_blocking(move || packing.pack());
     let address = server.address();
-    let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
     let playing = tokio::spawn(source.run(changes));
     tokio::spawn(teach::teach(lesson, board.clone(), stopping.clone()));
     let applying = tokio::spawn(apply(board, tape, incoming));
@@ -216,6 +218,26 @@ fn shelf(content: &ContentArgs) -> Shelf {
 
 fn open(shelf: &Shelf) -> anyhow::Result<Book> {
     Ok(Book::open(shelf, story::KEYS)?)
+}
+
+/// The queries that show rows, as the cluster takes them.
+fn looks(book: &Book) -> Vec<Look> {
+    let looks = book.lesson.looks.iter().cloned();
+    looks
+        .map(|look| Look {
+            pods: look.pods,
+            user: look.user,
+            database: look.database,
+            query: look.query,
+        })
+        .collect()
+}
+
+/// The objects of the lesson: those of the manifests.
+fn scope(book: &Book) -> anyhow::Result<Scope> {
+    let manifests = book.manifests.iter();
+    let manifests = manifests.map(|it| (it.path.as_str(), it.text.as_str()));
+    Scope::read(manifests).map_err(anyhow::Error::msg)
 }
 
 /// The source, decided once; says in the log what it is and why.

@@ -1,5 +1,6 @@
 //! Pages, the event stream and files over HTTP. The only place that knows axum and askama.
 
+mod act;
 pub mod assets;
 mod events;
 mod files;
@@ -11,6 +12,7 @@ mod recording;
 mod routes;
 mod security;
 mod server;
+mod terminal;
 
 pub use routes::{Site, router};
 pub use server::{ServeError, Server};

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::change::{Change, Changes, Inside, What};
 use super::fault::Fault;
-use super::info::{SourceInfo, SourceKind};
+use super::info::{Acting, SourceInfo, SourceKind, Why};
 use super::kind::{Kind, Object};
 use super::link::Link;
 use super::tape::TapedLink;
@@ -202,6 +202,7 @@ impl Recording {
             speed: Some(speed),
             kubeconfig: None,
             fallback,
+            acting: Acting::new(Why::Recording),
         }
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use file::{NotWritten, TapeFile};
 pub use memory::Tape;
 
-use super::change::{Change, Inside, What};
+use super::change::{Change, Hindrance, Inside, What};
 use super::fault::{Cause, Fault};
 use super::kind::{Kind, Object};
 use super::link::{KindState, Link, LinkState};
@@ -113,6 +113,17 @@ impl Note {
     }
 }
 
+/// A look without the words that may hold an address: those of the API and of the way to it.
+fn discreet(inside: &Inside) -> Inside {
+    let mut inside = inside.clone();
+    if let Some(fault) = &mut inside.fault
+        && !matches!(fault.cause, Hindrance::NoTable | Hindrance::NoDatabase)
+    {
+        fault.detail.clear();
+    }
+    inside
+}
+
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("what is written down is plain data")
 }
@@ -190,7 +201,7 @@ impl Scribe {
                 Vec::new()
             }
             What::Said(text) => vec![Note::Said(text.clone())],
-            What::Inside(inside) => vec![Note::Inside(inside.clone())],
+            What::Inside(inside) => vec![Note::Inside(discreet(inside))],
             What::Restarted => {
                 *self = Self::new(Some(change.at), std::mem::take(&mut self.namespace));
                 Vec::new()

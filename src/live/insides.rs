@@ -1,4 +1,4 @@
-//! The last look into each volume, by the claim it is of.
+//! The last rows that were seen in each volume, and what stood in the way of a look since.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,28 +18,37 @@ pub struct Look {
     pub at: i64,
 }
 
-/// The last look into each volume. Serialised as the list of them.
+/// By key and whether it failed: the last rows, and the look that failed since. Serialised as the list of them.
 #[derive(Clone, Debug, Default)]
-pub struct Insides(BTreeMap<String, Arc<Look>>);
+pub struct Insides(BTreeMap<(String, bool), Arc<Look>>);
 
 impl Insides {
-    /// Each look with its key.
+    /// One look for each key: the last that found rows, or else the one that failed.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Arc<Look>)> {
-        self.0.iter()
+        self.0
+            .iter()
+            .filter(|((key, failed), _)| !failed || !self.0.contains_key(&(key.clone(), false)))
+            .map(|((key, _), look)| (key, look))
     }
 
-    /// The look of this key.
+    /// The look of this key, as [`Insides::iter`] gives it.
     pub fn get(&self, key: &str) -> Option<&Arc<Look>> {
-        self.0.get(key)
+        [false, true]
+            .into_iter()
+            .find_map(|failed| self.0.get(&(key.to_owned(), failed)))
     }
 
-    /// Takes in a new look.
+    /// Takes in a new look. One that failed leaves the rows that are known, and one that did not ends it.
     pub fn look(&mut self, inside: &Inside, at: i64) {
         let look = Look {
             inside: inside.clone(),
             at,
         };
-        self.0.insert(inside.key().to_owned(), Arc::new(look));
+        let failed = inside.fault.is_some();
+        if !failed {
+            self.0.remove(&(inside.key.clone(), true));
+        }
+        self.0.insert((inside.key.clone(), failed), Arc::new(look));
     }
 
     /// Forgets what was seen in what went with this card: a new volume of the same claim's name is
@@ -48,7 +57,9 @@ impl Insides {
         if let Face::PersistentVolume(volume) = &gone.face
             && let Some(claim) = &volume.claim
         {
-            self.0.remove(&claim.name);
+            for failed in [false, true] {
+                self.0.remove(&(claim.name.clone(), failed));
+            }
         }
     }
 

@@ -19,9 +19,9 @@ use super::files::Files;
 use super::packed::Packed;
 use super::pages::{PageAssets, chapter_html, error_html};
 use super::security::{self, Hosts};
-use super::{events, files, health, history, recording};
+use super::{act, events, files, health, history, recording, terminal};
 use crate::book::Book;
-use crate::cluster::Tape;
+use crate::cluster::{Actor, Tape};
 use crate::live::Board;
 
 /// Everything that a handler may need; cheap to clone.
@@ -29,6 +29,8 @@ use crate::live::Board;
 pub struct Site {
     /// The live picture.
     pub board: Board,
+    /// What acts on the cluster for a reader.
+    pub actor: Actor,
     /// The run so far, to be taken away.
     pub tape: Tape,
     /// Styles and scripts.
@@ -48,10 +50,22 @@ const SCRIPTS: [&str; 2] = ["js/chapter.js", "js/panel.js"];
 
 impl Site {
     /// Renders every page of `book` once.
-    pub fn new(book: &Book, board: Board, tape: Tape, stopping: CancellationToken) -> Self {
+    pub fn new(
+        book: &Book,
+        board: Board,
+        actor: Actor,
+        tape: Tape,
+        stopping: CancellationToken,
+    ) -> Self {
         let assets = Assets::load();
         let addresses = PageAssets {
             css: assets.url("css/eizoku.css"),
+            theme: assets.url("js/theme.js"),
+            modules: assets
+                .imported(&SCRIPTS)
+                .iter()
+                .map(|name| assets.url(name))
+                .collect(),
             scripts: SCRIPTS.iter().map(|name| assets.url(name)).collect(),
         };
         let pages = book
@@ -75,6 +89,7 @@ impl Site {
             .collect();
         Self {
             board,
+            actor,
             tape,
             assets: Arc::new(assets),
             files: Arc::new(Files::new(&book.manifests)),
@@ -102,6 +117,8 @@ pub fn router(site: Site, port: u16) -> Router {
         .route("/history", get(history::history))
         .route("/timeline", get(history::timeline))
         .route("/recording", get(recording::get))
+        .route("/act", act::route())
+        .route("/terminal", get(terminal::get))
         .route("/manifests/{*name}", get(files::get))
         .route("/static/{version}/{*name}", get(assets::get))
         .route("/healthz", get(health::healthz))

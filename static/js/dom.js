@@ -24,6 +24,15 @@ export function h(tag, props = {}, children = []) {
 }
 
 /**
+ * What was typed, after the prompt of the shell unless it brings one of its own, such as psql's.
+ * @param {string} text
+ */
+export function typed(text) {
+  const own = /^\w+[=(-][*]?[#>] /.exec(text)?.[0];
+  return [h('span', { class: 'prompt', 'aria-hidden': 'true' }, [own ?? '$ ']), text.slice(own?.length ?? 0)];
+}
+
+/**
  * A command as one types it into a shell, with a button that copies it.
  * @param {string} value
  * @param {(key: string) => string} say
@@ -48,7 +57,7 @@ export function commandLine(value, say, announce) {
 }
 
 /** @param {string} value */
-async function copy(value) {
+export async function copy(value) {
   try {
     await navigator.clipboard.writeText(value);
   } catch {

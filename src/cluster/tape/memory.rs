@@ -29,7 +29,8 @@ struct Reel {
 struct Base {
     ms: i64,
     objects: BTreeMap<(Kind, String), Reduced>,
-    insides: BTreeMap<String, Inside>,
+    /// By key and whether it failed, as the board keeps them.
+    insides: BTreeMap<(String, bool), Inside>,
     listed: BTreeSet<Kind>,
     link: Option<TapedLink>,
 }
@@ -151,7 +152,11 @@ impl Base {
             }
             Note::Link(link) => self.link = Some(link),
             Note::Inside(inside) => {
-                self.insides.insert(inside.key().to_owned(), inside);
+                let failed = inside.fault.is_some();
+                if !failed {
+                    self.insides.remove(&(inside.key.clone(), true));
+                }
+                self.insides.insert((inside.key.clone(), failed), inside);
             }
             Note::Begin(listed) => self.listed = listed,
             Note::Said(_) => {}
@@ -164,8 +169,11 @@ impl Base {
             return;
         }
         let object: serde_json::Value = serde_json::from_str(object).unwrap_or_default();
-        if let Some(claim) = object.pointer("/spec/claimRef/name") {
-            self.insides.remove(claim.as_str().unwrap_or_default());
+        if let Some(claim) = object
+            .pointer("/spec/claimRef/name")
+            .and_then(serde_json::Value::as_str)
+        {
+            self.insides.retain(|(key, _), _| key != claim);
         }
     }
 }

@@ -4,24 +4,17 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::cluster::{Recording, SourceInfo, SourceKind};
+use crate::cluster::Recording;
 use crate::live::card::Card;
 use crate::live::{Board, Update};
 
 const CHAPTER: &str = include_str!("../../../content/recordings/chapter.jsonl");
 const LANES: &str = include_str!("../../../content/recordings/lanes.jsonl");
 
-fn board(namespace: &str) -> Board {
-    let source = SourceInfo {
-        kind: SourceKind::Recording,
-        label: "test".into(),
-        namespace: namespace.into(),
-        recorded: None,
-        speed: None,
-        kubeconfig: None,
-        fallback: None,
-    };
-    Board::new("e".into(), source, 0)
+fn board() -> Board {
+    let head = r#"{"ms":0,"version":1,"recorded":0,"namespace":"default"}"#;
+    let source = Recording::parse("run.jsonl", head).expect("whole");
+    Board::new("e".into(), source.info(1.0, None), 0)
 }
 
 /// Plays a recording once: every change it makes, up to its end.
@@ -42,7 +35,7 @@ async fn play(text: &str) -> Vec<Change> {
 
 /// What readers of a board are sent, byte for byte.
 fn frames(changes: Vec<Change>) -> Vec<String> {
-    let board = board("default");
+    let board = board();
     let mut seen = Vec::new();
     for change in changes {
         // Each at its turn, so that none is lost to a reader's lag.
@@ -291,7 +284,7 @@ async fn a_full_tape_forgets_what_happened_and_not_what_is() {
     let text = taped(&changes, bound);
     assert!(text.len() < 2 * bound, "{}", text.len());
     let cards = |changes: Vec<Change>| {
-        let board = board("default");
+        let board = board();
         for change in changes {
             board.apply(change);
         }

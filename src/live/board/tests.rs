@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::{Inside, LinkState, Recording, SourceKind};
+use crate::cluster::{
+    Acting, Hindrance, Inside, InsideFault, LinkState, Recording, SourceKind, Why,
+};
 
 fn board() -> Board {
     let source = SourceInfo {
@@ -16,6 +18,7 @@ fn board() -> Board {
         speed: None,
         kubeconfig: None,
         fallback: None,
+        acting: Acting::new(Why::Recording),
     };
     Board::new("e".into(), source, 0)
 }
@@ -248,16 +251,42 @@ fn what_was_seen_in_a_volume_goes_with_it() {
     let board = board();
     let volume = || volume("v", "default");
     let inside = Inside {
-        claim: "c".into(),
+        key: "c".into(),
+        claim: Some("c".into()),
         query: "SELECT 1;".into(),
         columns: vec!["a".into()],
         rows: vec![vec!["1".into()]],
+        ..Inside::default()
     };
     play(&board, [What::Applied(volume()), What::Inside(inside)]);
     assert_eq!(snapshot(&board)["insides"][0]["claim"], "c");
     assert_eq!(snapshot(&board)["insides"][0]["at"], 1);
     play(&board, [What::Deleted(volume())]);
     assert_eq!(snapshot(&board)["insides"], json!([]));
+}
+
+#[test]
+fn a_look_that_failed_leaves_the_rows_that_are_known() {
+    let board = board();
+    let seen = Inside {
+        key: "c".into(),
+        rows: vec![vec!["1".into()]],
+        ..Inside::default()
+    };
+    let failed = Inside {
+        key: "c".into(),
+        fault: Some(InsideFault::new(Hindrance::NotReady, "starting")),
+        ..Inside::default()
+    };
+    play(&board, [What::Inside(seen.clone()), What::Inside(failed)]);
+    let insides = snapshot(&board)["insides"].clone();
+    assert_eq!(insides[0]["rows"], json!([["1"]]));
+    assert_eq!(insides[1]["fault"]["cause"], "not-ready");
+    play(&board, [What::Inside(seen)]);
+    assert_eq!(
+        snapshot(&board)["insides"].as_array().map(Vec::len),
+        Some(1)
+    );
 }
 
 fn parse(name: &str, text: &str) -> Recording {
