@@ -5,6 +5,7 @@ mod api;
 mod cli;
 mod events;
 mod files;
+mod history;
 mod kube;
 mod pages;
 mod security;

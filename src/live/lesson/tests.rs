@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::book::{Book, RULE_VARIABLES, Shelf};
-use crate::cluster::{Acting, Change, Inside, Kind, Object, Recording, SourceInfo, SourceKind, What, Why};
+use crate::cluster::{Change, Inside, Kind, Object, Recording, What};
 use crate::live::board::Board;
 use crate::live::story;
 
@@ -35,17 +35,9 @@ fn lesson(steps: &[(&str, &str, Option<&str>, Option<&str>)]) -> Lesson {
 }
 
 fn board() -> Board {
-    let source = SourceInfo {
-        kind: SourceKind::Kube,
-        label: "test".into(),
-        namespace: "default".into(),
-        recorded: None,
-        speed: None,
-        kubeconfig: None,
-        fallback: None,
-        acting: Acting::new(Why::Recording),
-    };
-    Board::new("e".into(), source, 0)
+    let head = r#"{"ms":0,"version":1,"recorded":0,"namespace":"default"}"#;
+    let source = Recording::parse("run.jsonl", head).expect("whole");
+    Board::new("e".into(), source.info(1.0, None), 0)
 }
 
 fn pod(name: &str, uid: &str, phase: &str) -> Object {
@@ -188,7 +180,6 @@ fn what_was_seen_in_a_volume_can_tick_a_step() {
     let (board, mut lesson) = (board(), lesson(&steps));
     let inside = Inside {
         key: "c".into(),
-        columns: vec!["a".into()],
         rows: vec![vec!["1".into()]],
         ..Inside::default()
     };
