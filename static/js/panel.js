@@ -196,8 +196,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       drawing = false;
       draw(true);
     };
-    // A page that nobody sees gets no animation frames.
-    if (document.visibilityState === 'visible') requestAnimationFrame(now);
+    // A page that nobody sees gets no animation frames; where nothing is to move, none is needed.
+    if (document.visibilityState === 'visible' && !still.matches) requestAnimationFrame(now);
     else setTimeout(now, 100);
   }
 
@@ -349,6 +349,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
         link = data.link;
       }
       player.receive(event, data);
+      // The connection is said as it is, however far behind the picture.
+      if (event === 'snapshot' || event === 'link') showState();
       if (event === 'snapshot') readMarks();
     },
     phase(next) {
