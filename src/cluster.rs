@@ -8,6 +8,7 @@ mod kind;
 mod link;
 mod recording;
 mod source;
+mod tape;
 mod target;
 mod watch;
 
@@ -20,6 +21,7 @@ pub use kind::{Kind, Object};
 pub use link::{KindState, Link, LinkState};
 pub use recording::{Malformed, Recording};
 pub use source::Source;
+pub use tape::{NotWritten, Tape, TapeFile};
 pub use target::{Reached, Target};
 
 /// Milliseconds since the epoch on this machine's clock.

@@ -58,3 +58,10 @@ pub struct Inside {
     /// Rows, each as long as `columns`.
     pub rows: Vec<Vec<String>>,
 }
+
+impl Inside {
+    /// What tells one volume's looks from another's.
+    pub fn key(&self) -> &str {
+        &self.claim
+    }
+}

@@ -4,7 +4,7 @@
 use askama::Template;
 use serde::Serialize;
 
-use crate::book::{Book, Chapter, Stories, Words};
+use crate::book::{Act, Book, Chapter, Lesson, Stories, Words};
 
 /// Where the page finds its files; the addresses carry a hash, which pages do not know how to make.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +75,34 @@ struct Told<'a> {
     language: &'a str,
     words: &'a Words,
     stories: &'a Stories,
+    lesson: ToldLesson<'a>,
+}
+
+/// The lesson, as far as a page needs it: its rules are evaluated where the board is.
+#[derive(Serialize)]
+struct ToldLesson<'a> {
+    steps: Vec<ToldStep<'a>>,
+}
+
+#[derive(Serialize)]
+struct ToldStep<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objective: Option<&'a str>,
+    acts: &'a [Act],
+}
+
+impl<'a> From<&'a Lesson> for ToldLesson<'a> {
+    fn from(lesson: &'a Lesson) -> Self {
+        let steps = lesson.steps.iter().map(|step| ToldStep {
+            id: &step.id,
+            objective: step.objective.as_deref(),
+            acts: &step.acts,
+        });
+        Self {
+            steps: steps.collect(),
+        }
+    }
 }
 
 /// The chapter in one language as a whole page; `None` if the book does not have that language.
@@ -84,6 +112,7 @@ pub fn chapter_html(book: &Book, language: &str, assets: &PageAssets) -> Option<
         language,
         words: &chapter.words,
         stories: &chapter.stories,
+        lesson: (&book.lesson).into(),
     };
     let page = ChapterPage {
         language,

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::{LinkState, Recording, SourceKind};
-use crate::live::history::replay;
+use crate::cluster::{Inside, LinkState, Recording, SourceKind};
 
 fn board() -> Board {
     let source = SourceInfo {
@@ -342,10 +341,10 @@ async fn history_replays_to_the_board_as_it_is() {
             }
             _ => {}
         }
-        let (keyframe, steps) = board.history(frame.seq).expect("within the ring");
-        assert_eq!(by_uid(replay(keyframe, &steps)), now, "at {}", frame.seq);
+        let past = board.history(frame.seq).expect("within the ring");
+        assert_eq!(by_uid(past.replay().cards), now, "at {}", frame.seq);
     }
-    assert_eq!(board.span().1, frames.len() as u64);
+    assert_eq!(board.span().last, frames.len() as u64);
 }
 
 #[tokio::test(start_paused = true)]
