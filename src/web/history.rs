@@ -111,7 +111,11 @@ fn mark(frame: &Frame) -> Mark<'_> {
         frame.step.name(),
         card.map_or("", |card| card.kind().as_str()),
         frame.story.as_ref().map_or("", |story| story.key),
-        card.map_or("", |card| card.name.as_str()),
+        match &frame.step {
+            Step::Said(text) => text.as_str(),
+            Step::Inside(inside) => inside.claim.as_str(),
+            _ => card.map_or("", |card| card.name.as_str()),
+        },
     )
 }
 
