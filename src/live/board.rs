@@ -224,7 +224,8 @@ impl State {
             }
             What::Said(text) => self.push(Step::Said(text), None, false),
             What::Inside(inside) => {
-                self.insides.look(&inside, change.at);
+                let volume = inside.claim.as_deref().and_then(|it| self.volume_of(it));
+                self.insides.look(&inside, change.at, volume);
                 self.push(Step::Inside(inside), None, false);
             }
             What::Restarted => {
@@ -320,6 +321,7 @@ impl State {
         } else {
             tell(before.as_deref(), &card, &self.cards, &self.past)
         };
+        self.past.see(&card, &self.cards);
         let step = if before.is_some() {
             Step::Modified(card)
         } else {
@@ -336,7 +338,7 @@ impl State {
         };
         let (card, story) = match last {
             Some(last) => {
-                let story = tell_gone(&known, &self.cards);
+                let story = tell_gone(&known, &self.cards, &self.past);
                 (last, story)
             }
             None => {
@@ -355,6 +357,15 @@ impl State {
         }
         self.lesson.extend(steps.clone());
         self.push(Step::Lesson(Arc::new(steps)), None, false);
+    }
+
+    /// The volume behind the claim of this name.
+    fn volume_of(&self, claim: &str) -> Option<String> {
+        self.cards
+            .find(Kind::PersistentVolumeClaim, &self.source.namespace, claim)?
+            .claim()?
+            .volume
+            .clone()
     }
 
     fn push(&mut self, step: Step, story: Option<Story>, quiet: bool) {

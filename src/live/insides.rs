@@ -16,6 +16,9 @@ pub struct Look {
     pub inside: Inside,
     /// When, in milliseconds since the epoch on the cluster's clock.
     pub at: i64,
+    /// The volume that the claim had then: another claim of its name has another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
 }
 
 /// By key and whether it failed: the last rows, and the look that failed since. Serialised as the list of them.
@@ -38,11 +41,12 @@ impl Insides {
             .find_map(|failed| self.0.get(&(key.to_owned(), failed)))
     }
 
-    /// Takes in a new look. One that failed leaves the rows that are known, and one that did not ends it.
-    pub fn look(&mut self, inside: &Inside, at: i64) {
+    /// Takes in a new look, into this volume. One that failed leaves the rows that are known, and one that did not ends it.
+    pub fn look(&mut self, inside: &Inside, at: i64, volume: Option<String>) {
         let look = Look {
             inside: inside.clone(),
             at,
+            volume,
         };
         let failed = inside.fault.is_some();
         if !failed {
@@ -51,15 +55,15 @@ impl Insides {
         self.0.insert((inside.key.clone(), failed), Arc::new(look));
     }
 
-    /// Forgets what was seen in what went with this card: a new volume of the same claim's name is
-    /// empty.
+    /// Forgets what was seen in what went with this card. A new volume of the same claim's name is empty, and what was
+    /// seen in that stays.
     pub fn lose(&mut self, gone: &Card) {
-        if let Face::PersistentVolume(volume) = &gone.face
-            && let Some(claim) = &volume.claim
-        {
-            for failed in [false, true] {
-                self.0.remove(&(claim.name.clone(), failed));
-            }
+        if let Face::PersistentVolume(volume) = &gone.face {
+            let claim = volume.claim.as_ref().map(|claim| claim.name.as_str());
+            self.0.retain(|_, look| match &look.volume {
+                Some(seen) => *seen != gone.name,
+                None => look.inside.claim.is_none() || look.inside.claim.as_deref() != claim,
+            });
         }
     }
 

@@ -122,6 +122,10 @@ function markOf(mark, tone, x, y, r) {
       add('circle', { r: 9, class: 'mark-ground' });
       add('path', { d: 'M0 -5 V0.4 L3.6 2.6', class: 'mark-line' });
       break;
+    case 'bang':
+      add('path', { d: 'M0 -10 L10.5 8.6 H-10.5 Z', class: 'mark-fill mark-corner' });
+      add('path', { d: 'M0 -3.4 V2.4 M0 5.4 V5.6', class: 'mark-cut' });
+      break;
     case 'lock':
       add('path', { d: 'M-4.4 -1 V-4.6 A4.4 4.6 0 0 1 4.4 -4.6 V-1', class: 'mark-line' });
       add('rect', { x: -7, y: -1.4, width: 14, height: 10.4, rx: 2, class: 'mark-fill' });
@@ -203,12 +207,14 @@ const PAINT = {
   },
   mini(g, i) {
     const c = i.w / 2;
+    // A number under a head needs the head a little higher.
+    const y = i.lines.length ? i.r + 0.2 * i.s : c;
     if (!i.uid) {
-      g.append(el('circle', { cx: c, cy: c, r: i.r, class: 'seat-shade' }));
+      g.append(el('circle', { cx: c, cy: y, r: i.r, class: 'seat-shade' }));
       return;
     }
-    g.append(face(i.uid, c, c, i.r), el('circle', { cx: c, cy: c, r: i.r + 0.14 * i.s, class: `ring-mini tone-${i.tone}` }));
-    if (i.mark !== 'check') g.append(markOf(i.mark, i.tone, c + i.r * 0.75, c - i.r * 0.75, 0.5 * i.s));
+    g.append(face(i.uid, c, y, i.r), el('circle', { cx: c, cy: y, r: i.r + 0.14 * i.s, class: `ring-mini tone-${i.tone}` }));
+    if (i.mark !== 'check') g.append(markOf(i.mark, i.tone, c + i.r * 0.75, y - i.r * 0.75, 0.5 * i.s));
   },
   controller(g, i) {
     const { s, w, h } = i;
@@ -238,9 +244,41 @@ const PAINT = {
       el('path', { d: `M${w / 2 - 0.42 * s} ${-0.14 * s} v${0.3 * s} M${w / 2 + 0.42 * s} ${-0.14 * s} v${0.3 * s}`, class: 'socket-holes' }),
       markOf(i.mark, i.tone, i.glyph.x, i.glyph.y, 0.56 * s),
     );
+    if (i.held) {
+      // The lock that keeps it here bears the name of the finalizer.
+      const lw = i.lockW;
+      const lx = (w - lw) / 2;
+      const ly = h - 0.2 * s;
+      g.append(el('g', { class: 'hold', 'data-part': 'lock' }, [
+        el('path', { d: `M${round(lx + 0.9 * s)} ${round(h - 0.9 * s)} V${round(ly + 0.4 * s)} M${round(lx + lw - 0.9 * s)} ${round(h - 0.9 * s)} V${round(ly + 0.4 * s)}`, class: 'hold-chain' }),
+        el('rect', { x: round(lx), y: round(ly), width: round(lw), height: round(1.75 * s), rx: round(0.45 * s), class: 'hold-plate' }),
+        markOf('lock', 'busy', lx + 1.3 * s, ly + 0.86 * s, 0.62 * s),
+        text({ t: i.held, x: lx + 2.4 * s, y: ly + 1.21 * s, size: s, look: 'mono strong hold-name', at: 'start' }),
+      ]));
+    }
   },
-  relic(g, i) {
-    g.append(el('rect', { width: i.w, height: i.h, rx: 0.5 * i.s, class: 'relic' }));
+  tag(g, i) {
+    const { s, w, h } = i;
+    g.append(
+      el('path', { d: `M${w / 2} ${round(h - 0.3 * s)} q${round(0.5 * s)} ${round(i.string * 0.5)} 0 ${round(i.string + 0.3 * s)}`, class: 'tag-string' }),
+      el('path', { d: `M${round(0.7 * s)} 0 H${round(w - 0.7 * s)} L${w} ${round(0.7 * s)} V${h} H0 V${round(0.7 * s)} Z`, class: 'tag-card' }),
+      el('circle', { cx: w / 2, cy: round(h - 0.1 * s), r: round(0.34 * s), class: 'tag-hole' }),
+    );
+  },
+  wait(g, i) {
+    const { s, w, h, r } = i;
+    const from = 2 * r + 1.9 * s;
+    g.append(
+      el('circle', { cx: w / 2, cy: r, r, class: 'wait-head' }),
+      el('path', { d: `M${w / 2} ${round(h)} V${round(from)}`, class: 'wait-hand' }),
+      el('path', { d: `M${round(w / 2 - 0.6 * s)} ${round(from + 0.9 * s)} L${w / 2} ${round(from)} L${round(w / 2 + 0.6 * s)} ${round(from + 0.9 * s)}`, class: 'wait-tip' }),
+    );
+  },
+  shade(g, i) {
+    const { s, r, cx, cy } = i;
+    if (i.wire) g.append(el('path', { d: `M${round(cx)} ${round(cy + r)} C${round(cx + 1.4 * s)} ${round(i.h * 0.6)} ${round(i.wire.x + 0.8 * s)} ${round(i.h + (i.wire.y - i.h) * 0.4)} ${round(i.wire.x)} ${round(i.wire.y - 0.2 * s)}`, class: 'shade-wire' }));
+    g.append(face(i.uid, cx, cy, r), el('circle', { cx, cy, r: r + 0.25 * s, class: 'shade-ring' }));
+    g.append(el('circle', { cx: cx + r * 0.74, cy: cy - r * 0.74, r: 0.85 * s, class: 'shade-doubt' }), text({ t: '?', x: cx + r * 0.74, y: cy - r * 0.74 + 0.4 * s, size: s * 1.15, look: 'strong tone-busy', at: 'middle' }));
   },
   volume(g, i) {
     const { s, w, h } = i;
@@ -249,6 +287,8 @@ const PAINT = {
       el('path', { d: `M0 ${ry} V${h - ry} A${w / 2} ${ry} 0 0 0 ${w} ${h - ry} V${ry}`, class: `disk${i.hidden ? ' is-hidden' : ''} disk-${i.tone}` }),
       el('ellipse', { cx: w / 2, cy: ry, rx: w / 2, ry, class: `disk disk-lid${i.hidden ? ' is-hidden' : ''}` }),
     );
+    // A bigger disk has more platters.
+    for (let n = 1; n <= (i.size ?? 0); n += 1) g.append(el('path', { d: `M0 ${round(h - ry - n * 0.42 * s)} A${w / 2} ${ry} 0 0 0 ${w} ${round(h - ry - n * 0.42 * s)}`, class: 'disk-platter' }));
     if (i.hidden) return;
     if (i.glyph) g.append(markOf(i.mark, i.tone, i.glyph.x, i.glyph.y, 0.56 * s));
     const t = i.table;
@@ -267,9 +307,9 @@ const PAINT = {
     if (i.badge) {
       const bs = i.badgeSize;
       const bh = bs * 1.7;
-      g.append(el('g', { class: 'badge tone-ok', transform: `translate(${round(w / 2 - i.badgeW / 2)} ${round(h - bh * 0.3)})` }, [
+      g.append(el('g', { class: `badge tone-${i.badgeTone} badge-${i.badgeTone}`, transform: `translate(${round(w / 2 - i.badgeW / 2)} ${round(h - bh * 0.3)})` }, [
         el('rect', { width: round(i.badgeW), height: round(bh), rx: round(bh / 2), class: 'badge-box' }),
-        markOf('check', 'ok', bs * 1.05, bh / 2, bs * 0.52),
+        markOf(i.badgeTone === 'ok' ? 'check' : 'bang', i.badgeTone, bs * 1.05, bh / 2, bs * 0.52),
         text({ t: i.badge, x: bs * 1.9, y: bh * 0.69, size: bs, look: 'strong badge-text', at: 'start' }),
       ]));
     }
@@ -316,7 +356,6 @@ const PAINT = {
     const both = i.down && i.up ? 'is-bound' : 'is-half';
     if (i.down) g.append(arrow(-0.5 * s, 0.35 * s, h - 0.2 * s, both));
     if (i.up) g.append(arrow(0.5 * s, h - 0.2 * s, 0.3 * s, both));
-    if (i.stub) g.append(arrow(0.5 * s, h - 0.2 * s, 0.3 * s, 'is-stub'));
   },
   cable(g, i) {
     g.append(
@@ -341,7 +380,7 @@ const PAINT = {
 /** Where a thing that opens shows that it does, as three dots. @type {Record<string, (i: Item) => [number, number]>} */
 const DOTS = {
   body: ({ w, s }) => [w - 1.5 * s, 0.85 * s],
-  claim: ({ w, h, s }) => [w - 1.5 * s, h - 0.75 * s],
+  claim: ({ w, h, s }) => [w - 0.62 * s, h * 0.78],
   volume: ({ w, s }) => [w / 2, 0.55 * s],
   controller: ({ w, h, s, sets }) => [w - 1.4 * s, (sets.length ? sets[0].y : h) - 0.6 * s],
 };
@@ -351,7 +390,9 @@ function dots(item) {
   const at = DOTS[item.type]?.(item);
   if (!at || !item.hooks?.card) return null;
   const step = 0.48 * item.s;
-  return el('g', { class: 'dots' }, [-1, 0, 1].map((n) => el('circle', { cx: round(at[0] + n * step), cy: round(at[1]), r: round(0.15 * item.s) })));
+  // A claim has text in its whole width, and room at its edge.
+  const upright = item.type === 'claim';
+  return el('g', { class: 'dots' }, [-1, 0, 1].map((n) => el('circle', { cx: round(at[0] + (upright ? 0 : n * step)), cy: round(at[1] + (upright ? n * step : 0)), r: round(0.15 * item.s) })));
 }
 
 /** @param {number} x @param {number} y @param {number} r */
@@ -452,7 +493,7 @@ export function openStage(host) {
   }
 
   const LAYER = /** @type {Record<string, SVGElement>} */ ({
-    ground: layers.under, group: layers.under, seat: layers.back, vacant: layers.back, reins: layers.wires, binding: layers.wires, maker: layers.wires,
+    ground: layers.under, group: layers.under, seat: layers.back, vacant: layers.back, wait: layers.wires, shade: layers.bodies, reins: layers.wires, binding: layers.wires, maker: layers.wires,
     cable: layers.wires, body: layers.bodies, mini: layers.bodies,
   });
 
@@ -505,6 +546,11 @@ export function openStage(host) {
     else g.setAttribute('transform', `translate(${round(p.x + item.w / 2)} ${round(p.y + item.h / 2)}) scale(${Math.round(p.k * 1000) / 1000}) translate(${round(-item.w / 2)} ${round(-item.h / 2)})`);
     if (p.o >= 1) g.removeAttribute('opacity');
     else g.setAttribute('opacity', String(Math.max(0, Math.round(p.o * 100) / 100)));
+    const wipe = item.type === 'volume' && sprite.leaving ? g.querySelector('[data-part=wipe]') : null;
+    if (wipe) {
+      wipe.setAttribute('width', String(round(p.ext * item.w)));
+      g.querySelector('[data-part=edge]')?.setAttribute('transform', `translate(${round(p.ext * item.w)} 0)`);
+    }
     if (item.type === 'body') {
       const ring = g.querySelector('[data-part=ring]');
       ring?.setAttribute('stroke-dasharray', `${round(p.ring * 100)} 200`);
@@ -663,9 +709,10 @@ export function openStage(host) {
         } else if (item.type === 'cable') {
           tween(sprite, { ext: 0.05, o: 0 }, 380, 0, easeOut, () => remove(sprite));
         } else if (item.type === 'volume') {
-          tween(sprite, { y: sprite.pose.y + 2.5 * next.s, o: 0 }, 700, took(), easeInOut, () => remove(sprite));
+          leave(sprite, next, took());
+        } else if (item.type === 'claim') {
+          tween(sprite, { y: sprite.pose.y + 1.6 * next.s, o: 0 }, 620, took(), easeInOut, () => remove(sprite));
         } else {
-          if (item.type === 'claim') took();
           tween(sprite, { o: 0 }, item.type === 'seat' ? 600 : 420, 0, easeOut, () => remove(sprite));
         }
       }
@@ -799,6 +846,24 @@ export function openStage(host) {
     moving: () => tweens.size,
   };
 
+  /**
+   * A volume goes: one whose data goes with it is wiped from edge to edge first, so that nobody takes it for one that
+   * was only put away.
+   * @param {Sprite} sprite @param {Scene} next @param {number} delay
+   */
+  function leave(sprite, next, delay) {
+    const { item, el: g } = sprite;
+    const s = next.s;
+    const sink = (/** @type {number} */ wait) => tween(sprite, { y: sprite.pose.y + 2.5 * s, o: 0 }, 700, wait, easeInOut, () => remove(sprite));
+    if (!item.doomed) {
+      sink(delay);
+      return;
+    }
+    g.append(el('rect', { x: 0, y: 0, height: item.h, width: 0, class: 'wipe', 'data-part': 'wipe' }), el('path', { d: `M0 ${round(-0.5 * s)} V${round(item.h + 0.3 * s)}`, class: 'wipe-edge', 'data-part': 'edge' }));
+    sprite.pose.ext = 0;
+    tween(sprite, { ext: 1 }, 1000, delay + 120, easeInOut, () => sink(150));
+  }
+
   /** @param {Sprite} sprite @param {Pose} target @param {(() => number) | null} took @param {Scene} next */
   function enter(sprite, target, took, next) {
     const { item } = sprite;
@@ -845,8 +910,13 @@ export function openStage(host) {
         sprite.pose.k = 0.6;
         tween(sprite, { o: 1, k: 1 }, 420, took(), easeOut);
         break;
+      case 'tag':
+        // The claim falls away, and its name is left hanging.
+        sprite.pose.o = 0;
+        sprite.pose.y -= 1.6 * s;
+        tween(sprite, { y: target.y, o: 1 }, 700, 380, settle);
+        break;
       case 'vacant':
-      case 'relic':
         // The empty place is seen once the one who left is out of the way.
         sprite.pose.o = 0;
         tween(sprite, { o: 1 }, 400, 650, easeOut);

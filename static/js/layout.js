@@ -8,7 +8,11 @@
  * that one seat with one claim needs; every column is one lane or more.
  */
 
-import { claimHealth, faultKey, graceLeft, grip, isOver, lookKey, podHealth, volumeHealth } from './model.js';
+import { tagItem, shadeItem, waitItem } from './absent.js';
+import { detailFit, middle, shortUid, widthOf, wrapName } from './names.js';
+import { claimHealth, faultKey, graceLeft, grip, isHomeless, isOver, lookKey, podHealth, rowsIn, shortVolume, volumeHealth } from './model.js';
+
+export { middle, shortVolume, wrapName };
 
 /** @typedef {import('./model.js').Arrangement} Arrangement */
 /** @typedef {import('./model.js').Group} Group */
@@ -59,73 +63,23 @@ const SIDE = 16.4;
 const ROWS_MAX = 3;
 
 /**
+ * The least size of small text. What counts on a wall is its share of the picture's height: a projector of few
+ * lines has as few in its scene.
+ * @param {Pick<Room, 'height' | 'projector'>} room
+ */
+function smallest({ height, projector }) {
+  return projector ? Math.max(13, Math.min(SMALLEST_PROJECTED, Math.floor(height / 38))) : SMALLEST;
+}
+
+/**
  * The size of small text for a scene of this room.
  * @param {Pick<Room, 'width' | 'height' | 'projector'>} room
  */
 export function typeSize({ width, height, projector }) {
   const fit = Math.floor(Math.min(width / 60, height / 45));
   return projector
-    ? Math.min(30, Math.max(SMALLEST_PROJECTED, fit))
+    ? Math.min(30, Math.max(smallest({ height, projector }), fit))
     : Math.min(18, Math.max(SMALLEST, fit));
-}
-
-/**
- * Breaks a Kubernetes name into lines, preferably after a hyphen; what does not fit loses its middle, since
- * names begin and end with what tells them apart.
- * @param {string} name
- * @param {number} chars that fit into a line
- * @param {number} most lines
- * @returns {string[]}
- */
-export function wrapName(name, chars, most) {
-  const limit = Math.max(4, chars);
-  /** @type {string[]} */
-  const lines = [];
-  let line = '';
-  for (const piece of name.split(/(?<=[-./])/)) {
-    let rest = piece;
-    if (line && line.length + rest.length > limit) {
-      lines.push(line);
-      line = '';
-    }
-    while (rest.length > limit) {
-      lines.push(rest.slice(0, limit));
-      rest = rest.slice(limit);
-    }
-    line += rest;
-  }
-  if (line) lines.push(line);
-  if (lines.length <= most) return lines;
-  if (most === 1) return [middle(name, limit)];
-  const head = lines.slice(0, most - 1);
-  return [...head, middle(name.slice(head.join('').length), limit)];
-}
-
-/** @param {string} text @param {number} chars */
-export function middle(text, chars) {
-  if (text.length <= chars) return text;
-  const tail = Math.max(1, Math.floor((chars - 1) * 0.45));
-  return `${text.slice(0, Math.max(1, chars - 1 - tail))}…${text.slice(-tail)}`;
-}
-
-/** A volume made for a claim is called `pvc-` and a uid: the first eight signs are enough. @param {string} name */
-export function shortVolume(name) {
-  return /^pvc-[0-9a-f]{8}-[0-9a-f-]{27}$/.test(name) ? `${name.slice(0, 12)}…` : name;
-}
-
-/** The first signs of a uid, as a person would say them. @param {string} uid */
-export function shortUid(uid) {
-  return uid.slice(0, 5);
-}
-
-/**
- * How wide a text is, about: half-width letters by the monospaced ratio, full-width ones a full size.
- * @param {string} text @param {number} size @param {number} mono
- */
-export function widthOf(text, size, mono) {
-  let ems = 0;
-  for (const sign of text) ems += /[\u2E80-\uFFEF]/.test(sign) ? 1 : mono;
-  return ems * size;
 }
 
 /**
@@ -153,7 +107,7 @@ export function layout(arrangement, model, room) {
 function fitted(arrangement, room, s) {
   const lanes = arrangement.groups.map((group) => group.columns.reduce((sum, column) => sum + lanesOf(column), 0)).filter((n) => n <= CROWD);
   const units = lanes.reduce((sum, n) => sum + n * NARROWEST + 2.5, 2) + (arrangement.classes.length ? SIDE : 0);
-  return Math.max(room.projector ? SMALLEST_PROJECTED : SMALLEST, Math.min(s, Math.floor(room.width / units)));
+  return Math.max(smallest(room), Math.min(s, Math.floor(room.width / units)));
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -168,8 +122,18 @@ function fitted(arrangement, room, s) {
 /** @param {Column} column */
 function lanesOf(column) {
   let lanes = 0;
-  for (const shelf of column.shelves) lanes += Math.max(1, shelf.volumes.length);
+  for (const shelf of column.shelves) lanes += lanesOfShelf(shelf);
   return Math.max(1, lanes);
+}
+
+/** What an earlier claim of the name left behind stands beside the claim, never under it. @param {Shelf} shelf */
+function lanesOfShelf(shelf) {
+  return Math.max(shelf.lanes ?? 0, Math.max(1, shelf.volumes.length) + shelf.left.length);
+}
+
+/** Lanes beside a claim that are not its own. @param {Shelf} shelf */
+function asideOf(shelf) {
+  return lanesOfShelf(shelf) - Math.max(1, shelf.volumes.length);
 }
 
 /**
@@ -194,7 +158,8 @@ function planColumns(arrangement, room, s) {
     width: 0,
   }));
   // A few lanes more than fit may be scrolled to; anything wider, or a crowd, is drawn small instead.
-  const most = Math.max(avail, room.width * (below ? 2.4 : 1.6));
+  // Nobody scrolls what is on a wall.
+  const most = room.projector ? avail : Math.max(avail, room.width * (below ? 2.4 : 1.6));
   for (const d of drafts) d.compact = d.lanes > CROWD;
   const need = () =>
     drafts.reduce((sum, d) => sum + (d.compact ? 14 * s : d.lanes * narrowest) + 2 * pad + gap, -gap);
@@ -409,9 +374,11 @@ function place(plan, b, arrangement, model, room, s) {
     /** @type {{x: number, y: number}[]} */
     const tops = [];
     placed.columns.forEach(({ column, x: cx, w: fullWidth }, index) => {
-      const seatW = Math.min(fullWidth, plan.lane * 1.4) - 0.9 * s;
-      const seatX = cx + (fullWidth - seatW) / 2;
-      const mid = cx + fullWidth / 2;
+      // The seat stays over what is its own; what an earlier claim left stands beside that.
+      const ownWidth = fullWidth - column.shelves.reduce((sum, shelf) => sum + asideOf(shelf), 0) * plan.lane;
+      const seatW = Math.min(ownWidth, plan.lane * 1.4) - 0.9 * s;
+      const seatX = cx + (ownWidth - seatW) / 2;
+      const mid = cx + ownWidth / 2;
       const wanted = column.wanted || column.pod;
       if (wanted && group.kind !== 'Loose') {
         tops.push({ x: mid, y: ySeats });
@@ -435,10 +402,14 @@ function place(plan, b, arrangement, model, room, s) {
         bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, model, room, s, head.id));
         bodiesLeft -= 1;
       }
+      for (const pod of column.unsure ?? []) {
+        const shelf = column.shelves.find((it) => pod.claims?.some((/** @type {any} */ use) => use.claim === it.name));
+        back.push(shadeItem(pod, { x: seatX, y: ySeats, w: seatW, r: b.r, foot: b.seat, tight: b.density >= 2, claim: shelf?.claim ? { x: cx + plan.lane / 2 + Math.min(plan.lane - 0.9 * s, 21 * s) * 0.32, y: yClaims } : undefined }, room, s));
+      }
       let laneX = cx;
       for (const shelf of column.shelves) {
-        const lanes = Math.max(1, shelf.volumes.length);
-        shelfItems(shelf, laneX, lanes, { yClaims, yVolumes, plan, b, model, room, s, things, wires, disks });
+        const lanes = lanesOfShelf(shelf);
+        shelfItems(shelf, laneX, column, { ySeats, yClaims, yVolumes, plan, b, arrangement, model, room, s, things, wires, disks });
         laneX += lanes * plan.lane;
       }
     });
@@ -472,7 +443,7 @@ function controllerItem(placed, w, y, b, room, s) {
   const lh = b.lh;
   const card = group.controller;
   const plain = group.kind === 'Pod' || group.kind === 'Loose';
-  const title = group.kind === 'Pod' ? say('scene.bare') : group.kind === 'Loose' ? say('scene.loose') : group.kind;
+  const title = group.kind === 'Pod' ? say('scene.bare') : group.kind === 'Loose' ? say(group.columns.some((c) => c.pod) ? 'scene.loose.used' : 'scene.loose') : group.kind;
   const pods = group.columns.reduce((n, c) => n + (c.pod ? 1 : 0), 0);
   const ready = card?.ready ?? group.columns.reduce((n, c) => n + (c.pod?.isReady ? 1 : 0), 0);
   const wanted = card?.replicas ?? pods;
@@ -521,7 +492,7 @@ function bodyItem(pod, column, x, y, w, b, model, room, s, from) {
   const statusSize = Math.min(s * 1.22, fit / Math.max(1, widthOf(pod.status, 1, 0.6)));
   /** @type {Line[]} */
   const lines = [{ t: pod.status, x: mid, y: chest + lh * 0.72, size: Math.max(s, statusSize), look: `strong tone-${health.tone}`, at: 'middle', fit: widthOf(pod.status, s, 0.6) > fit ? fit : undefined }];
-  const where = pod.ip ?? '';
+  const where = isHomeless(pod) ? room.say('scene.nowhere') : (pod.ip ?? '');
   const facts = b.bodyLines - (b.nodeLine ? 1 : 0);
   if (b.nodeLine && pod.node) lines.push({ t: middle(pod.node, chars), x: mid, y: chest + lh * (facts + 0.72), size: s, look: 'mono quiet', at: 'middle' });
   if (facts >= 3) {
@@ -562,17 +533,12 @@ function bodyItem(pod, column, x, y, w, b, model, room, s, from) {
   };
 }
 
-/** The width to squeeze a text into, if it is wider. @param {string} text @param {number} w @param {number} s @param {number} mono */
-function detailFit(text, w, s, mono) {
-  return widthOf(text, s, mono) > w ? w : undefined;
-}
-
 /**
- * @param {Shelf} shelf @param {number} x @param {number} lanes
- * @param {{yClaims: number, yVolumes: number, plan: Plan, b: Bands, model: Model, room: Room, s: number, things: Item[], wires: Item[], disks: any[]}} to
+ * @param {Shelf} shelf @param {number} x @param {Column} column The one it stands in.
+ * @param {{ySeats: number, yClaims: number, yVolumes: number, plan: Plan, b: Bands, arrangement: Arrangement, model: Model, room: Room, s: number, things: Item[], wires: Item[], disks: any[]}} to
  */
-function shelfItems(shelf, x, lanes, to) {
-  const { yClaims, yVolumes, plan, b, model, room, s, things, wires, disks } = to;
+function shelfItems(shelf, x, column, to) {
+  const { ySeats, yClaims, yVolumes, plan, b, arrangement, model, room, s, things, wires, disks } = to;
   const { say } = room;
   const { lane } = plan;
   const lh = b.lh;
@@ -583,35 +549,37 @@ function shelfItems(shelf, x, lanes, to) {
   if (claim) {
     const health = claimHealth(claim);
     const held = claim.deleting ? claim.finalizers?.[0] : undefined;
-    const size = claim.capacity ?? claim.request ?? '';
+    const lock = held ? held.split('/').pop() : '';
+    // A volume is given whole: what was asked for and what was got may differ.
+    const size = claim.capacity && claim.request && claim.capacity !== claim.request ? `${claim.request} → ${claim.capacity}` : (claim.capacity ?? claim.request ?? '');
     const modes = (claim.modes ?? []).join(',');
     const name = wrapName(claim.name, Math.floor((w - 1.6 * s) / (room.mono * s)), b.claimLines);
     const top = 0.55 * s + (b.claimLines - name.length) * lh * 0.5;
-    const detail = held ? held.split('/').pop() : [size, modes].filter(Boolean).join(' · ');
+    const detail = [size, modes].filter(Boolean).join(' · ');
     const status = { t: claim.status, x: 0, y: 0, size: s * 1.08, look: `strong tone-${health.tone}`, at: /** @type {const} */ ('start') };
     /** @type {Line[]} */
     const lines = name.map((t, i) => ({ t, x: w / 2, y: top + lh * (i + 0.78), size: s, look: 'mono strong', at: 'middle' }));
     const row = top + name.length * lh;
     const statusW = widthOf(claim.status, s * 1.08, 0.56) + 1.5 * s;
     const spare = w - statusW - 1.8 * s;
-    const short = !b.claimMerged || held || widthOf(detail, s, room.mono) <= spare ? detail : widthOf(size, s, room.mono) <= spare ? size : '';
+    const short = !b.claimMerged || widthOf(detail, s, room.mono) <= spare ? detail : widthOf(size, s, room.mono) <= spare ? size : '';
     const detailW = widthOf(short, s, room.mono);
     let glyph;
-    if (b.claimMerged && !(held && statusW + detailW + s > w)) {
+    if (b.claimMerged) {
       const start = (w - statusW - (short ? detailW + 0.7 * s : 0)) / 2;
       glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
       lines.push({ ...status, x: start + 1.35 * s, y: row + lh * 0.82 });
       if (short) lines.push({ t: short, x: start + statusW + 0.6 * s, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
     } else {
       const start = (w - statusW) / 2;
-      const first = b.claimMerged ? row : row + lh;
+      const first = row + lh;
       glyph = { x: start + 0.5 * s, y: first + lh * 0.5 };
       lines.push({ ...status, x: start + 1.35 * s, y: first + lh * 0.82 });
-      if (!b.claimMerged) lines.push({ t: detail, fit: detailFit(detail, w - 1.4 * s, s, room.mono), x: w / 2, y: row + lh * 0.8, size: s, look: 'mono quiet', at: 'middle' });
+      lines.push({ t: detail, fit: detailFit(detail, w - 1.4 * s, s, room.mono), x: w / 2, y: row + lh * 0.8, size: s, look: 'mono quiet', at: 'middle' });
     }
     things.push({
       id: `claim:${claim.uid}`, type: 'claim', x: left, y: yClaims, w, h: b.claim, s, tone: health.tone, mark: health.mark,
-      held: Boolean(held), glyph, lines, term: 'pvc', same: Boolean(same), pulse: say('scene.same.claim'), hooks: { claim: claim.name, card: claim.uid },
+      held: lock, lockW: Math.min(w + 1.2 * s, widthOf(lock, s, room.mono) + 3.6 * s), glyph, lines, term: 'pvc', same: Boolean(same), pulse: say('scene.same.claim'), hooks: { claim: claim.name, card: claim.uid },
       label: say('aria.claim', { name: claim.name, status: claim.status, size }) + (held ? say('aria.claim.held', { finalizer: held }) : ''),
     });
     if (claim.volume && shelf.volumes.length === 0) {
@@ -619,30 +587,26 @@ function shelfItems(shelf, x, lanes, to) {
       things.push({ id: `volume:?${claim.volume}`, type: 'volume', hidden: true, x: left, y: yVolumes, w, h: b.volume, s, lh, tone: 'gone', mark: 'stop', lines: [{ t: shortVolume(claim.volume), x: w / 2, y: b.volume / 2 + 0.6 * s, size: s, look: 'mono quiet', at: 'middle' }], hooks: {}, label: '' });
     }
   }
-  if (!claim && shelf.volumes.some((volume) => volume.claim)) {
-    // The volume still remembers the claim that is gone; that memory is why nobody else may have it.
-    const name = wrapName(shelf.name, Math.floor((w - 1.6 * s) / (room.mono * s)), b.claimLines);
-    const top = Math.max(0.3 * s, (b.claim - (name.length + 1) * lh) / 2);
-    const word = say('scene.released');
-    things.push({
-      id: `relic:${shelf.name}`, type: 'relic', x: left, y: yClaims, w, h: b.claim, s, label: '',
-      lines: [
-        ...name.map((t, i) => ({ t, x: w / 2, y: top + lh * (i + 0.78), size: s, look: 'mono quiet', at: /** @type {const} */ ('middle') })),
-        { t: word, fit: detailFit(word, w - s, s, 0.56), x: w / 2, y: top + lh * (name.length + 0.82), size: s, look: 'quiet', at: /** @type {const} */ ('middle') },
-      ],
-    });
+  const binding = arrangement.classes.find((it) => it.name === claim?.class)?.binding;
+  if (claim && claim.phase === 'Pending' && !claim.volume && !claim.deleting && binding === 'WaitForFirstConsumer' && !column.pod && !usersOf(arrangement, claim.name)) {
+    things.push(waitItem(claim, { x: left + w / 2, from: yClaims - 0.5 * s, to: ySeats + 0.4 * s, w: lane - s, lh }, room, s));
   }
-  shelf.volumes.forEach((volume, i) => {
+  const aside = Math.max(claim ? 1 : 0, shelf.volumes.length);
+  [...shelf.volumes, ...shelf.left].forEach((volume, n) => {
+    const i = n < shelf.volumes.length ? n : aside + n - shelf.volumes.length;
     const vx = left + i * lane;
+    const mine = Boolean(claim && volume.claim?.name === claim.name && (!volume.claim.uid || volume.claim.uid === claim.uid));
+    if (volume.claim && !mine) things.push(tagItem(volume, { x: vx, w, top: yClaims, foot: yVolumes + 0.3 * s, lh }, room, s));
     things.push(volumeItem(volume, shelf, vx, yVolumes, w, same, to));
     disks.push({ x: vx + w / 2, left: vx, w, y: yVolumes, h: b.volume, volume });
     const down = claim?.volume === volume.name;
-    const up = Boolean(claim && volume.claim?.name === claim.name && (!volume.claim.uid || volume.claim.uid === claim.uid));
-    if (down || up || volume.claim) {
-      const wide = b.bind > 1.75 * lh && w > 13 * s && i === 0;
+    const up = mine;
+    if (down || up) {
+      // A lock on the claim hangs where these words would stand.
+      const wide = b.bind > 1.75 * lh && w > 13 * s && i === 0 && !claim?.deleting;
       wires.push({
         id: `binding:${shelf.name}/${volume.name}`, type: 'binding', x: vx + w / 2, y: yClaims + b.claim, w: 0, h: b.bind, s, down, up,
-        stub: Boolean(volume.claim) && !up, shift: i === 0 ? 0 : left + w / 2 - (vx + w / 2), hooks: { binding: `${shelf.name}↔${volume.name}` },
+        shift: i === 0 ? 0 : left + w / 2 - (vx + w / 2), hooks: { binding: `${shelf.name}↔${volume.name}` },
         label: down && up ? say('aria.binding', { claim: shelf.name, volume: volume.name }) : '',
         lines: !wide ? [] : [
           ...(down ? [{ t: 'volumeName', x: -1.1 * s, y: b.bind / 2 + 0.3 * s, size: s, look: 'mono quiet', at: /** @type {const} */ ('end') }] : []),
@@ -653,22 +617,55 @@ function shelfItems(shelf, x, lanes, to) {
   });
 }
 
+/** The Pods that name a claim, wherever they sit. @param {Arrangement} arrangement @param {string} claim @returns {Card[]} */
+function podsOn(arrangement, claim) {
+  const found = [];
+  for (const group of arrangement.groups) {
+    for (const { pod } of group.columns) if (pod?.claims?.some((/** @type {any} */ use) => use.claim === claim)) found.push(pod);
+  }
+  return found;
+}
+
+/** Whether a Pod names the claim. @param {Arrangement} arrangement @param {string} claim */
+function usersOf(arrangement, claim) {
+  return podsOn(arrangement, claim).length > 0;
+}
+
+/** How many Pods have the claim in their hands at the same time. @param {Arrangement} arrangement @param {string} claim */
+function usersAtOnce(arrangement, claim) {
+  return podsOn(arrangement, claim).filter((pod) => !isOver(pod) && pod.node && grip(pod) !== 'pulled').length;
+}
+
+const UNITS = /** @type {Record<string, number>} */ ({ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, k: 1e3, M: 1e6, G: 1e9, T: 1e12 });
+
+/**
+ * How big a volume made by hand looks beside others: 1 to 4, a step for about every factor of three from 5 GiB on. What is
+ * made to order has just the size that was asked for, which says nothing.
+ * @param {Card} volume
+ */
+function sizeOf(volume) {
+  const [, number, unit] = /^([\d.]+)([A-Za-z]*)$/.exec(volume.capacity ?? '') ?? [];
+  if (volume.provisioner || !number) return 0;
+  const gib = (Number(number) * (UNITS[unit] ?? 1)) / 2 ** 30;
+  return gib < 8 ? 1 : gib < 30 ? 2 : gib < 80 ? 3 : 4;
+}
+
 /**
  * @param {Card} volume @param {Shelf} shelf @param {number} x @param {number} y @param {number} w
- * @param {{volume: string, at: number} | undefined} same
- * @param {{b: Bands, model: Model, room: Room, s: number}} to
+ * @param {{volume: string, at: number, kind: string} | undefined} same
+ * @param {{b: Bands, arrangement: Arrangement, model: Model, room: Room, s: number}} to
  * @returns {Item}
  */
-function volumeItem(volume, shelf, x, y, w, same, { b, model, room, s }) {
+function volumeItem(volume, shelf, x, y, w, same, { b, arrangement, model, room, s }) {
   const lh = b.lh;
   const health = volumeHealth(volume);
-  const inside = model.inside.get(shelf.name);
-  const mine = inside && (volume.claim?.name === shelf.name) ? inside : undefined;
-  const beside = b.beside && Boolean(mine);
+  const mine = rowsIn(model, volume);
+  const unseen = !mine && volume.status === 'Bound' && rowsSpace(b) ? room.say('scene.unseen') : '';
+  const beside = b.beside && Boolean(mine || unseen);
   const textW = beside ? w * 0.52 : w;
   const mid = beside ? textW / 2 + 0.4 * s : w / 2;
   const chars = Math.floor((textW - 1.2 * s) / (room.mono * s));
-  const rowsRoom = mine && !beside ? b.tableLines * lh + 0.5 * s : 0;
+  const rowsRoom = beside ? 0 : mine ? b.tableLines * lh + 0.5 * s : unseen ? lh * 1.2 : 0;
   const textLines = b.density >= 2 ? 2 : 3;
   const top = 1.2 * s + Math.max(0, (b.volume - 2.1 * s - textLines * lh - rowsRoom) / 2);
   const what = [volume.capacity, volume.reclaim].filter(Boolean).join(' · ');
@@ -680,25 +677,36 @@ function volumeItem(volume, shelf, x, y, w, same, { b, model, room, s }) {
   const row = top + lh * (merged ? 1 : 2);
   if (merged) {
     const extra = widthOf(volume.capacity ?? '', s, room.mono);
-    const start = mid - (statusW + extra + 0.9 * s) / 2;
+    const gap = Math.max(0.2 * s, Math.min(0.9 * s, textW - 0.8 * s - statusW - extra));
+    const start = mid - (statusW + extra + gap) / 2;
     glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
     lines.push({ t: volume.status, x: start + 1.35 * s, y: row + lh * 0.82, size: s * 1.08, look: `strong tone-${health.tone}`, at: 'start' });
-    lines.push({ t: volume.capacity ?? '', x: start + statusW + 0.9 * s, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
+    lines.push({ t: volume.capacity ?? '', x: start + statusW + gap, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
   } else {
-    lines.push({ t: middle(what, chars), x: mid, y: top + lh * 1.78, size: s, look: 'mono quiet', at: 'middle' });
+    lines.push({ t: what.length > chars ? volume.capacity : what, x: mid, y: top + lh * 1.78, size: s, look: 'mono quiet', at: 'middle' });
     const start = mid - statusW / 2;
     glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
     lines.push({ t: volume.status, x: start + 1.35 * s, y: row + lh * 0.82, size: s * 1.08, look: `strong tone-${health.tone}`, at: 'start' });
   }
+  if (unseen) lines.push({ t: unseen, x: beside ? textW + (w - textW) / 2 - 0.3 * s : w / 2, y: beside ? b.volume / 2 + 0.6 * s : top + textLines * lh + lh * 1.1, size: s, look: 'quiet', at: 'middle', fit: detailFit(unseen, (beside ? w - textW : w) - 1.2 * s, s, 0.56) });
   const table = mine ? insideOf(mine, beside ? { x: textW + 0.2 * s, w: w - textW - 0.9 * s, y: 1.3 * s, h: b.volume - 2.2 * s } : { x: 1 * s, w: w - 2 * s, y: top + textLines * lh + 0.3 * s, h: b.tableLines * lh }, b, room, s) : null;
-  const proven = same && same.volume === volume.name ? (mine?.columns.length && !mine.fault && mine.at >= same.at ? room.say('scene.same.rows', { rows: mine.rows.length }) : room.say('scene.same.volume')) : '';
+  const sharers = shelf.claim && volume.name === shelf.claim.volume ? usersAtOnce(arrangement, shelf.name) : 0;
+  const fresh = mine?.columns.length && !mine.fault && same && mine.at >= same.at;
+  const told = !same || same.volume !== volume.name ? '' : fresh ? room.say(`scene.${same.kind}.rows`, { rows: mine.rows.length }) : room.say(`scene.${same.kind}.volume`);
+  const proven = sharers > 1 ? room.say('scene.shared', { n: sharers }) : told;
+  const badgeTone = sharers > 1 || same?.kind === 'other' ? 'busy' : 'ok';
   const badgeSize = Math.min(s * 1.05, (w + 0.4 * s) / Math.max(1, widthOf(proven, 1, 0.56) + 2.6));
   return {
     id: `volume:${volume.uid}`, type: 'volume', x, y, w, h: b.volume, s, lh, tone: health.tone, mark: health.mark, hidden: false,
-    glyph, lines, table, badge: proven, badgeSize: Math.max(badgeSize, s * 0.92), badgeW: (widthOf(proven, 1, 0.56) + 2.6) * Math.max(badgeSize, s * 0.92), term: 'pv', from: 'class', hooks: { volume: volume.name, card: volume.uid },
+    glyph, lines, table, badge: proven, badgeTone, doomed: volume.phase === 'Released' && volume.reclaim === 'Delete' && Boolean(volume.provisioner), size: merged ? 0 : sizeOf(volume), badgeSize: Math.max(badgeSize, s * 0.92), badgeW: (widthOf(proven, 1, 0.56) + 2.6) * Math.max(badgeSize, s * 0.92), term: 'pv', from: 'class', hooks: { volume: volume.name, card: volume.uid },
     label: room.say('aria.volume', { name: volume.name, status: volume.status, size: volume.capacity ?? '', reclaim: volume.reclaim ?? '' })
       + (mine?.columns.length ? room.say('aria.volume.rows', { rows: mine.rows.length }) : '') + (mine?.fault ? room.say('aria.volume.fault', { fault: room.say(faultKey(mine.fault)) }) : ''),
   };
+}
+
+/** Whether a volume has room for more than what `kubectl get` says of it. @param {Bands} b */
+function rowsSpace(b) {
+  return b.density === 0 && b.tableLines > 0;
 }
 
 /**
@@ -769,12 +777,13 @@ function cableItems(plan, b, ySeats, yClaims, room, s, wires) {
       let laneX = x;
       for (const shelf of column.shelves) {
         if (shelf.claim) claims.set(shelf.name, { x: laneX + plan.lane / 2, w: Math.min(plan.lane - 0.9 * s, 21 * s) });
-        laneX += Math.max(1, shelf.volumes.length) * plan.lane;
+        laneX += lanesOfShelf(shelf) * plan.lane;
       }
       const uses = column.pod?.claims ?? [];
       uses.forEach((/** @type {any} */ use, /** @type {number} */ nth) => {
         const list = users.get(use.claim) ?? [];
-        list.push({ pod: /** @type {Card} */ (column.pod), x, w, use, nth, of: uses.length });
+        const own = w - column.shelves.reduce((sum, shelf) => sum + asideOf(shelf), 0) * plan.lane;
+        list.push({ pod: /** @type {Card} */ (column.pod), x, w: own, use, nth, of: uses.length });
         users.set(use.claim, list);
       });
     }
@@ -857,9 +866,12 @@ function crowd(placed, y, b, yClaims, yVolumes, model, room, s, things, bodies, 
     const cy = y + 0.3 * s + Math.floor(i / perRow) * cell;
     const pod = seat.pod;
     const health = pod ? podHealth(pod) : { tone: 'gone', mark: 'stop' };
+    const numbered = Boolean(seat.seat) && cell >= 4.4 * s;
     bodies.push({
-      id: pod ? `body:${pod.uid}` : `seat:${seat.seat ?? `${placed.group.key}/${i}`}`, type: 'mini', x, y: cy, w: cell, h: cell, s, r: 0.37 * cell, uid: pod?.uid ?? '', from,
-      tone: health.tone, mark: health.mark, lines: [], term: 'pod', hooks: pod ? { uid: pod.uid, pod: pod.name, card: pod.uid } : {}, title: pod ? `${pod.name} ${pod.status}` : (seat.seat ?? ''),
+      id: pod ? `body:${pod.uid}` : `seat:${seat.seat ?? `${placed.group.key}/${i}`}`, type: 'mini', x, y: cy, w: cell, h: cell, s, r: (numbered ? 0.31 : 0.37) * cell, uid: pod?.uid ?? '', from,
+      tone: health.tone, mark: health.mark, term: 'pod',
+      lines: numbered ? [{ t: /\d+$/.exec(seat.seat ?? '')?.[0] ?? '', x: cell / 2, y: 0.62 * cell + 1.2 * s, size: s, look: 'mono quiet', at: /** @type {const} */ ('middle') }] : [],
+      hooks: pod ? { uid: pod.uid, pod: pod.name, card: pod.uid } : {}, title: pod ? `${pod.name} ${pod.status}` : (seat.seat ?? ''),
       label: pod ? room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready: (pod.ready ?? []).join('/') }) : room.say('aria.seat.empty', { name: seat.seat ?? '' }),
     });
   });
@@ -870,7 +882,7 @@ function crowd(placed, y, b, yClaims, yVolumes, model, room, s, things, bodies, 
     things.push({ id: `more:${placed.group.key}`, type: 'more', x: x0 + (i % perRow) * cell, y: y + 0.3 * s + Math.floor(i / perRow) * cell, w: cell * wide, h: cell, s, label: room.say('aria.more', { n }), hooks: { more: n }, lines: [{ t: `+${n}`, x: (cell * wide) / 2, y: cell / 2 + 0.36 * s, size: s, look: 'mono strong', at: 'middle' }] });
   }
   const claims = seatsShelves(placed.group).map((shelf) => shelf.claim).filter(Boolean);
-  const volumes = seatsShelves(placed.group).flatMap((shelf) => shelf.volumes);
+  const volumes = seatsShelves(placed.group).flatMap((shelf) => [...shelf.volumes, ...shelf.left]);
   for (const [kind, list, top, h] of /** @type {const} */ ([['PVC', claims, yClaims, b.claim], ['PV', volumes, yVolumes, b.volume]])) {
     if (!list.length || !h) continue;
     /** @type {Record<string, number>} */

@@ -11,7 +11,7 @@ import { icon, openStage } from './draw.js';
 import { publish } from './feed.js';
 import { layout } from './layout.js';
 import { ago } from './look.js';
-import { arrange, fill, graceLeft, tell } from './model.js';
+import { arrange, fill, graceLeft, hadClaim, rowsIn, tell } from './model.js';
 import { openNotice, stateName } from './notice.js';
 import { newPlayer } from './player.js';
 import { LINES_MAX, openStory } from './story.js';
@@ -201,8 +201,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       drawing = false;
       draw(true);
     };
-    // A page that nobody sees gets no animation frames.
-    if (document.visibilityState === 'visible') requestAnimationFrame(now);
+    // A page that nobody sees gets no animation frames; where nothing is to move, none is needed.
+    if (document.visibilityState === 'visible' && !still.matches) requestAnimationFrame(now);
     else setTimeout(now, 100);
   }
 
@@ -231,14 +231,14 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   function age(at) {
     clearTimeout(ageing);
     const any = stage.ages((then, last) => (last ? say('look.last', { age: ago(at - then, say) }) : ago(at - then, say)));
-    if (any && !player.paused && document.visibilityState === 'visible') ageing = setTimeout(() => age(player.time()), AGEING_MS);
+    if (any && !player.paused && !player.past && document.visibilityState === 'visible') ageing = setTimeout(() => age(player.time()), AGEING_MS);
   }
 
   /** Lights what the story speaks of. @param {string} event @param {any} data @param {boolean} moving whether it is seen to happen */
   function light(event, data, moving) {
     const { model } = player;
     if (event === 'inside') {
-      const volume = [...model.cards.values()].find((card) => card.kind === 'PersistentVolume' && card.claim?.name === data.inside.claim);
+      const volume = [...model.cards.values()].find((card) => card.kind === 'PersistentVolume' && rowsIn(model, card)?.key === (data.inside.key ?? data.inside.claim));
       if (volume) stage.spot(`volume:${volume.uid}`);
       return;
     }
@@ -252,7 +252,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       for (const use of card.claims ?? []) {
         const claim = [...model.cards.values()].find((other) => other.kind === 'PersistentVolumeClaim' && other.name === use.claim);
         // Rung when the plug arrives, not when it sets out.
-        if (claim) setTimeout(() => stage.pulse(`claim:${claim.uid}`, say('scene.same.claim')), PLUGGED_MS);
+        if (claim && hadClaim(model, card.name, claim)) setTimeout(() => stage.pulse(`claim:${claim.uid}`, say('scene.same.claim')), PLUGGED_MS);
       }
     }
   }
@@ -362,6 +362,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
         link = data.link;
       }
       player.receive(event, data);
+      // The connection is said as it is, however far behind the picture.
+      if (event === 'snapshot' || event === 'link') showState();
       if (event === 'snapshot') readMarks();
     },
     phase(next) {

@@ -96,11 +96,14 @@ test('a start ordinal shifts names, not places', () => {
   assert.equal(group.columns[1].shelves[0].name, 'data-db-6');
 });
 
-test('a claim that waits is calm, one held back shows a lock, and only trouble is bad', () => {
+test('a claim that waits is calm, one that is to go is not, and only trouble is bad', () => {
   assert.deepEqual(claimHealth({ status: 'Pending' }), { tone: 'calm', mark: 'clock' });
-  assert.deepEqual(claimHealth({ status: 'Terminating', deleting: {}, finalizers: ['kubernetes.io/pvc-protection'] }), { tone: 'busy', mark: 'lock' });
+  assert.deepEqual(claimHealth({ status: 'Terminating', deleting: {}, finalizers: ['kubernetes.io/pvc-protection'] }), { tone: 'busy', mark: 'hourglass' });
   assert.equal(podHealth(pod('p', { status: 'CrashLoopBackOff', isReady: false })).tone, 'bad');
   assert.equal(podHealth(pod('p', { status: 'Pending', isReady: false, node: undefined })).tone, 'calm');
+  const waits = { status: 'Pending', isReady: false, node: undefined };
+  assert.deepEqual(podHealth(pod('p', { ...waits, message: "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector." })), { tone: 'busy', mark: 'bang' });
+  assert.equal(podHealth(pod('p', { ...waits, message: 'persistentvolumeclaim "data" not found' })).tone, 'calm');
   assert.equal(podHealth(pod('p', { status: 'Completed', phase: 'Succeeded', isReady: false, deleting: { deadline: 1 } })).tone, 'gone');
 });
 

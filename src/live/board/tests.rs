@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cluster::{Acting, Hindrance, Inside, InsideFault, LinkState, Recording, SourceKind, Why};
 
+mod recorded;
+
 fn board() -> Board {
     let source = SourceInfo {
         kind: SourceKind::Kube,
@@ -244,19 +246,23 @@ fn a_snapshot_is_of_this_moment() {
     }
 }
 
-#[test]
-fn what_was_seen_in_a_volume_goes_with_it() {
-    let board = board();
-    let volume = || volume("v", "default");
-    let inside = Inside {
+/// A look into the volume of the claim `c`.
+fn inside() -> Inside {
+    Inside {
         key: "c".into(),
         claim: Some("c".into()),
         query: "SELECT 1;".into(),
         columns: vec!["a".into()],
         rows: vec![vec!["1".into()]],
         ..Inside::default()
-    };
-    play(&board, [What::Applied(volume()), What::Inside(inside)]);
+    }
+}
+
+#[test]
+fn what_was_seen_in_a_volume_goes_with_it() {
+    let board = board();
+    let volume = || volume("v", "default");
+    play(&board, [What::Applied(volume()), What::Inside(inside())]);
     assert_eq!(snapshot(&board)["insides"][0]["claim"], "c");
     assert_eq!(snapshot(&board)["insides"][0]["at"], 1);
     play(&board, [What::Deleted(volume())]);
@@ -384,7 +390,7 @@ async fn no_secret_leaves_through_a_frame() {
     }
 }
 
-/// The frames of both recordings as JSON, the one fixture that Rust writes and JavaScript reads.
+/// The frames of all recordings as JSON, the one fixture that Rust writes and JavaScript reads.
 /// `UPDATE_FRAMES=1 cargo test frames_fixture` writes it anew.
 #[tokio::test(start_paused = true)]
 async fn the_frames_fixture_is_what_the_board_says() {
@@ -394,6 +400,12 @@ async fn the_frames_fixture_is_what_the_board_says() {
             "lanes",
             include_str!("../../../content/recordings/lanes.jsonl"),
         ),
+        ("claim-life", recorded::CLAIM_LIFE),
+        ("static-volumes", recorded::STATIC_VOLUMES),
+        ("binding", recorded::BINDING),
+        ("workloads", recorded::WORKLOADS),
+        ("two-pods", recorded::TWO_PODS),
+        ("trouble", recorded::TROUBLE),
     ] {
         let recording = parse(name, text);
         let source = recording.info(1.0, None);
