@@ -175,6 +175,19 @@ fn open(shelf: &Shelf) -> anyhow::Result<Book> {
     Ok(Book::open(shelf, story::KEYS)?)
 }
 
+/// The queries that show rows, as the cluster takes them.
+fn looks(book: &Book) -> Vec<Look> {
+    let looks = book.lesson.looks.iter().cloned();
+    looks
+        .map(|look| Look {
+            pods: look.pods,
+            user: look.user,
+            database: look.database,
+            query: look.query,
+        })
+        .collect()
+}
+
 /// The objects of the lesson: those of the manifests.
 fn scope(book: &Book) -> anyhow::Result<Scope> {
     let manifests = book.manifests.iter();

@@ -224,10 +224,7 @@ impl State {
             }
             What::Said(text) => self.push(Step::Said(text), None, false),
             What::Inside(inside) => {
-                let volume = inside
-                    .claim
-                    .as_deref()
-                    .and_then(|claim| self.volume_of(claim));
+                let volume = inside.claim.as_deref().and_then(|it| self.volume_of(it));
                 self.insides.look(&inside, change.at, volume);
                 self.push(Step::Inside(inside), None, false);
             }
@@ -354,6 +351,14 @@ impl State {
         self.push(Step::Deleted(card), story, false);
     }
 
+    fn mark(&mut self, steps: Steps) {
+        if steps.is_empty() {
+            return;
+        }
+        self.lesson.extend(steps.clone());
+        self.push(Step::Lesson(Arc::new(steps)), None, false);
+    }
+
     /// The volume behind the claim of this name.
     fn volume_of(&self, claim: &str) -> Option<String> {
         self.cards
@@ -361,14 +366,6 @@ impl State {
             .claim()?
             .volume
             .clone()
-    }
-
-    fn mark(&mut self, steps: Steps) {
-        if steps.is_empty() {
-            return;
-        }
-        self.lesson.extend(steps.clone());
-        self.push(Step::Lesson(Arc::new(steps)), None, false);
     }
 
     fn push(&mut self, step: Step, story: Option<Story>, quiet: bool) {

@@ -7,7 +7,7 @@ use super::card::Card;
 use super::frame::{Frame, Step};
 use super::insides::Insides;
 use super::lesson::Steps;
-use crate::cluster::Link;
+use crate::cluster::{Kind, Link};
 
 /// Frames kept at most. A kill makes about fifteen, a class hour a few thousand.
 const MAX_FRAMES: usize = 20_000;
@@ -145,10 +145,7 @@ impl Stretch {
                 }
                 Step::Link(link) => board.link = link.clone(),
                 Step::Inside(inside) => {
-                    let volume = cards
-                        .values()
-                        .filter(|card| Some(&card.name) == inside.claim.as_ref())
-                        .find_map(|card| card.claim()?.volume.clone());
+                    let volume = inside.claim.as_deref().and_then(|it| volume_of(&cards, it));
                     board.insides.look(inside, frame.at, volume);
                 }
                 Step::Lesson(steps) => board.lesson.extend(steps.as_ref().clone()),
@@ -162,6 +159,14 @@ impl Stretch {
         board.cards = cards.into_values().collect();
         board
     }
+}
+
+/// The volume behind the claim of this name; a board shows one namespace.
+fn volume_of(cards: &HashMap<String, Arc<Card>>, claim: &str) -> Option<String> {
+    let card = cards
+        .values()
+        .find(|card| card.kind() == Kind::PersistentVolumeClaim && card.name == claim)?;
+    card.claim()?.volume.clone()
 }
 
 #[cfg(test)]

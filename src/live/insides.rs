@@ -1,4 +1,4 @@
-//! The last look into each volume, by the claim it is of.
+//! The last rows that were seen in each volume, and what stood in the way of a look since.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,29 +21,27 @@ pub struct Look {
     pub volume: Option<String>,
 }
 
-/// The last look into each volume, and what stood in the way of one since. Serialised as the list of them: of one
-/// key the rows come before the failure.
+/// By key and whether it failed: the last rows, and the look that failed since. Serialised as the list of them.
 #[derive(Clone, Debug, Default)]
 pub struct Insides(BTreeMap<(String, bool), Arc<Look>>);
 
 impl Insides {
-    /// The last look of each key: a failed one, where it came after the rows.
+    /// One look for each key: the last that found rows, or else the one that failed.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Arc<Look>)> {
         self.0
             .iter()
-            .filter(|((key, failed), _)| *failed || !self.0.contains_key(&(key.clone(), true)))
+            .filter(|((key, failed), _)| !failed || !self.0.contains_key(&(key.clone(), false)))
             .map(|((key, _), look)| (key, look))
     }
 
-    /// The last look of this key.
+    /// The look of this key, as [`Insides::iter`] gives it.
     pub fn get(&self, key: &str) -> Option<&Arc<Look>> {
-        self.0
-            .get(&(key.to_owned(), true))
-            .or_else(|| self.0.get(&(key.to_owned(), false)))
+        [false, true]
+            .into_iter()
+            .find_map(|failed| self.0.get(&(key.to_owned(), failed)))
     }
 
-    /// Takes in a new look into the volume of that name. One that failed leaves the rows that are known, and one
-    /// that did not ends it.
+    /// Takes in a new look, into this volume. One that failed leaves the rows that are known, and one that did not ends it.
     pub fn look(&mut self, inside: &Inside, at: i64, volume: Option<String>) {
         let look = Look {
             inside: inside.clone(),
@@ -57,14 +55,14 @@ impl Insides {
         self.0.insert((inside.key.clone(), failed), Arc::new(look));
     }
 
-    /// Forgets what was seen in what went with this card: a new volume of the same claim's name is
-    /// empty, and what was seen in that stays.
+    /// Forgets what was seen in what went with this card. A new volume of the same claim's name is empty, and what was
+    /// seen in that stays.
     pub fn lose(&mut self, gone: &Card) {
-        if let Face::PersistentVolume(volume) = &gone.face
-            && let Some(claim) = &volume.claim
-        {
-            self.0.retain(|(key, _), look| {
-                *key != claim.name || look.volume.as_ref().is_some_and(|seen| *seen != gone.name)
+        if let Face::PersistentVolume(volume) = &gone.face {
+            let claim = volume.claim.as_ref().map(|claim| claim.name.as_str());
+            self.0.retain(|_, look| match &look.volume {
+                Some(seen) => *seen != gone.name,
+                None => look.inside.claim.is_none() || look.inside.claim.as_deref() != claim,
             });
         }
     }

@@ -56,7 +56,7 @@ export function waitItem(claim, at, room, s) {
 
 /**
  * The record of a Pod went at once, and its container may still run: a shade behind the new body, its plug still in.
- * @param {Card} pod @param {{x: number, y: number, w: number, r: number, headY: number, foot: number, claim?: {x: number, y: number}}} at The seat, and the socket it was in.
+ * @param {Card} pod @param {{x: number, y: number, w: number, r: number, foot: number, tight: boolean, claim?: {x: number, y: number}}} at The seat, and the socket it was in.
  * @param {Room} room @param {number} s
  * @returns {Item}
  */
@@ -69,6 +69,7 @@ export function shadeItem(pod, at, room, s) {
     id: `shade:${pod.uid}`, type: 'shade', x: at.x, y: at.y, w: at.w, h: at.foot, s, r, cx, cy: r + 0.5 * s, uid: pod.uid, hooks: { shade: pod.uid },
     wire: at.claim ? { x: at.claim.x - at.x, y: at.claim.y - at.y } : null,
     label: room.say('aria.shade', { name: pod.name, uid: shortUid(pod.uid) }),
-    lines: [{ t: text, x: at.w - 0.3 * s, y: -0.35 * s, size, look: 'strong tone-busy', at: 'end', fit: widthOf(text, size, 0.56) > at.w ? at.w : undefined }],
+    // Where the bands are tight there is no room for words above the seat; the mark and the story say it.
+    lines: at.tight ? [] : [{ t: text, x: at.w - 0.3 * s, y: -0.35 * s, size, look: 'strong tone-busy', at: 'end', fit: widthOf(text, size, 0.56) > at.w ? at.w : undefined }],
   };
 }

@@ -46,6 +46,7 @@ for (const command of document.querySelectorAll(".cmd")) addCopyButton(/** @type
 
 /* Themes: as the system says, until the reader says otherwise. */
 
+// The kept one is put on the root before the first paint, by theme.js.
 const THEMES = ["auto", "light", "dark"];
 let theme = THEMES.find((name) => name === kept("theme")) ?? "auto";
 const themeButton = document.querySelector('[data-control="theme"]');

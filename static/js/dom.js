@@ -24,6 +24,15 @@ export function h(tag, props = {}, children = []) {
 }
 
 /**
+ * What was typed, after the prompt of the shell unless it brings one of its own, such as psql's.
+ * @param {string} text
+ */
+export function typed(text) {
+  const own = /^\w+[=(-][*]?[#>] /.exec(text)?.[0];
+  return [h('span', { class: 'prompt', 'aria-hidden': 'true' }, [own ?? '$ ']), text.slice(own?.length ?? 0)];
+}
+
+/**
  * A command as one types it into a shell, with a button that copies it.
  * @param {string} value
  * @param {(key: string) => string} say
@@ -44,7 +53,12 @@ export function commandLine(value, say, announce) {
       button.classList.remove('is-done');
     }, 1600);
   });
-  return h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), value]), button]);
+  return h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), ...tokens(value)]), button]);
+}
+
+/** The words of a command, which a line is broken between and not within, unless one is longer than a line. @param {string} value */
+function tokens(value) {
+  return value.split(' ').flatMap((token, i) => [i ? ' ' : '', h('span', { class: 'token' }, [token])]);
 }
 
 /** @param {string} value */

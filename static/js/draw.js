@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Owns every SVG element of the panel: joins the items of a scene to elements by id, moves them there, and
- * paints the pictures of the states. The only module that touches SVG; never decides what is shown or where.
+ * paints the pictures of the states. With track.js the only module that touches SVG; never decides what is shown or where.
  *
  * Nothing runs while nothing moves: one requestAnimationFrame loop lives as long as there are tweens and ends
  * with the last of them.
@@ -30,6 +30,7 @@ function el(tag, attributes = {}, children = []) {
   for (const child of children) if (child) made.append(child);
   return made;
 }
+export { el as svg };
 
 const round = (/** @type {number} */ n) => Math.round(n * 10) / 10;
 
@@ -376,6 +377,24 @@ const PAINT = {
   },
 };
 
+/** Where a thing that opens shows that it does, as three dots. @type {Record<string, (i: Item) => [number, number]>} */
+const DOTS = {
+  body: ({ w, s }) => [w - 1.5 * s, 0.85 * s],
+  claim: ({ w, h, s }) => [w - 0.62 * s, h * 0.78],
+  volume: ({ w, s }) => [w / 2, 0.55 * s],
+  controller: ({ w, h, s, sets }) => [w - 1.4 * s, (sets.length ? sets[0].y : h) - 0.6 * s],
+};
+
+/** @param {Item} item */
+function dots(item) {
+  const at = DOTS[item.type]?.(item);
+  if (!at || !item.hooks?.card) return null;
+  const step = 0.48 * item.s;
+  // A claim has text in its whole width, and room at its edge.
+  const upright = item.type === 'claim';
+  return el('g', { class: 'dots' }, [-1, 0, 1].map((n) => el('circle', { cx: round(at[0] + (upright ? 0 : n * step)), cy: round(at[1] + (upright ? n * step : 0)), r: round(0.15 * item.s) })));
+}
+
 /** @param {number} x @param {number} y @param {number} r */
 function cog(x, y, r) {
   let d = '';
@@ -490,6 +509,8 @@ export function openStage(host) {
       g.replaceChildren();
       PAINT[item.type]?.(g, item);
       for (const line of item.lines ?? []) g.append(text(line));
+      const more = dots(item);
+      if (more) g.append(more);
       if (item.title) {
         const title = el('title');
         title.textContent = item.title;
@@ -954,7 +975,7 @@ export function sign(name) {
 
 /** Small pictures on buttons. */
 const ICONS = /** @type {Record<string, string>} */ ({
-  pause: 'M7 5v14M17 5v14', play: 'M8 5l11 7l-11 7z', jump: 'M5 5l9 7l-9 7zM18 5v14', big: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5', small: 'M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5', copy: 'M9 9h10v11H9zM5 15V4h10', done: 'M5 12l5 5l9-10', close: 'M6 6l12 12M18 6l-12 12', reset: 'M5 12a7 7 0 1 0 2.4-5.3M5 4v4h4', reach: 'M4 12h12M11 7l5 5l-5 5M20 5v14', eye: 'M3 12q9-9 18 0q-9 9-18 0zM4 20L20 4',
+  pause: 'M7 5v14M17 5v14', play: 'M8 5l11 7l-11 7z', jump: 'M5 5l9 7l-9 7zM18 5v14', big: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5', small: 'M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5', copy: 'M9 9h10v11H9zM5 15V4h10', done: 'M5 12l5 5l9-10', close: 'M6 6l12 12M18 6l-12 12', back: 'M18 5l-9 7l9 7zM6 5v14', on: 'M6 5l9 7l-9 7zM18 5v14', link: 'M10 14a4 4 0 0 1 0-6l3-3a4 4 0 0 1 6 6l-2 2M14 10a4 4 0 0 1 0 6l-3 3a4 4 0 0 1-6-6l2-2', save: 'M12 4v11M7 11l5 5l5-5M5 20h14', past: 'M4 12a8 8 0 1 0 3-6.2M4 4v4h4M12 8v4.5l3 2', hands: 'M4 7h9M4 12h6M4 17h9M15 12h6M18 9l3 3l-3 3', reach: 'M4 12h12M11 7l5 5l-5 5M20 5v14', eye: 'M3 12q9-9 18 0q-9 9-18 0zM4 20L20 4',
 });
 
 /** @param {string} name @returns {SVGElement} */

@@ -404,7 +404,7 @@ function place(plan, b, arrangement, model, room, s) {
       }
       for (const pod of column.unsure ?? []) {
         const shelf = column.shelves.find((it) => pod.claims?.some((/** @type {any} */ use) => use.claim === it.name));
-        back.push(shadeItem(pod, { x: seatX, y: ySeats, w: seatW, r: b.r, headY: 0.95 * s + b.r, foot: b.seat, claim: shelf?.claim ? { x: cx + plan.lane / 2 + Math.min(plan.lane - 0.9 * s, 21 * s) * 0.32, y: yClaims } : undefined }, room, s));
+        back.push(shadeItem(pod, { x: seatX, y: ySeats, w: seatW, r: b.r, foot: b.seat, tight: b.density >= 2, claim: shelf?.claim ? { x: cx + plan.lane / 2 + Math.min(plan.lane - 0.9 * s, 21 * s) * 0.32, y: yClaims } : undefined }, room, s));
       }
       let laneX = cx;
       for (const shelf of column.shelves) {
@@ -677,10 +677,11 @@ function volumeItem(volume, shelf, x, y, w, same, { b, arrangement, model, room,
   const row = top + lh * (merged ? 1 : 2);
   if (merged) {
     const extra = widthOf(volume.capacity ?? '', s, room.mono);
-    const start = mid - (statusW + extra + 0.9 * s) / 2;
+    const gap = Math.max(0.2 * s, Math.min(0.9 * s, textW - 0.8 * s - statusW - extra));
+    const start = mid - (statusW + extra + gap) / 2;
     glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
     lines.push({ t: volume.status, x: start + 1.35 * s, y: row + lh * 0.82, size: s * 1.08, look: `strong tone-${health.tone}`, at: 'start' });
-    lines.push({ t: volume.capacity ?? '', x: start + statusW + 0.9 * s, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
+    lines.push({ t: volume.capacity ?? '', x: start + statusW + gap, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
   } else {
     lines.push({ t: what.length > chars ? volume.capacity : what, x: mid, y: top + lh * 1.78, size: s, look: 'mono quiet', at: 'middle' });
     const start = mid - statusW / 2;
@@ -690,7 +691,7 @@ function volumeItem(volume, shelf, x, y, w, same, { b, arrangement, model, room,
   if (unseen) lines.push({ t: unseen, x: beside ? textW + (w - textW) / 2 - 0.3 * s : w / 2, y: beside ? b.volume / 2 + 0.6 * s : top + textLines * lh + lh * 1.1, size: s, look: 'quiet', at: 'middle', fit: detailFit(unseen, (beside ? w - textW : w) - 1.2 * s, s, 0.56) });
   const table = mine ? insideOf(mine, beside ? { x: textW + 0.2 * s, w: w - textW - 0.9 * s, y: 1.3 * s, h: b.volume - 2.2 * s } : { x: 1 * s, w: w - 2 * s, y: top + textLines * lh + 0.3 * s, h: b.tableLines * lh }, b, room, s) : null;
   const sharers = shelf.claim && volume.name === shelf.claim.volume ? usersAtOnce(arrangement, shelf.name) : 0;
-  const fresh = mine?.columns.length && same && mine.at >= same.at;
+  const fresh = mine?.columns.length && !mine.fault && same && mine.at >= same.at;
   const told = !same || same.volume !== volume.name ? '' : fresh ? room.say(`scene.${same.kind}.rows`, { rows: mine.rows.length }) : room.say(`scene.${same.kind}.volume`);
   const proven = sharers > 1 ? room.say('scene.shared', { n: sharers }) : told;
   const badgeTone = sharers > 1 || same?.kind === 'other' ? 'busy' : 'ok';

@@ -62,7 +62,7 @@ export function lookView(inside, now, say) {
       h('p', { class: same ? 'rows-same' : 'rows-other' }, [say(same ? 'look.same' : 'look.other', { rows: inside.rows.length, volume: inside.volume ?? '' })]),
     );
   } else {
-    made.push(tableView(inside, say('look.rows', { n: inside.rows.length }), (fault ? `${say('look.last')} ` : '') + ago(now - inside.at, say), say));
+    made.push(tableView(inside, say('look.rows', { n: inside.rows.length }), fault ? say('look.last', { age: ago(now - inside.at, say) }) : ago(now - inside.at, say), say));
   }
   if (inside.query) made.push(h('code', { class: 'rows-query' }, [inside.query]));
   return made;

@@ -14,12 +14,14 @@ import { fill, newModel } from './model.js';
 import { offersFor, usersOf } from './offers.js';
 
 /** @typedef {import('./offers.js').Offer} Offer */
-/** @typedef {{title: string, kind: string, card: string | null, offers: Offer[], back: () => HTMLElement | SVGElement | null}} Opened */
+/** @typedef {{title: string, kind: string, card: string | null, offers: Offer[], back: () => HTMLElement | SVGElement | null, busy?: boolean}} Opened `busy` while something of it is on its way to the API. */
 
 /** Two offers of one menu may be of a sort. @param {Offer} offer */
 const idOf = (offer) => (offer.of ? `${offer.id} ${offer.of}` : offer.id);
 /** More Pods than this are a crowd, and no lesson needs one. */
 const REPLICAS_MAX = 9;
+/** The folder that a reader applies first, as the panel says where nothing is there yet. */
+const FIRST = 'stateful-app';
 /** How often the ages of rows are told anew while a menu shows some. */
 const AGEING_MS = 10_000;
 const EDGE = 8;
@@ -51,7 +53,7 @@ export function openMenus(aside, words) {
   const where = h('p', { class: 'panel-context', hidden: true });
   const keys = h('p', { class: 'panel-keys', 'aria-hidden': 'true' }, [say('menu.keys')]);
   const menu = h('div', { class: 'menu', popover: 'auto', role: 'dialog', tabindex: '-1', 'aria-labelledby': 'menu-title' });
-  const lesson = h('button', { type: 'button', class: 'tool tool-lesson', 'aria-haspopup': 'dialog', 'aria-label': say('menu.lesson'), title: say('menu.lesson') }, [icon('reset')]);
+  const lesson = h('button', { type: 'button', class: 'tool tool-lesson', 'aria-haspopup': 'dialog', 'aria-label': say('menu.lesson'), title: say('menu.lesson') }, [icon('hands'), h('span', {}, [say('menu.lesson.short')])]);
   aside.querySelector('.panel-bar')?.after(where);
   aside.querySelector('.panel-view')?.append(keys);
   aside.querySelector('.panel-tools')?.append(lesson);
@@ -78,9 +80,6 @@ export function openMenus(aside, words) {
 
   // -------------------------------------------------------------------------------------------------------
   // What is in a menu
-
-  /** Whether something of the menu is on its way to the API. */
-  let busy = false;
 
   /** Makes the menu's content, if it differs from what stands there. @param {boolean} [anew] */
   function show(anew = false) {
@@ -175,7 +174,7 @@ export function openMenus(aside, words) {
 
   /** @param {Offer} offer @param {HTMLElement} box @param {HTMLElement} button @param {HTMLElement} answer */
   function press(offer, box, button, answer) {
-    if (busy) return;
+    if (opened?.busy) return;
     answer.replaceChildren();
     if (!offer.twice) {
       void send(offer, box, answer);
@@ -200,14 +199,15 @@ export function openMenus(aside, words) {
       return;
     }
     const action = scaled(/** @type {import('./act.js').Action} */ (offer.action));
-    busy = true;
+    const mine = opened;
+    if (mine) mine.busy = true;
     const buttons = [...box.querySelectorAll('.menu-buttons button')].filter((button) => !button.hasAttribute('disabled'));
     // Disabled would take the keyboard away.
     for (const button of buttons) button.setAttribute('aria-disabled', 'true');
     box.setAttribute('aria-busy', 'true');
     answer.replaceChildren(h('p', { class: 'menu-sending' }, [say('act.sending')]));
     const result = await act(action);
-    busy = false;
+    if (mine) mine.busy = false;
     box.removeAttribute('aria-busy');
     for (const button of buttons) button.removeAttribute('aria-disabled');
     if (!result.ok) {
@@ -217,8 +217,10 @@ export function openMenus(aside, words) {
     }
     picked.delete(action.uid);
     announce(result.said.join(' ') || say('act.done'));
-    if (action.do === 'look') answer.replaceChildren();
-    else if (box.isConnected) close(true);
+    if (action.do === 'look') {
+      answer.replaceChildren();
+      follow();
+    } else if (opened === mine) close(true);
   }
 
   // -------------------------------------------------------------------------------------------------------
@@ -291,7 +293,7 @@ export function openMenus(aside, words) {
 
   /** What can be done with the lesson as a whole. @param {HTMLElement} from */
   function openLesson(from) {
-    const folders = model.source?.acting?.folders ?? [];
+    const folders = [...(model.source?.acting?.folders ?? [])].sort((a, b) => Number(b === FIRST) - Number(a === FIRST));
     const offers = [
       ...folders.map((/** @type {string} */ folder) => ({ id: 'apply', of: folder, action: { do: 'apply', folder } })),
       { id: 'reset', action: { do: 'reset' }, twice: true },
@@ -362,7 +364,7 @@ export function openMenus(aside, words) {
     where.hidden = !named;
     if (named) where.replaceChildren(icon('reach'), say('act.where', allowed.params));
     lesson.hidden = !allowed.allowed;
-    if (!opened || busy) return;
+    if (!opened || opened.busy) return;
     if (opened.card) {
       const card = model.cards.get(opened.card);
       if (!card) {

@@ -16,6 +16,8 @@ import { subscribe } from './feed.js';
 
 const VENDOR = new URL('../vendor/xterm/', import.meta.url);
 const SCROLLBACK = 5000;
+/** Bytes in one message; the server takes no larger ones, and a reader may paste any amount. */
+const PIECE = 32 * 1024;
 /** A window that is being dragged asks for a new size many times; the program is told of the last one. */
 const RESIZE_MS = 80;
 const DARK = { background: '#17191f', foreground: '#f0eee8', cursor: '#8fd3a8', cursorAccent: '#17191f', selectionBackground: '#4a5a8a', black: '#24262d', brightBlack: '#8a8d96' };
@@ -207,7 +209,8 @@ function dock(aside, first, { say, announce, back }) {
 
   /** @param {Uint8Array<ArrayBuffer>} data */
   function send(data) {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(data);
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    for (let at = 0; at < data.length; at += PIECE) socket.send(data.subarray(at, at + PIECE));
   }
 
   /** @param {KeyboardEvent} event @returns {boolean} whether the program is to have the key */

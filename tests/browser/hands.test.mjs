@@ -144,6 +144,137 @@ test('what cannot be undone asks once more, and Enter pressed twice does not do 
     assert.ok((await page.locator(`#panel [data-claim="${CLAIM}"]`).textContent()).includes('Bound'));
   }));
 
+// -----------------------------------------------------------------------------------------------------------
+// The terminal and the rows
+
+const dock = (page) => page.locator('#panel .dock');
+/** Waits until the terminal shows this. @param {string | RegExp} text */
+const screenHas = (page, text) => page.waitForFunction(([source, flags]) => new RegExp(source, flags).test([...document.querySelectorAll('#panel .dock .xterm-rows > div')].map((row) => row.textContent?.replaceAll('\u00a0', ' ').trimEnd()).join('\n')), [text.source, text.flags]);
+/** Types a line and waits for what comes of it. */
+async function type(page, text, comes) {
+  await page.keyboard.insertText(text);
+  await page.keyboard.press('Enter');
+  await screenHas(page, comes);
+}
+async function openProgram(page, id) {
+  await page.locator(`#panel .item-body[data-pod="${POD}"]`).click();
+  await entry(page, id).locator('.menu-do').click();
+  await page.waitForSelector('#panel .dock[data-phase="open"] .xterm-rows');
+}
+
+test('psql beside the scene: rows are written in Japanese too, the Pod dies, the terminal says so and leads into the next', () =>
+  onPage(async ({ page, shot, requests }) => {
+    const old = await ready(page);
+    const emulator = () => requests.filter(({ url }) => url.includes('/vendor/')).length;
+    assert.equal(emulator(), 0, 'the emulator was fetched before it was asked for');
+    await openProgram(page, 'pod.psql');
+    assert.ok(emulator() > 0);
+    await screenHas(page, /^app_db=# *$/m);
+    await type(page, 'CREATE TABLE inventory (id serial PRIMARY KEY, name varchar(50));', /^CREATE TABLE$/m);
+    await type(page, "INSERT INTO inventory (name) VALUES ('apple'), ('みかん');", /^INSERT 0 2$/m);
+    await type(page, 'SELECT * FROM inventory;', /^ +1 \| apple$\n^ +2 \| みかん$/m);
+    // A wide sign is two columns wide: what psql put under each other stands under each other.
+    const widths = await page.evaluate(() => {
+      const rows = [...document.querySelectorAll('#panel .dock .xterm-rows > div')];
+      const right = (row) => Math.max(...[...row.querySelectorAll('span')].map((it) => it.getBoundingClientRect().right)) - row.getBoundingClientRect().left;
+      const cell = (text) => right(rows.find((row) => row.textContent?.trimEnd().endsWith(text)));
+      return { apple: cell('| apple'), mikan: cell('| みかん') };
+    });
+    const letter = widths.apple / ' 1 | apple'.length;
+    assert.ok(Math.abs(widths.mikan - widths.apple) < letter * 1.6, JSON.stringify(widths));
+    await shot('hands-terminal');
+
+    // The keyboard is not trapped.
+    await page.keyboard.press('Control+Shift+E');
+    assert.equal(await page.evaluate(() => Boolean(document.activeElement?.closest('.dock-head'))), true);
+
+    await page.locator(`#panel .item-body[data-pod="${POD}"]`).click();
+    await entry(page, 'pod.delete').locator('.menu-do').click();
+    await page.waitForSelector('#panel .dock[data-phase="ended"]');
+    await dock(page).getByText(old.slice(0, 5)).first().waitFor();
+    assert.match(await dock(page).locator('.dock-ended').innerText(), new RegExp(`${old.slice(0, 5)}.*もういません`));
+    const next = await ready(page, old);
+    const enter = dock(page).getByRole('button', { name: next.slice(0, 5) });
+    await enter.waitFor();
+    await shot('hands-terminal-gone');
+    await enter.click();
+    await page.waitForSelector('#panel .dock[data-phase="open"]');
+    await page.waitForFunction(() => document.activeElement?.closest('.dock-screen'));
+    await screenHas(page, /─\n(.*\n)*app_db=# *$/m);
+    await type(page, 'SELECT name FROM inventory ORDER BY id DESC;', /^ みかん$\n^ apple$/m);
+    await shot('hands-terminal-again');
+    await page.keyboard.insertText('\\q');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#panel .dock[data-phase="ended"]');
+    assert.match(await dock(page).locator('.dock-ended').innerText(), /psql が終わりました/);
+    await dock(page).locator('.dock-close').click();
+    assert.equal(await dock(page).count(), 0);
+    assert.equal(await page.evaluate(() => document.adoptedStyleSheets.length), 0);
+    assert.equal(await page.evaluate(() => Object.hasOwn(document, 'createElement')), false);
+  }));
+
+test('what is selected in the terminal is copied, and what is pasted is typed', () =>
+  onPage(async ({ page }) => {
+    await ready(page);
+    await openProgram(page, 'pod.sh');
+    await type(page, 'echo うみ$((40+2))', /^うみ42$/m);
+    const row = page.locator('#panel .dock .xterm-rows > div', { hasText: /^うみ42\s*$/ });
+    const box = await row.boundingBox();
+    await page.mouse.dblclick(box.x + 8, box.y + box.height / 2);
+    await page.keyboard.press('Control+Shift+C');
+    await page.waitForFunction(async () => (await navigator.clipboard.readText()) === 'うみ42');
+    await page.evaluate(() => navigator.clipboard.writeText('echo paste-$((1+1))'));
+    await page.keyboard.press('Control+Shift+V');
+    await screenHas(page, /echo paste-\$/);
+    await page.keyboard.press('Enter');
+    await screenHas(page, /^paste-2$/m);
+    // The program is told how wide the window is.
+    await page.keyboard.press('Control+Shift+E');
+    await page.keyboard.press('Escape');
+    assert.equal(await dock(page).count(), 0);
+    assert.ok((await focused(page)).card);
+  }, { permissions: ['clipboard-read', 'clipboard-write'] }));
+
+test('the volume shows its rows, and those before and after a kill side by side', () =>
+  onPage(async ({ page, shot }) => {
+    const old = await ready(page);
+    const volume = page.locator('#panel .item-volume', { hasText: /Bound/ }).first();
+    await page.locator(`#panel [data-claim="${CLAIM}"]`).click();
+    await entry(page, 'volume.look').locator('.menu-do').click();
+    await entry(page, 'volume.look').locator('.rows-table td', { hasText: 'みかん' }).first().waitFor();
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => [...document.querySelectorAll('#panel .item-volume')].some((it) => /みかん/.test(it.textContent ?? '')));
+    assert.notEqual(await volume.locator('[data-part="age"]').first().textContent(), '');
+    await page.locator(`#panel .item-body[data-pod="${POD}"]`).click();
+    await entry(page, 'pod.delete').locator('.menu-do').click();
+    await ready(page, old);
+    await storyHas(page, 'pod.ready.same');
+    await page.locator('#panel .item-volume .badge', { hasText: /2行/ }).waitFor();
+    await shot('hands-rows');
+    await page.locator(`#panel [data-claim="${CLAIM}"]`).click();
+    const pair = entry(page, 'volume.look').locator('.rows-pair');
+    await pair.waitFor();
+    const [before, now] = await pair.locator('.rows').evaluateAll((all) => all.map((it) => [...it.querySelectorAll('td')].map((cell) => cell.textContent).join()));
+    assert.equal(before, '1,apple,2,みかん');
+    assert.equal(now, before);
+    assert.match(await entry(page, 'volume.look').locator('.rows-same').innerText(), /2行/);
+    await shot('hands-rows-menu');
+  }));
+
+test('a terminal fills a phone, and the way out is there', () =>
+  onPage(async ({ page, shot }) => {
+    await ready(page);
+    await page.locator(`#panel .item-body[data-pod="${POD}"]`).tap();
+    await entry(page, 'pod.psql').locator('.menu-do').tap();
+    await page.waitForSelector('#panel .dock[data-phase="open"] .xterm-rows');
+    await screenHas(page, /^app_db=# *$/m);
+    const box = await dock(page).boundingBox();
+    assert.deepEqual([box.x, box.y, box.width, box.height], [0, 0, PHONE.width, PHONE.height]);
+    await shot('hands-terminal-phone');
+    await dock(page).locator('.dock-close').tap();
+    assert.equal(await dock(page).count(), 0);
+  }, { viewport: PHONE, hasTouch: true }));
+
 test('a StatefulSet is scaled up and down again; the claim stays', () =>
   onPage(async ({ page, shot }) => {
     await ready(page);

@@ -122,7 +122,7 @@ pub(super) fn record(frame: &Frame) -> Option<Shared> {
         }
         Step::Said(text) => record["text"] = text.clone().into(),
         Step::Inside(inside) => {
-            record["name"] = inside.key.as_str().into();
+            record["name"] = inside.key.clone().into();
             record["card"] = to_json(inside);
         }
         Step::Link(_) | Step::Lesson(_) | Step::Restarted => return None,
