@@ -306,7 +306,9 @@ export function newPlayer({ view, archive, reopen, sentence = () => undefined, l
      * @param {{single?: boolean}} [how]
      */
     step(steps, { single = false } = {}) {
-      const target = single ? Math.max(marks.first, shown.seq + steps) : marks.step(shown.seq, steps);
+      // What came silently after the last told frame is part of now: a step from there takes back what was told.
+      const here = past ? shown.seq : (marks.list[marks.index(shown.seq)]?.[0] ?? shown.seq);
+      const target = single ? Math.max(marks.first, shown.seq + steps) : marks.step(here, steps);
       if (steps > 0 && !past) {
         // Paused, with some in hand: the next of them is due.
         if (!paused || !queue.length) return;

@@ -186,6 +186,18 @@ test('a step past the last told frame is a step back to now', async () => {
   assert.equal(it.player.paused, false);
 });
 
+test('the first step back takes back what was told last, whatever came silently after it', async () => {
+  const it = desk();
+  it.hear([snapshot, ...steps]);
+  const end = all.at(-1).data;
+  it.player.receive('link', { seq: end.seq + 1, at: end.at, link: snapshot.data.link });
+  await it.pass(600_000);
+  assert.equal(it.player.model.seq, end.seq + 1);
+  it.player.step(-1);
+  await settle();
+  assert.equal(it.player.model.seq, told.at(-2).data.seq);
+});
+
 test('paused at now, a step shows the next of those that wait', async () => {
   const it = desk();
   it.hear([snapshot]);
