@@ -220,7 +220,8 @@ function dock(aside, first, { say, announce, back }) {
     if (event.type === 'keyup' && leaving) {
       leaving = false;
       (foot.querySelector('button:not([disabled])') ?? shut).focus();
-      return true;
+      // Or the emulator would take the keyboard back.
+      return false;
     }
     if (event.type !== 'keydown' || event.isComposing || !event.ctrlKey || !event.shiftKey || event.altKey) return true;
     switch (event.code) {
