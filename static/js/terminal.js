@@ -336,7 +336,7 @@ function dock(aside, first, { say, announce, back }) {
       : h('button', { type: 'button', class: 'menu-do', onclick: () => again() }, [say('terminal.again')]);
     foot.replaceChildren(
       h('p', { class: 'dock-ended' }, [endedText()]),
-      ended.message ? h('code', { class: 'menu-words' }, [ended.message]) : '',
+      ended.message && !gone ? h('code', { class: 'menu-words' }, [ended.message]) : '',
       gone && !ready ? h('p', { class: 'dock-wait' }, [say(next ? 'terminal.wait' : 'terminal.none')]) : '',
       button ?? '',
     );
