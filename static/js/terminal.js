@@ -220,7 +220,8 @@ function dock(aside, first, { say, announce, back }) {
     if (event.type === 'keyup' && leaving) {
       leaving = false;
       (foot.querySelector('button:not([disabled])') ?? shut).focus();
-      return true;
+      // Or the emulator would take the keyboard back.
+      return false;
     }
     if (event.type !== 'keydown' || event.isComposing || !event.ctrlKey || !event.shiftKey || event.altKey) return true;
     switch (event.code) {
@@ -335,7 +336,7 @@ function dock(aside, first, { say, announce, back }) {
       : h('button', { type: 'button', class: 'menu-do', onclick: () => again() }, [say('terminal.again')]);
     foot.replaceChildren(
       h('p', { class: 'dock-ended' }, [endedText()]),
-      ended.message ? h('code', { class: 'menu-words' }, [ended.message]) : '',
+      ended.message && !gone ? h('code', { class: 'menu-words' }, [ended.message]) : '',
       gone && !ready ? h('p', { class: 'dock-wait' }, [say(next ? 'terminal.wait' : 'terminal.none')]) : '',
       button ?? '',
     );
