@@ -211,7 +211,7 @@ test('the rest of section 4, to the last step, without leaving the page', () =>
     await stepIs(page, 'step-released', 'done');
 
     await press(page, 'step-delete-statefulset', 0);
-    await page.waitForSelector('#panel [data-controller]', { state: 'detached' });
+    await page.waitForSelector('#panel [data-controller][data-card]', { state: 'detached' });
     await press(page, 'step-delete-statefulset', 1);
     await stepIs(page, 'step-delete-statefulset', 'done');
     for (const nth of [0, 1, 2]) await press(page, 'step-end-of-life', nth);

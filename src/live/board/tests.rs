@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::{Acting, Hindrance, Inside, InsideFault, LinkState, Recording, SourceKind, Why};
+use crate::cluster::{
+    Acting, Hindrance, Inside, InsideFault, LinkState, Recording, SourceKind, Why,
+};
 
 mod recorded;
 
