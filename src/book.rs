@@ -394,13 +394,13 @@ fn same_keys(shelf: &Shelf, chapter: &Chapter, other: &Chapter, errors: &mut Con
 
 /// HTML with its headings one level higher; `<` in text is escaped, so that only tags are met.
 fn a_level_up(html: &str) -> String {
-    ["3", "4", "5", "6"]
-        .iter()
-        .zip(["2", "3", "4", "5"])
-        .fold(html.to_owned(), |html, (from, to)| {
+    ["3", "4", "5", "6"].iter().zip(["2", "3", "4", "5"]).fold(
+        html.to_owned(),
+        |html, (from, to)| {
             html.replace(&format!("<h{from}"), &format!("<h{to}"))
                 .replace(&format!("</h{from}>"), &format!("</h{to}>"))
-        })
+        },
+    )
 }
 
 /// The anchors of a language and the links to them, for what only the whole of it can tell.
