@@ -144,6 +144,22 @@ impl Lesson {
         data["inside"].clone()
     }
 
+    /// Looks into a Pod until the fault is of this cause: a busy machine may be too slow at first.
+    async fn looked(&mut self, pod: &Value, key: &str, cause: &str) -> Value {
+        for _ in 0..20 {
+            done(&self.server, json!({"do": "look", "pod": pod})).await;
+            let data = self
+                .until("a look", |name, data| {
+                    name == "inside" && data["inside"]["key"] == key
+                })
+                .await;
+            if data["inside"]["fault"]["cause"] == cause {
+                return data["inside"].clone();
+            }
+        }
+        panic!("never seen: {cause}");
+    }
+
     /// The next look of this key with these rows.
     async fn rows(&mut self, key: &str, rows: Value) -> Value {
         let data = self
@@ -564,7 +580,17 @@ async fn a_database_that_is_not_there_is_said_to_be() {
         done(&lesson.server, apply).await;
     }
     // Known by the workload where there is no claim.
-    let fault = lesson.fault("lane-emptydir", "no-database").await;
+    let card = lesson
+        .until("a Pod", |name, data| {
+            let card = &data["card"];
+            let is_ready = card["kind"] == "Pod" && card["ready"] == json!([1, 1]);
+            matches!(name, "added" | "modified") && is_ready
+        })
+        .await["card"]
+        .clone();
+    let fault = lesson
+        .looked(&card["name"], "lane-emptydir", "no-database")
+        .await;
     assert!(fault["claim"].is_null());
     let words = fault["fault"]["detail"].as_str().expect("psql's words");
     assert!(
