@@ -83,6 +83,7 @@ impl Actor {
     /// for a moment with a server that only makes the database, and then starts the real one.
     async fn look_until_up(self, body: Body, places: Arc<Semaphore>) {
         let mut losses = self.bodies().losses();
+        let mut known = None;
         for _ in 0..TRIES {
             // Acting may be off here; then nobody looks either.
             let Ok(reached) = self.reached() else { return };
@@ -92,8 +93,14 @@ impl Actor {
             };
             drop(place);
             let cause = inside.fault.as_ref().map(|fault| fault.cause);
-            self.show(inside).await;
-            if !matches!(cause, Some(Hindrance::NotReady | Hindrance::NoDatabase)) {
+            // The same trouble again is no news.
+            if known.as_ref() != Some(&inside) {
+                self.show(inside.clone()).await;
+            }
+            known = Some(inside);
+            // A machine that is busy starting it answers late, which is none of the known ones.
+            let may_pass = [Hindrance::NotReady, Hindrance::NoDatabase, Hindrance::Other];
+            if !cause.is_some_and(|cause| may_pass.contains(&cause)) {
                 return;
             }
             tokio::select! {
