@@ -102,7 +102,7 @@ pub struct Span {
 impl Board {
     /// An empty board for `source`. `epoch` tells this run of the program from any other.
     pub fn new(epoch: String, source: SourceInfo, at: i64) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let mut state = State {
             epoch,
             seq: 0,
             at,
@@ -120,7 +120,9 @@ impl Board {
             snapshot: None,
             updates: broadcast::Sender::new(READER_LAG),
             newest: watch::Sender::new(0),
-        })))
+        };
+        state.remember();
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// Takes a change in: updates the cards and sends every reader the frames it makes.
@@ -185,6 +187,7 @@ impl Board {
         state.lesson.clone_from(&steps);
         state.lesson_at_first = steps;
         state.snapshot = None;
+        state.remember();
     }
 
     /// Says that steps of the lesson stand differently, as seen up to frame `seen`. What was seen
@@ -389,8 +392,7 @@ impl State {
         ));
         self.history.push(Arc::clone(&frame));
         if self.history.wants_keyframe(self.cards.len()) {
-            let keyframe = self.keyframe();
-            self.history.push_keyframe(keyframe);
+            self.remember();
         }
         self.newest.send_replace(self.seq);
         self.snapshot = None;
@@ -432,6 +434,12 @@ impl State {
         .expect("cards are plain data");
         json.remove(0);
         json
+    }
+
+    /// Keeps the whole board as it is, to be gone back to.
+    fn remember(&mut self) {
+        let keyframe = self.keyframe();
+        self.history.push_keyframe(keyframe);
     }
 
     fn keyframe(&self) -> Keyframe {

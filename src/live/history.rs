@@ -58,8 +58,15 @@ impl History {
         self.keyframes.is_empty() || self.since_keyframe >= KEYFRAME_EVERY.max(cards)
     }
 
-    /// Adds a whole board.
+    /// Adds a whole board, in the place of one of the same moment.
     pub fn push_keyframe(&mut self, keyframe: Keyframe) {
+        if self
+            .keyframes
+            .back()
+            .is_some_and(|last| last.seq == keyframe.seq)
+        {
+            self.keyframes.pop_back();
+        }
         self.keyframes.push_back(keyframe);
         self.since_keyframe = 0;
     }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::Site;
+use crate::live::Board;
 use crate::live::board::{Picture, Span};
 use crate::live::frame::{Frame, Step};
 use crate::live::history::{Keyframe, Stretch};
@@ -54,7 +55,11 @@ type Mark<'a> = (u64, i64, &'a str, &'a str, &'a str, &'a str);
 
 /// `GET /history?from=SEQ&to=SEQ`: the board at or before a frame, and the frames up to another.
 pub(super) async fn history(State(site): State<Site>, Query(asked): Query<Asked>) -> Response {
-    let span = site.board.span();
+    answer(&site.board, &asked)
+}
+
+fn answer(board: &Board, asked: &Asked) -> Response {
+    let span = board.span();
     let (first, last) = (span.first, span.last);
     let (Ok(from), Ok(to)) = (
         number(asked.from.as_deref(), first),
@@ -68,11 +73,11 @@ pub(super) async fn history(State(site): State<Site>, Query(asked): Query<Asked>
         return refuse(StatusCode::NOT_FOUND, "NotFound", message, span);
     }
     // The oldest frames may be forgotten between two looks, so that the board has the last word.
-    let Some((past, later)) = site.board.past(from, to.min(last), MOST_FRAMES) else {
-        let first = site.board.span().first;
+    let Some((past, later)) = board.past(from, to.min(last), MOST_FRAMES) else {
+        let first = board.span().first;
         let message =
             format!("frame {from} is longer ago than is remembered; the oldest is {first}");
-        return refuse(StatusCode::GONE, "Gone", message, site.board.span());
+        return refuse(StatusCode::GONE, "Gone", message, board.span());
     };
     let stretch = if past.frames.len() > FAR {
         Stretch {
@@ -162,4 +167,78 @@ fn json(body: Vec<u8>) -> Response {
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::cluster::{Change, Recording, What};
+
+    fn board() -> Board {
+        let head = r#"{"ms":0,"version":1,"recorded":0,"namespace":"default"}"#;
+        let source = Recording::parse("run.jsonl", head).expect("whole");
+        Board::new("e".into(), source.info(1.0, None), 0)
+    }
+
+    async fn ask(board: &Board, from: Option<u64>, to: Option<u64>) -> (u16, Value) {
+        let asked = Asked {
+            from: from.map(|it| it.to_string()),
+            to: to.map(|it| it.to_string()),
+        };
+        let response = answer(board, &asked);
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX)
+            .await
+            .expect("a body");
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_bounded_and_says_how_far_it_went() {
+        let board = board();
+        for at in 1..=12_000 {
+            let what = What::Said("x".repeat(900));
+            board.apply(Change { at, what });
+        }
+        // Ten thousand frames of the usual size are there.
+        let (_, past) = ask(&board, Some(1_700), None).await;
+        assert_eq!(past["keyframe"]["seq"], 1_500);
+        assert_eq!(past["frames"].as_array().map(Vec::len), Some(MOST_FRAMES));
+        assert_eq!(
+            (&past["to"], &past["last"]),
+            (&3_500.into(), &12_000.into())
+        );
+        assert_eq!(past["frames"][0]["event"], "said");
+        assert_eq!(past["frames"][0]["data"]["seq"], 1_501);
+        let (_, past) = ask(&board, Some(12_000), Some(12_000)).await;
+        assert_eq!(past["to"], 12_000);
+        // The moment before anything happened is one, too.
+        let (status, past) = ask(&board, Some(0), Some(0)).await;
+        assert_eq!((status, &past["frames"]), (200, &serde_json::json!([])));
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_is_said_to_be_gone() {
+        let board = board();
+        for at in 1..=3_000 {
+            let what = What::Said("x".repeat(20_000));
+            board.apply(Change { at, what });
+        }
+        let (status, refusal) = ask(&board, Some(1), None).await;
+        assert_eq!((status, &refusal["reason"]), (410, &"Gone".into()));
+        let first = refusal["first"].as_u64();
+        assert!(first > Some(1));
+        assert!(
+            refusal["message"]
+                .as_str()
+                .is_some_and(|it| it.contains("longer ago"))
+        );
+        let (status, past) = ask(&board, first, first).await;
+        assert_eq!((status, past["keyframe"]["seq"].as_u64()), (200, first));
+        // Without a number it is as far back as can be.
+        assert_eq!(ask(&board, None, first).await.0, 200);
+    }
 }
