@@ -7,6 +7,7 @@ mod figure;
 mod front;
 mod highlight;
 mod html;
+mod lesson;
 mod manifest;
 mod markdown;
 mod quiz;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use figure::{Figure, draw_once};
 pub use front::{Marker, Objective};
+pub use lesson::{Act, Hint, Lesson, Look, Rule, Step, VARIABLES as RULE_VARIABLES};
 pub use manifest::{Manifest, Manifests};
 pub use quiz::{Question, QuestionKind};
 pub use report::{ContentError, ContentErrors};
@@ -37,6 +39,8 @@ pub struct Book {
     pub languages: Vec<Chapter>,
     /// The files that a reader applies, shared by all languages.
     pub manifests: Manifests,
+    /// The steps that tick themselves, shared by all languages.
+    pub lesson: Lesson,
 }
 
 /// The chapter in one language.
@@ -125,13 +129,25 @@ impl Book {
                 "there is no language; the chapter lies in a folder such as `ja`",
             );
         }
-        let languages = codes
+        let chapters: Vec<(Chapter, BTreeSet<String>)> = codes
             .into_iter()
             .filter_map(|code| chapter(shelf, code, &paths, &manifests, stories, &mut errors))
             .collect();
+        let anchored: Vec<lesson::Anchored<'_>> = chapters
+            .iter()
+            .map(|(chapter, anchors)| (chapter, anchors))
+            .collect();
+        for (chapter, _) in &chapters {
+            for (other, _) in &chapters {
+                same_keys(shelf, chapter, other, &mut errors);
+            }
+        }
+        let lesson = lesson::read(shelf, &paths, &manifests, &anchored, &mut errors);
+        let languages = chapters.into_iter().map(|(chapter, _)| chapter).collect();
         errors.or(Self {
             languages,
             manifests,
+            lesson,
         })
     }
 
@@ -182,7 +198,7 @@ fn chapter(
     manifests: &Manifests,
     legal: &[(&str, &[&str])],
     errors: &mut ContentErrors,
-) -> Option<Chapter> {
+) -> Option<(Chapter, BTreeSet<String>)> {
     let file = |name: &str, errors: &mut ContentErrors| {
         let path = format!("{language}/{name}");
         (
@@ -290,7 +306,7 @@ fn chapter(
             );
         }
     }
-    Some(Chapter {
+    let chapter = Chapter {
         language: language.to_owned(),
         title: opening.title.clone(),
         question,
@@ -300,7 +316,42 @@ fn chapter(
         words,
         stories,
         terms,
-    })
+    };
+    Some((chapter, anchors.seen.into_keys().collect()))
+}
+
+/// Notes every key that `chapter` has no words for and `other` has. A file that could not be read
+/// has none at all and was noted.
+fn same_keys(shelf: &Shelf, chapter: &Chapter, other: &Chapter, errors: &mut ContentErrors) {
+    let mut note = |file: &str, shown: &str| {
+        let path = shelf.shown(&format!("{}/{file}", chapter.language));
+        let theirs = shelf.shown(&format!("{}/{file}", other.language));
+        errors.push(path, 1, format!("{shown} is missing; {theirs} has it"));
+    };
+    if !chapter.words.is_empty() {
+        for key in other.words.keys() {
+            if !chapter.words.contains_key(key) {
+                note("words.toml", &format!("`\"{key}\"`"));
+            }
+        }
+    }
+    if chapter.stories.is_empty() {
+        return;
+    }
+    for (key, theirs) in &other.stories {
+        let Some(ours) = chapter.stories.get(key) else {
+            note("stories.toml", &format!("`[\"{key}\"]`"));
+            continue;
+        };
+        for (name, ours, theirs) in [
+            ("field", &ours.field, &theirs.field),
+            ("kubectl", &ours.kubectl, &theirs.kubectl),
+        ] {
+            if ours.is_none() && theirs.is_some() {
+                note("stories.toml", &format!("`{name}` of `[\"{key}\"]`"));
+            }
+        }
+    }
 }
 
 /// The anchors of a language and the links to them, for what only the whole of it can tell.

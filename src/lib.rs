@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod embedded;
 mod licenses;
 pub mod live;
+mod teach;
 pub mod web;
 
 use std::path::PathBuf;
@@ -16,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use book::{Book, Shelf};
 use cli::{Choice, Cli, Command, ContentArgs, DataArgs, Serve};
-use cluster::{Change, Fault, Recording, Scope, Source, Target};
+use cluster::{Change, Fault, Look, Recording, Scope, Source, Target};
 use embedded::Embedded;
+use live::lesson::{Lesson, Rules};
 use live::{Board, story};
 use web::{Server, Site};
 
@@ -92,14 +94,17 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     };
     let (mut source, embedded) = choose(choice, target, speed, &shelf, own).await?;
     let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
-    let actor = source.actor(allow_actions, scope(&book)?, Vec::new(), changes.clone());
+    let actor = source.actor(allow_actions, scope(&book)?, looks(&book), changes.clone());
 
     let board = Board::new(epoch(), source.info().clone(), cluster::now());
+    let lesson = lesson(&book);
+    board.teach(lesson.steps());
     let site = Site::new(&book, board.clone(), actor, stopping.clone());
     let packing = site.clone();
     tokio::task::spawn_blocking(move || packing.pack());
     let address = server.address();
     let playing = tokio::spawn(source.run(changes));
+    tokio::spawn(teach::teach(lesson, board.clone(), stopping.clone()));
     let applying = tokio::spawn(apply(board, incoming));
     tokio::spawn(stop_on_signal(stopping.clone()));
     println!("eizoku: http://{address}/  (Ctrl-C ends it)");
@@ -143,6 +148,22 @@ async fn apply(board: Board, mut changes: mpsc::Receiver<Change>) {
     }
 }
 
+/// The rules of the lesson's steps.
+fn lesson(book: &Book) -> Lesson {
+    let rules = book.lesson.steps.iter().map(|step| Rules {
+        id: step.id.clone(),
+        after: step.after.clone(),
+        check: step.check.program(),
+        undo: step.undo.as_ref().map(book::Rule::program),
+        hints: step
+            .hints
+            .iter()
+            .map(|hint| (hint.when.program(), hint.say.clone()))
+            .collect(),
+    });
+    Lesson::new(rules.collect())
+}
+
 fn shelf(content: &ContentArgs) -> Shelf {
     match &content.dir {
         Some(dir) => Shelf::folder(dir),
@@ -152,6 +173,19 @@ fn shelf(content: &ContentArgs) -> Shelf {
 
 fn open(shelf: &Shelf) -> anyhow::Result<Book> {
     Ok(Book::open(shelf, story::KEYS)?)
+}
+
+/// The queries that show rows, as the cluster takes them.
+fn looks(book: &Book) -> Vec<Look> {
+    let looks = book.lesson.looks.iter().cloned();
+    looks
+        .map(|look| Look {
+            pods: look.pods,
+            user: look.user,
+            database: look.database,
+            query: look.query,
+        })
+        .collect()
 }
 
 /// The objects of the lesson: those of the manifests.

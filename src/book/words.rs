@@ -184,7 +184,7 @@ pub(super) fn terms(text: &str, notes: &mut Notes<'_>) -> Terms {
 }
 
 /// Reads TOML, or notes the error with its line and hands on nothing.
-fn parse<T: Default + DeserializeOwned>(text: &str, notes: &mut Notes<'_>) -> T {
+pub(super) fn parse<T: Default + DeserializeOwned>(text: &str, notes: &mut Notes<'_>) -> T {
     toml::from_str(text).unwrap_or_else(|error| {
         let line = error.span().map_or(1, |span| {
             text[..span.start.min(text.len())].matches('\n').count() + 1

@@ -1,18 +1,20 @@
 //! All cards now, and every step that led here. The one place where changes become frames.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::card::{Card, Face};
 use super::cards::Cards;
 use super::frame::{Frame, Step};
-use super::history::{History, Keyframe};
+use super::history::{History, Keyframe, Stretch};
+use super::insides::Insides;
+use super::lesson::{Progress, Steps};
 use super::story::{Past, Story, tell, tell_gone};
-use crate::cluster::{Change, Inside, Kind, Link, Object, SourceInfo, SourceKind, What};
+use crate::cluster::{Change, Kind, Link, Object, SourceInfo, SourceKind, What};
 
 /// Frames that a slow reader may fall behind before it gets a new snapshot instead.
 const READER_LAG: usize = 1024;
@@ -42,12 +44,17 @@ struct State {
     past: Past,
     staging: HashMap<Kind, HashMap<String, Arc<Card>>>,
     listed: HashSet<Kind>,
-    /// By key: the last rows, and what stood in the way of a look since.
-    insides: BTreeMap<(String, bool), Look>,
+    insides: Insides,
+    lesson: Steps,
+    /// How the lesson begins.
+    lesson_at_first: Steps,
+    /// The frame with which everything began again.
+    restarted: u64,
     history: History,
     /// All of the snapshot but its time, while nothing has changed since.
     snapshot: Option<String>,
     updates: broadcast::Sender<Update>,
+    newest: watch::Sender<u64>,
 }
 
 #[derive(Serialize)]
@@ -55,20 +62,41 @@ struct Snapshot<'a> {
     epoch: &'a str,
     seq: u64,
     source: &'a SourceInfo,
-    link: &'a Link,
-    cards: Vec<&'a Card>,
-    insides: Vec<&'a Look>,
+    #[serde(flatten)]
+    picture: Picture<'a>,
 }
 
-/// The last look into a volume.
+/// What a board shows, as the page gets it in a snapshot and for a moment of the past.
 #[derive(Serialize)]
-struct Look {
-    #[serde(flatten)]
-    inside: Inside,
-    at: i64,
-    /// The volume that the claim had then: another claim of its name has another one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    volume: Option<String>,
+pub struct Picture<'a> {
+    link: &'a Link,
+    cards: Vec<&'a Card>,
+    insides: &'a Insides,
+    lesson: Taught<'a>,
+}
+
+#[derive(Serialize)]
+struct Taught<'a> {
+    steps: &'a Steps,
+}
+
+/// What happened since a frame.
+pub enum Since {
+    /// The frames after it.
+    Frames(Vec<Arc<Frame>>, Insides),
+    /// They are not all there any more: everything as it is now.
+    Whole(Keyframe),
+}
+
+/// What of the past can be had, by the numbers of frames.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Span {
+    /// What tells this run of the program from any other.
+    pub epoch: String,
+    /// The oldest frame that can be gone back to.
+    pub first: u64,
+    /// The newest frame.
+    pub last: u64,
 }
 
 impl Board {
@@ -84,10 +112,14 @@ impl Board {
             past: Past::default(),
             staging: HashMap::new(),
             listed: HashSet::new(),
-            insides: BTreeMap::new(),
+            insides: Insides::default(),
+            lesson: Steps::new(),
+            lesson_at_first: Steps::new(),
+            restarted: 0,
             history: History::default(),
             snapshot: None,
             updates: broadcast::Sender::new(READER_LAG),
+            newest: watch::Sender::new(0),
         })))
     }
 
@@ -108,15 +140,51 @@ impl Board {
         self.state().link.clone()
     }
 
-    /// Number of the newest frame, and of the oldest one that can be gone back to.
-    pub fn span(&self) -> (Option<u64>, u64) {
-        let state = self.state();
-        (state.history.first(), state.seq)
+    /// What of the past can be had.
+    pub fn span(&self) -> Span {
+        self.state().span()
     }
 
     /// The board as it was after frame `seq`: a keyframe and the frames on top of it.
-    pub fn history(&self, seq: u64) -> Option<(Keyframe, Vec<Arc<Frame>>)> {
+    pub fn history(&self, seq: u64) -> Option<Stretch> {
         self.state().history.at(seq)
+    }
+
+    /// The newest frames that tell something, at most `count`, oldest first.
+    pub fn told(&self, count: usize) -> (Span, Vec<Arc<Frame>>) {
+        let state = self.state();
+        (state.span(), state.history.told(count))
+    }
+
+    /// Wakes whoever wants to know of every new frame; many at once wake once.
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.state().newest.subscribe()
+    }
+
+    /// What happened since frame `seq`.
+    pub fn since(&self, seq: u64) -> Since {
+        let state = self.state();
+        match state.history.after(seq) {
+            Some(frames) => Since::Frames(frames.cloned().collect(), state.insides.clone()),
+            None => Since::Whole(state.keyframe()),
+        }
+    }
+
+    /// Puts a lesson on the board, as it stands before anything happened.
+    pub fn teach(&self, steps: Steps) {
+        let mut state = self.state();
+        state.lesson.clone_from(&steps);
+        state.lesson_at_first = steps;
+        state.snapshot = None;
+    }
+
+    /// Says that steps of the lesson stand differently, as seen up to frame `seen`. What was seen
+    /// before everything began again does not count.
+    pub fn mark(&self, seen: u64, steps: Steps) {
+        let mut state = self.state();
+        if seen >= state.restarted {
+            state.mark(steps);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -156,17 +224,8 @@ impl State {
             }
             What::Said(text) => self.push(Step::Said(text), None, false),
             What::Inside(inside) => {
-                let look = Look {
-                    volume: inside.claim.as_deref().and_then(|it| self.volume_of(it)),
-                    inside: inside.clone(),
-                    at: change.at,
-                };
-                // A look that failed leaves the rows that are known, and one that did not ends it.
-                let key = |failed| (inside.key.clone(), failed);
-                if inside.fault.is_none() {
-                    self.insides.remove(&key(true));
-                }
-                self.insides.insert(key(inside.fault.is_some()), look);
+                let volume = inside.claim.as_deref().and_then(|it| self.volume_of(it));
+                self.insides.look(&inside, volume, change.at);
                 self.push(Step::Inside(inside), None, false);
             }
             What::Restarted => {
@@ -175,6 +234,15 @@ impl State {
                 self.insides.clear();
                 self.listed.clear();
                 self.push(Step::Restarted, None, false);
+                self.restarted = self.seq;
+                let first = self.lesson_at_first.iter();
+                let (since, at) = (self.seq, self.at);
+                let steps = first.map(|(id, step)| {
+                    let step = step.clone();
+                    (id.clone(), Progress { since, at, ..step })
+                });
+                let steps = steps.collect();
+                self.mark(steps);
             }
         }
     }
@@ -279,16 +347,16 @@ impl State {
             }
         };
         self.past.remember(&card, &self.cards);
-        // What was seen in a volume goes with it. A new one of the same claim's name is empty, and
-        // what was seen in that stays.
-        if let Face::PersistentVolume(volume) = &card.face {
-            let claim = volume.claim.as_ref().map(|claim| claim.name.as_str());
-            self.insides.retain(|_, look| match &look.volume {
-                Some(seen) => *seen != card.name,
-                None => look.inside.claim.is_none() || look.inside.claim.as_deref() != claim,
-            });
-        }
+        self.insides.lose(&card);
         self.push(Step::Deleted(card), story, false);
+    }
+
+    fn mark(&mut self, steps: Steps) {
+        if steps.is_empty() {
+            return;
+        }
+        self.lesson.extend(steps.clone());
+        self.push(Step::Lesson(Arc::new(steps)), None, false);
     }
 
     /// The volume behind the claim of this name.
@@ -312,9 +380,10 @@ impl State {
         ));
         self.history.push(Arc::clone(&frame));
         if self.history.wants_keyframe(self.cards.len()) {
-            self.history
-                .push_keyframe(self.seq, self.cards.iter().cloned().collect());
+            let keyframe = self.keyframe();
+            self.history.push_keyframe(keyframe);
         }
+        self.newest.send_replace(self.seq);
         self.snapshot = None;
         // Nobody listening is fine.
         let _ = self.updates.send(Update::Frame(frame));
@@ -340,28 +409,70 @@ impl State {
 
     /// The snapshot as JSON, without the brace that opens it.
     fn encode_snapshot(&self) -> String {
-        let (mut events, mut cards): (Vec<&Card>, Vec<&Card>) = self
-            .cards
-            .iter()
-            .map(AsRef::as_ref)
-            .partition(|card| card.kind() == Kind::Event);
+        let mut json = serde_json::to_string(&Snapshot {
+            epoch: &self.epoch,
+            seq: self.seq,
+            source: &self.source,
+            picture: Picture::new(
+                &self.link,
+                self.cards.iter().map(AsRef::as_ref),
+                &self.insides,
+                &self.lesson,
+            ),
+        })
+        .expect("cards are plain data");
+        json.remove(0);
+        json
+    }
+
+    fn keyframe(&self) -> Keyframe {
+        Keyframe {
+            seq: self.seq,
+            at: self.at,
+            cards: self.cards.iter().cloned().collect(),
+            insides: self.insides.clone(),
+            link: self.link.clone(),
+            lesson: self.lesson.clone(),
+        }
+    }
+
+    fn span(&self) -> Span {
+        Span {
+            epoch: self.epoch.clone(),
+            first: self.history.first().unwrap_or(self.seq),
+            last: self.seq,
+        }
+    }
+}
+
+impl<'a> Picture<'a> {
+    fn new(
+        link: &'a Link,
+        cards: impl Iterator<Item = &'a Card>,
+        insides: &'a Insides,
+        lesson: &'a Steps,
+    ) -> Self {
+        let (mut events, mut cards): (Vec<&Card>, Vec<&Card>) =
+            cards.partition(|card| card.kind() == Kind::Event);
         cards.sort_by(|a, b| {
             (a.kind(), a.created, &a.name, &a.uid).cmp(&(b.kind(), b.created, &b.name, &b.uid))
         });
         events.sort_by(|a, b| (b.created, &b.name).cmp(&(a.created, &a.name)));
         events.truncate(SNAPSHOT_EVENTS);
         cards.extend(events.into_iter().rev());
-        let mut json = serde_json::to_string(&Snapshot {
-            epoch: &self.epoch,
-            seq: self.seq,
-            source: &self.source,
-            link: &self.link,
+        Self {
+            link,
             cards,
-            insides: self.insides.values().collect(),
-        })
-        .expect("cards are plain data");
-        json.remove(0);
-        json
+            insides,
+            lesson: Taught { steps: lesson },
+        }
+    }
+}
+
+impl<'a> From<&'a Keyframe> for Picture<'a> {
+    fn from(it: &'a Keyframe) -> Self {
+        let cards = it.cards.iter().map(AsRef::as_ref);
+        Self::new(&it.link, cards, &it.insides, &it.lesson)
     }
 }
 

@@ -52,6 +52,12 @@ impl Site {
         let assets = Assets::load();
         let addresses = PageAssets {
             css: assets.url("css/eizoku.css"),
+            theme: assets.url("js/theme.js"),
+            modules: assets
+                .imported(&SCRIPTS)
+                .iter()
+                .map(|name| assets.url(name))
+                .collect(),
             scripts: SCRIPTS.iter().map(|name| assets.url(name)).collect(),
         };
         let pages = book

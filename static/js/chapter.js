@@ -65,6 +65,7 @@ function keep(key, value) {
 
 /* Themes: as the system says, until the reader says otherwise. */
 
+// The kept one is put on the root before the first paint, by theme.js.
 const THEMES = ["auto", "light", "dark"];
 let theme = THEMES.find((name) => name === kept("theme")) ?? "auto";
 const themeButton = document.querySelector('[data-control="theme"]');

@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * Owns every SVG element of the panel: joins the items of a scene to elements by id, moves them there, and
- * shows the pictures of the states. With paint.js, which it hands each element to be filled, the only module that
- * touches SVG; never decides what is shown or where.
+ * shows the pictures of the states. With paint.js, which it hands each element to be filled, and track.js the
+ * only module that touches SVG; never decides what is shown or where.
  *
  * Nothing runs while nothing moves: one requestAnimationFrame loop lives as long as there are tweens and ends
  * with the last of them.
@@ -10,7 +10,7 @@
 
 import { dots, el, PAINT, round, text } from './paint.js';
 
-export { pattern } from './paint.js';
+export { el as svg, pattern } from './paint.js';
 
 /** @typedef {import('./layout.js').Scene} Scene */
 /** @typedef {import('./layout.js').Item} Item */
@@ -591,7 +591,7 @@ export function sign(name) {
 
 /** Small pictures on buttons. */
 const ICONS = /** @type {Record<string, string>} */ ({
-  pause: 'M7 5v14M17 5v14', play: 'M8 5l11 7l-11 7z', jump: 'M5 5l9 7l-9 7zM18 5v14', big: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5', small: 'M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5', copy: 'M9 9h10v11H9zM5 15V4h10', done: 'M5 12l5 5l9-10', close: 'M6 6l12 12M18 6l-12 12', hands: 'M4 7h9M4 12h6M4 17h9M15 12h6M18 9l3 3l-3 3', reach: 'M4 12h12M11 7l5 5l-5 5M20 5v14', eye: 'M3 12q9-9 18 0q-9 9-18 0zM4 20L20 4',
+  pause: 'M7 5v14M17 5v14', play: 'M8 5l11 7l-11 7z', jump: 'M5 5l9 7l-9 7zM18 5v14', big: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5', small: 'M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5', copy: 'M9 9h10v11H9zM5 15V4h10', done: 'M5 12l5 5l9-10', close: 'M6 6l12 12M18 6l-12 12', hands: 'M4 7h9M4 12h6M4 17h9M15 12h6M18 9l3 3l-3 3', reach: 'M4 12h12M11 7l5 5l-5 5M20 5v14', eye: 'M3 12q9-9 18 0q-9 9-18 0zM4 20L20 4', back: 'M18 5l-9 7l9 7zM6 5v14', on: 'M6 5l9 7l-9 7zM18 5v14', link: 'M10 14a4 4 0 0 1 0-6l3-3a4 4 0 0 1 6 6l-2 2M14 10a4 4 0 0 1 0 6l-3 3a4 4 0 0 1-6-6l2-2', save: 'M12 4v11M7 11l5 5l5-5M5 20h14', past: 'M4 12a8 8 0 1 0 3-6.2M4 4v4h4M12 8v4.5l3 2',
 });
 
 /** @param {string} name @returns {SVGElement} */

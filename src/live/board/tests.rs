@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::{Acting, Hindrance, InsideFault, LinkState, Recording, SourceKind, Why};
-use crate::live::history::replay;
+use crate::cluster::{
+    Acting, Hindrance, Inside, InsideFault, LinkState, Recording, SourceKind, Why,
+};
 
 mod recorded;
 
@@ -375,10 +376,10 @@ async fn history_replays_to_the_board_as_it_is() {
             }
             _ => {}
         }
-        let (keyframe, steps) = board.history(frame.seq).expect("within the ring");
-        assert_eq!(by_uid(replay(keyframe, &steps)), now, "at {}", frame.seq);
+        let past = board.history(frame.seq).expect("within the ring");
+        assert_eq!(by_uid(past.replay().cards), now, "at {}", frame.seq);
     }
-    assert_eq!(board.span().1, frames.len() as u64);
+    assert_eq!(board.span().last, frames.len() as u64);
 }
 
 #[tokio::test(start_paused = true)]
