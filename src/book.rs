@@ -5,6 +5,7 @@
 
 mod figure;
 mod front;
+mod guess;
 mod highlight;
 mod html;
 mod lesson;
@@ -129,10 +130,22 @@ impl Book {
                 "there is no language; the chapter lies in a folder such as `ja`",
             );
         }
+        let mut shapes = Shapes::default();
         let chapters: Vec<(Chapter, BTreeSet<String>)> = codes
             .into_iter()
-            .filter_map(|code| chapter(shelf, code, &paths, &manifests, stories, &mut errors))
+            .filter_map(|code| {
+                chapter(
+                    shelf,
+                    code,
+                    &paths,
+                    &manifests,
+                    stories,
+                    &mut shapes,
+                    &mut errors,
+                )
+            })
             .collect();
+        shapes.check(&mut errors);
         let anchored: Vec<lesson::Anchored<'_>> = chapters
             .iter()
             .map(|(chapter, anchors)| (chapter, anchors))
@@ -197,6 +210,7 @@ fn chapter(
     paths: &[String],
     manifests: &Manifests,
     legal: &[(&str, &[&str])],
+    shapes: &mut Shapes,
     errors: &mut ContentErrors,
 ) -> Option<(Chapter, BTreeSet<String>)> {
     let file = |name: &str, errors: &mut ContentErrors| {
@@ -219,7 +233,7 @@ fn chapter(
         words: &words,
     };
     let mut anchors = Anchors::default();
-    let mut opening = None;
+    let mut opening: Option<(Section, Option<String>, Vec<Objective>)> = None;
     let mut sections = Vec::new();
     let prefix = format!("{language}/");
     for path in paths
@@ -241,12 +255,36 @@ fn chapter(
                 format!("`objectives` and `question` belong to {OPENING}"),
             );
         }
-        let rendered = markdown::render(body, before, &front.id, &context, &mut notes);
+        let mut rendered = markdown::render(body, before, &front.id, &context, &mut notes);
+        if is_opening {
+            // The opening has no heading of its own but the chapter's; what follows that is the second level.
+            rendered.html = a_level_up(&rendered.html);
+            rendered.after_scene = rendered.after_scene.as_deref().map(a_level_up);
+        }
         if !is_opening && rendered.after_scene.is_some() {
             notes.add(
                 1,
                 format!("`::: scene` belongs to {OPENING}: the panel stands beside the opening"),
             );
+        }
+        // The opening comes first; without it there is an error of its own.
+        let objectives = if is_opening {
+            &front.objectives
+        } else {
+            opening
+                .as_ref()
+                .map_or(&front.objectives, |(_, _, known)| known)
+        };
+        for (goal, line) in &rendered.goals {
+            if !objectives.iter().any(|objective| objective.id == *goal) {
+                notes.add(
+                    *line,
+                    format!("`{goal}` is no objective; {OPENING} lists them"),
+                );
+            }
+        }
+        for (shape, line) in rendered.shapes {
+            shapes.add(language, shape, &shown, line);
         }
         anchors.add(
             &shown,
@@ -354,6 +392,17 @@ fn same_keys(shelf: &Shelf, chapter: &Chapter, other: &Chapter, errors: &mut Con
     }
 }
 
+/// HTML with its headings one level higher; `<` in text is escaped, so that only tags are met.
+fn a_level_up(html: &str) -> String {
+    ["3", "4", "5", "6"].iter().zip(["2", "3", "4", "5"]).fold(
+        html.to_owned(),
+        |html, (from, to)| {
+            html.replace(&format!("<h{from}"), &format!("<h{to}"))
+                .replace(&format!("</h{from}>"), &format!("</h{to}>"))
+        },
+    )
+}
+
 /// The anchors of a language and the links to them, for what only the whole of it can tell.
 #[derive(Default)]
 struct Anchors {
@@ -391,6 +440,36 @@ impl Anchors {
         for (target, path, line) in &self.links {
             if !self.seen.contains_key(target) {
                 errors.push(path, *line, format!("the link `#{target}` leads nowhere; no heading, figure or question has that id"));
+            }
+        }
+    }
+}
+
+/// What the scripts of a page find in the text, by language: a reader who changes the language goes on with the same
+/// questions and predictions.
+#[derive(Default)]
+struct Shapes(BTreeMap<String, BTreeMap<String, (String, usize)>>);
+
+impl Shapes {
+    fn add(&mut self, language: &str, shape: String, path: &str, line: usize) {
+        self.0
+            .entry(language.to_owned())
+            .or_default()
+            .insert(shape, (path.to_owned(), line));
+    }
+
+    fn check(&self, errors: &mut ContentErrors) {
+        for (language, shapes) in &self.0 {
+            for (other, there) in self.0.iter().filter(|(other, _)| *other != language) {
+                for (shape, (path, line)) in shapes {
+                    if !there.contains_key(shape) {
+                        errors.push(
+                            path,
+                            *line,
+                            format!("`{}` is not in `{other}`; ids, acts and answers are the same in every language", shape.trim_end()),
+                        );
+                    }
+                }
             }
         }
     }

@@ -225,7 +225,7 @@ impl State {
             What::Said(text) => self.push(Step::Said(text), None, false),
             What::Inside(inside) => {
                 let volume = inside.claim.as_deref().and_then(|it| self.volume_of(it));
-                self.insides.look(&inside, volume, change.at);
+                self.insides.look(&inside, change.at, volume);
                 self.push(Step::Inside(inside), None, false);
             }
             What::Restarted => {

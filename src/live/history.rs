@@ -7,7 +7,7 @@ use super::card::Card;
 use super::frame::{Frame, Step};
 use super::insides::Insides;
 use super::lesson::Steps;
-use crate::cluster::Link;
+use crate::cluster::{Kind, Link};
 
 /// Frames kept at most. A kill makes about fifteen, a class hour a few thousand.
 const MAX_FRAMES: usize = 20_000;
@@ -144,7 +144,10 @@ impl Stretch {
                     board.insides.lose(card);
                 }
                 Step::Link(link) => board.link = link.clone(),
-                Step::Inside(inside) => board.insides.look(inside, frame.at),
+                Step::Inside(inside) => {
+                    let volume = inside.claim.as_deref().and_then(|it| volume_of(&cards, it));
+                    board.insides.look(inside, frame.at, volume);
+                }
                 Step::Lesson(steps) => board.lesson.extend(steps.as_ref().clone()),
                 Step::Said(_) => {}
                 Step::Restarted => {
@@ -156,6 +159,14 @@ impl Stretch {
         board.cards = cards.into_values().collect();
         board
     }
+}
+
+/// The volume behind the claim of this name; a board shows one namespace.
+fn volume_of(cards: &HashMap<String, Arc<Card>>, claim: &str) -> Option<String> {
+    let card = cards
+        .values()
+        .find(|card| card.kind() == Kind::PersistentVolumeClaim && card.name == claim)?;
+    card.claim()?.volume.clone()
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ impl Insides {
             .find_map(|failed| self.0.get(&(key.to_owned(), failed)))
     }
 
-    /// Takes in a new look. One that failed leaves the rows that are known, and one that did not ends it.
-    pub fn look(&mut self, inside: &Inside, volume: Option<String>, at: i64) {
+    /// Takes in a new look, into this volume. One that failed leaves the rows that are known, and one that did not ends it.
+    pub fn look(&mut self, inside: &Inside, at: i64, volume: Option<String>) {
         let look = Look {
             inside: inside.clone(),
             at,
@@ -55,17 +55,16 @@ impl Insides {
         self.0.insert((inside.key.clone(), failed), Arc::new(look));
     }
 
-    /// Forgets what was seen in what went with this card. A new volume of the same claim's name is
-    /// empty, and what was seen in that stays.
+    /// Forgets what was seen in what went with this card. A new volume of the same claim's name is empty, and what was
+    /// seen in that stays.
     pub fn lose(&mut self, gone: &Card) {
-        let Face::PersistentVolume(volume) = &gone.face else {
-            return;
-        };
-        let claim = volume.claim.as_ref().map(|claim| claim.name.as_str());
-        self.0.retain(|_, look| match &look.volume {
-            Some(seen) => *seen != gone.name,
-            None => look.inside.claim.is_none() || look.inside.claim.as_deref() != claim,
-        });
+        if let Face::PersistentVolume(volume) = &gone.face {
+            let claim = volume.claim.as_ref().map(|claim| claim.name.as_str());
+            self.0.retain(|_, look| match &look.volume {
+                Some(seen) => *seen != gone.name,
+                None => look.inside.claim.is_none() || look.inside.claim.as_deref() != claim,
+            });
+        }
     }
 
     /// Forgets everything.

@@ -18,11 +18,12 @@ use super::packed::Packed;
 struct Static;
 
 /// The style sheets in the order in which they go into the one that is served.
-const STYLES: [&str; 5] = [
+const STYLES: [&str; 6] = [
     "css/base.css",
     "css/chapter.css",
     "css/panel.css",
     "css/menu.css",
+    "css/steps.css",
     "css/print.css",
 ];
 /// The name of that one.

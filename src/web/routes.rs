@@ -44,7 +44,7 @@ pub struct Site {
 }
 
 /// The modules that a page runs, in order.
-const SCRIPTS: [&str; 3] = ["js/chapter.js", "js/panel.js", "js/menu.js"];
+const SCRIPTS: [&str; 4] = ["js/chapter.js", "js/panel.js", "js/menu.js", "js/steps.js"];
 
 impl Site {
     /// Renders every page of `book` once.

@@ -14,7 +14,7 @@ import { fill, newModel } from './model.js';
 import { offersFor, usersOf } from './offers.js';
 
 /** @typedef {import('./offers.js').Offer} Offer */
-/** @typedef {{title: string, kind: string, card: string | null, offers: Offer[], back: () => HTMLElement | SVGElement | null}} Opened */
+/** @typedef {{title: string, kind: string, card: string | null, offers: Offer[], back: () => HTMLElement | SVGElement | null, busy?: boolean}} Opened `busy` while something of it is on its way to the API. */
 
 /** Two offers of one menu may be of a sort. @param {Offer} offer */
 const idOf = (offer) => (offer.of ? `${offer.id} ${offer.of}` : offer.id);
@@ -80,9 +80,6 @@ export function openMenus(aside, words) {
 
   // -------------------------------------------------------------------------------------------------------
   // What is in a menu
-
-  /** Whether something of the menu is on its way to the API. */
-  let busy = false;
 
   /** Makes the menu's content, if it differs from what stands there. @param {boolean} [anew] */
   function show(anew = false) {
@@ -177,7 +174,7 @@ export function openMenus(aside, words) {
 
   /** @param {Offer} offer @param {HTMLElement} box @param {HTMLElement} button @param {HTMLElement} answer */
   function press(offer, box, button, answer) {
-    if (busy) return;
+    if (opened?.busy) return;
     answer.replaceChildren();
     if (!offer.twice) {
       void send(offer, box, answer);
@@ -202,14 +199,15 @@ export function openMenus(aside, words) {
       return;
     }
     const action = scaled(/** @type {import('./act.js').Action} */ (offer.action));
-    busy = true;
+    const mine = opened;
+    if (mine) mine.busy = true;
     const buttons = [...box.querySelectorAll('.menu-buttons button')].filter((button) => !button.hasAttribute('disabled'));
     // Disabled would take the keyboard away.
     for (const button of buttons) button.setAttribute('aria-disabled', 'true');
     box.setAttribute('aria-busy', 'true');
     answer.replaceChildren(h('p', { class: 'menu-sending' }, [say('act.sending')]));
     const result = await act(action);
-    busy = false;
+    if (mine) mine.busy = false;
     box.removeAttribute('aria-busy');
     for (const button of buttons) button.removeAttribute('aria-disabled');
     if (!result.ok) {
@@ -219,8 +217,10 @@ export function openMenus(aside, words) {
     }
     picked.delete(action.uid);
     announce(result.said.join(' ') || say('act.done'));
-    if (action.do === 'look') answer.replaceChildren();
-    else if (box.isConnected) close(true);
+    if (action.do === 'look') {
+      answer.replaceChildren();
+      follow();
+    } else if (opened === mine) close(true);
   }
 
   // -------------------------------------------------------------------------------------------------------
@@ -364,7 +364,7 @@ export function openMenus(aside, words) {
     where.hidden = !named;
     if (named) where.replaceChildren(icon('reach'), say('act.where', allowed.params));
     lesson.hidden = !allowed.allowed;
-    if (!opened || busy) return;
+    if (!opened || opened.busy) return;
     if (opened.card) {
       const card = model.cards.get(opened.card);
       if (!card) {

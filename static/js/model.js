@@ -35,6 +35,7 @@
  * @property {Map<string, Card>} unsure By uid: Pods whose record went first, so that nobody knows of their containers.
  * @property {Map<string, string[]>} had By the name of a Pod with a seat: the uids of the claims its last body had.
  * @property {Set<string>} reborn The uids of Pods that took the name of one that had died.
+ * @property {{steps: Record<string, any>} | null} lesson How far the lesson is; null where the server tells of none.
  * @property {Memory} memory
  */
 
@@ -60,6 +61,7 @@ export function newModel() {
     unsure: new Map(),
     had: new Map(),
     reborn: new Set(),
+    lesson: null,
     memory: newMemory(),
   };
 }
@@ -86,6 +88,7 @@ export function apply(model, event, data) {
       model.reborn.clear();
       model.epoch = data.epoch;
       model.source = data.source;
+      model.lesson = data.lesson ?? null;
       model.link = data.link;
       model.cards = new Map(data.cards.map((/** @type {Card} */ card) => [card.uid, card]));
       model.memory = newMemory();
@@ -125,6 +128,9 @@ export function apply(model, event, data) {
       break;
     case 'link':
       model.link = data.link;
+      break;
+    case 'lesson':
+      model.lesson = { steps: { ...model.lesson?.steps, ...data.steps } };
       break;
     case 'inside':
       look(model, data.inside, data.at);

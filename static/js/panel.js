@@ -59,6 +59,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   let drawing = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let ticking;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let ageing;
   /** The moment that the address names, until the cluster it is of has been heard. */
   let named = momentOf(location.hash);
 
@@ -199,8 +201,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       drawing = false;
       draw(true);
     };
-    // A page that nobody sees gets no animation frames.
-    if (document.visibilityState === 'visible') requestAnimationFrame(now);
+    // A page that nobody sees gets no animation frames; where nothing is to move, none is needed.
+    if (document.visibilityState === 'visible' && !still.matches) requestAnimationFrame(now);
     else setTimeout(now, 100);
   }
 
@@ -225,13 +227,11 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     if (running && !player.paused) ticking = setTimeout(countDown, Math.min(4000, 1000 / player.speed));
   }
 
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let ageing;
   /** How old the rows in the volumes are; told anew now and then, as long as there are some. @param {number} at */
   function age(at) {
     clearTimeout(ageing);
     const any = stage.ages((then, last) => (last ? say('look.last', { age: ago(at - then, say) }) : ago(at - then, say)));
-    if (any && !player.paused && document.visibilityState === 'visible') ageing = setTimeout(() => age(player.time()), AGEING_MS);
+    if (any && !player.paused && !player.past && document.visibilityState === 'visible') ageing = setTimeout(() => age(player.time()), AGEING_MS);
   }
 
   /** Lights what the story speaks of. @param {string} event @param {any} data @param {boolean} moving whether it is seen to happen */
@@ -362,6 +362,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
         link = data.link;
       }
       player.receive(event, data);
+      // The connection is said as it is, however far behind the picture.
+      if (event === 'snapshot' || event === 'link') showState();
       if (event === 'snapshot') readMarks();
     },
     phase(next) {

@@ -203,7 +203,9 @@ test('psql beside the scene: rows are written in Japanese too, the Pod dies, the
     await screenHas(page, /─\n(.*\n)*app_db=# *$/m);
     await type(page, 'SELECT name FROM inventory ORDER BY id DESC;', /^ みかん$\n^ apple$/m);
     await shot('hands-terminal-again');
-    await type(page, '\\q', /─+\n+$/);
+    await page.keyboard.insertText('\\q');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#panel .dock[data-phase="ended"]');
     assert.match(await dock(page).locator('.dock-ended').innerText(), /psql が終わりました/);
     await dock(page).locator('.dock-close').click();
     assert.equal(await dock(page).count(), 0);
