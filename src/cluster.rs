@@ -12,6 +12,7 @@ mod link;
 mod look;
 mod recording;
 mod source;
+mod tape;
 mod target;
 mod terminal;
 mod watch;
@@ -27,6 +28,7 @@ pub use link::{KindState, Link, LinkState};
 pub use look::Look;
 pub use recording::{Malformed, Recording};
 pub use source::Source;
+pub use tape::{NotWritten, Tape, TapeFile};
 pub use target::{Reached, Target};
 pub use terminal::{Ended, Program, Terminal, Typed, Wanted, Why as EndedWhy};
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::ObjectMeta;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 
 use super::change::What;
@@ -189,6 +190,19 @@ impl Bodies {
     /// Hears of every loss from now on.
     pub(super) fn losses(&self) -> broadcast::Receiver<Loss> {
         self.0.losses.subscribe()
+    }
+}
+
+/// Waits for the loss of this body, or of the cluster.
+pub(super) async fn loss_of(uid: &str, losses: &mut broadcast::Receiver<Loss>) -> Loss {
+    loop {
+        match losses.recv().await {
+            Ok(Loss::Body(gone)) if gone != uid => {}
+            Ok(loss) => return loss,
+            // Missed among very many: the end of the program says it, too.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::act::Actor;
-use super::bodies::Body;
+use super::bodies::{Body, loss_of};
 use super::change::{Hindrance, Inside, InsideFault};
 use super::exec::{Exit, Output, Trouble, run};
 use super::fault::Fault;
@@ -24,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LIMIT: usize = 256 * 1024;
 /// Looks at the same time; each is a process in a Pod.
 const AT_ONCE: usize = 4;
+/// Looks at most while a database that was just started is not up.
+const TRIES: usize = 4;
+/// The time between them.
+const AGAIN: Duration = Duration::from_secs(2);
 /// Characters of psql's own words that are handed on.
 const WORDS: usize = 500;
 
@@ -70,19 +74,33 @@ impl Actor {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let mut looks = JoinSet::new();
         while let Some(body) = turns.recv().await {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            looks.spawn(self.clone().look_until_up(body, Arc::clone(&places)));
+            while looks.try_join_next().is_some() {}
+        }
+    }
+
+    /// Looks once, and a few times more while the database is not up: the official image is Ready
+    /// for a moment with a server that only makes the database, and then starts the real one.
+    async fn look_until_up(self, body: Body, places: Arc<Semaphore>) {
+        let mut losses = self.bodies().losses();
+        for _ in 0..TRIES {
+            // Acting may be off here; then nobody looks either.
+            let Ok(reached) = self.reached() else { return };
+            let place = places.acquire().await;
+            let Some(inside) = self.look_into(&reached, &body).await else {
                 return;
             };
-            let actor = self.clone();
-            looks.spawn(async move {
-                let _place = place;
-                // Acting may be off here; then nobody looks either.
-                let Ok(reached) = actor.reached() else { return };
-                if let Some(inside) = actor.look_into(&reached, &body).await {
-                    actor.show(inside).await;
-                }
-            });
-            while looks.try_join_next().is_some() {}
+            drop(place);
+            let cause = inside.fault.as_ref().map(|fault| fault.cause);
+            self.show(inside).await;
+            if !matches!(cause, Some(Hindrance::NotReady | Hindrance::NoDatabase)) {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                // Its successor is looked into when it is Ready.
+                _ = loss_of(&body.uid, &mut losses) => return,
+            }
         }
     }
 
@@ -134,9 +152,8 @@ impl From<Trouble> for InsideFault {
             Trouble::Api(error) => error,
         };
         let detail = Fault::from(&error).detail;
-        let is_starting = ["container not found", "not running", "host assigned"];
         let cause = match &error {
-            _ if is_starting.iter().any(|words| detail.contains(words)) => Hindrance::NotReady,
+            _ if is_starting(&detail) => Hindrance::NotReady,
             kube::Error::Api(status) => match status.code {
                 404 => Hindrance::NoPod,
                 401 | 403 => Hindrance::Refused,
@@ -149,9 +166,19 @@ impl From<Trouble> for InsideFault {
     }
 }
 
+/// Whether the API's words say that the container does not run, yet or any more. They come as an
+/// answer or inside the connection, as the cluster likes.
+fn is_starting(words: &str) -> bool {
+    ["container not found", "not running", "host assigned"]
+        .iter()
+        .any(|part| words.contains(part))
+}
+
 /// What kept psql from answering, by its own words; none if it did answer.
 fn hindrance(output: &Output) -> Option<InsideFault> {
     let words = String::from_utf8_lossy(&output.stderr);
+    // The place in the statement is of no use: psql sends the query inside another one.
+    let words = words.split("\nLINE ").next().unwrap_or_default();
     let words: String = words.trim().chars().take(WORDS).collect();
     match &output.exit {
         Exit::Code(0) => None,
@@ -171,7 +198,14 @@ fn hindrance(output: &Output) -> Option<InsideFault> {
             };
             Some(InsideFault::new(cause, words))
         }
-        Exit::Failed(detail) => Some(InsideFault::new(Hindrance::Refused, detail.as_str())),
+        Exit::Failed(detail) => {
+            let cause = if is_starting(detail) {
+                Hindrance::NotReady
+            } else {
+                Hindrance::Refused
+            };
+            Some(InsideFault::new(cause, detail.as_str()))
+        }
         Exit::Unknown => {
             let detail = "the connection to the Pod ended before psql did";
             Some(InsideFault::new(Hindrance::Other, detail))
@@ -193,7 +227,7 @@ mod tests {
                 Hindrance::NoDatabase,
             ),
             (
-                "ERROR:  relation \"inventory\" does not exist\nLINE 1: SELECT * FROM inventory\n                      ^",
+                "ERROR:  relation \"inventory\" does not exist",
                 Hindrance::NoTable,
             ),
             (
@@ -216,7 +250,7 @@ mod tests {
         ] {
             let output = Output {
                 stdout: Vec::new(),
-                stderr: format!("{words}\n").into_bytes(),
+                stderr: format!("{words}\nLINE 2: SELECT\n        ^\n").into_bytes(),
                 is_cut: false,
                 exit: Exit::Code(1),
             };

@@ -9,11 +9,10 @@ use kube::api::{AttachParams, AttachedProcess, TerminalSize};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::act::{Actor, Objects, Reason, Refusal, within};
-use super::bodies::Loss;
+use super::bodies::{Loss, loss_of};
 use super::exec::{Exit, PIPE};
 
 /// Bytes of output that are sent at once.
@@ -240,18 +239,5 @@ impl Terminal {
 
     fn gone(&self) -> Ended {
         Ended::new(Why::PodGone, format!("pod {:?} is gone", self.pod))
-    }
-}
-
-/// Waits for the loss of this body, or of the cluster.
-async fn loss_of(uid: &str, losses: &mut Receiver<Loss>) -> Loss {
-    loop {
-        match losses.recv().await {
-            Ok(Loss::Body(gone)) if gone != uid => {}
-            Ok(loss) => return loss,
-            // Missed among very many: the end of the program says it, too.
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => std::future::pending().await,
-        }
     }
 }

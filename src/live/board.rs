@@ -150,6 +150,15 @@ impl Board {
         self.state().history.at(seq)
     }
 
+    /// The board as it was after frame `from`, and the frames after that up to `to`, at most `most`.
+    pub fn past(&self, from: u64, to: u64, most: usize) -> Option<(Stretch, Vec<Arc<Frame>>)> {
+        let state = self.state();
+        let past = state.history.at(from)?;
+        let later = state.history.after(from)?;
+        let later = later.take_while(|frame| frame.seq <= to).take(most);
+        Some((past, later.cloned().collect()))
+    }
+
     /// The newest frames that tell something, at most `count`, oldest first.
     pub fn told(&self, count: usize) -> (Span, Vec<Arc<Frame>>) {
         let state = self.state();

@@ -19,9 +19,9 @@ use super::files::Files;
 use super::packed::Packed;
 use super::pages::{PageAssets, chapter_html, error_html};
 use super::security::{self, Hosts};
-use super::{act, events, files, health, terminal};
+use super::{act, events, files, health, history, recording, terminal};
 use crate::book::Book;
-use crate::cluster::Actor;
+use crate::cluster::{Actor, Tape};
 use crate::live::Board;
 
 /// Everything that a handler may need; cheap to clone.
@@ -31,6 +31,8 @@ pub struct Site {
     pub board: Board,
     /// What acts on the cluster for a reader.
     pub actor: Actor,
+    /// The run so far, to be taken away.
+    pub tape: Tape,
     /// Styles and scripts.
     pub assets: Arc<Assets>,
     /// Manifests and their archives.
@@ -48,7 +50,13 @@ const SCRIPTS: [&str; 4] = ["js/chapter.js", "js/panel.js", "js/menu.js", "js/st
 
 impl Site {
     /// Renders every page of `book` once.
-    pub fn new(book: &Book, board: Board, actor: Actor, stopping: CancellationToken) -> Self {
+    pub fn new(
+        book: &Book,
+        board: Board,
+        actor: Actor,
+        tape: Tape,
+        stopping: CancellationToken,
+    ) -> Self {
         let assets = Assets::load();
         let addresses = PageAssets {
             css: assets.url("css/eizoku.css"),
@@ -82,6 +90,7 @@ impl Site {
         Self {
             board,
             actor,
+            tape,
             assets: Arc::new(assets),
             files: Arc::new(Files::new(&book.manifests)),
             pages: Arc::new(pages),
@@ -105,6 +114,9 @@ pub fn router(site: Site, port: u16) -> Router {
         .route("/{language}", get(slash))
         .route("/{language}/", get(page))
         .route("/events", get(events::get))
+        .route("/history", get(history::history))
+        .route("/timeline", get(history::timeline))
+        .route("/recording", get(recording::get))
         .route("/act", act::route())
         .route("/terminal", get(terminal::get))
         .route("/manifests/{*name}", get(files::get))

@@ -177,6 +177,7 @@ export function newPlayer({ view, archive, reopen, sentence = () => undefined, l
     reading = true;
     // While one moment is read the pointer may have gone on: only where it is then counts.
     while (wanted !== null) {
+      /** @type {number} */
       const target = wanted;
       const mine = (wish += 1);
       const moment = await fromArchive(() => archive.at(target, marks.first));

@@ -80,13 +80,17 @@ export function openStory({ say, stories, command, clock }) {
     return line;
   }
 
-  /** Takes into a line what it says again, or what it concludes. @param {HTMLElement} line */
+  /**
+   * Takes into a line what it says again, or what it concludes.
+   * @param {HTMLElement} line
+   * @returns {boolean} whether the keyboard was on a line that went into it
+   */
   function gather(line) {
     const { again, bargain } = line.dataset;
-    if (!again && !bargain) return;
+    if (!again && !bargain) return false;
     const recent = /** @type {HTMLElement[]} */ ([...list.children].slice(-RECENT));
     const before = recent.filter((other) => (again ? other.dataset.again === again : other.dataset.bargain === bargain));
-    if (!before.length) return;
+    if (!before.length) return false;
     if (again) {
       const times = before.reduce((sum, other) => sum + Number(other.dataset.times ?? 1), 1);
       line.dataset.times = String(times);
@@ -102,7 +106,12 @@ export function openStory({ say, stories, command, clock }) {
       line.querySelector('.proof')?.prepend(h('ol', { class: 'steps' }, steps));
       line.querySelector('.line-head')?.append(h('span', { class: 'times' }, [say('panel.story.steps', { n: steps.length + 1 })]));
     }
+    // Who reads a line goes on reading.
+    const fold = line.querySelector('details');
+    if (fold && before.some((other) => other.querySelector('details[open]'))) fold.open = true;
+    const focused = before.some((other) => other.contains(document.activeElement));
     for (const other of before) other.remove();
+    return focused;
   }
 
   /** @param {boolean} anyway */
@@ -116,10 +125,11 @@ export function openStory({ say, stories, command, clock }) {
   function add(event, data) {
     const line = lineOf(event, data);
     if (!line) return;
-    gather(line);
+    const focused = gather(line);
     list.querySelector(':scope > .is-now')?.classList.remove('is-now');
     line.classList.add('is-now');
     list.append(line);
+    if (focused) line.querySelector('summary')?.focus({ preventScroll: true });
     while (list.children.length > LINES_MAX) list.firstElementChild?.remove();
     element.classList.add('has-lines');
   }

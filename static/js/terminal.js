@@ -213,8 +213,15 @@ function dock(aside, first, { say, announce, back }) {
     for (let at = 0; at < data.length; at += PIECE) socket.send(data.subarray(at, at + PIECE));
   }
 
+  /** Whether the keyboard leaves as soon as the key that says so is up. */
+  let leaving = false;
   /** @param {KeyboardEvent} event @returns {boolean} whether the program is to have the key */
   function keys(event) {
+    if (event.type === 'keyup' && leaving) {
+      leaving = false;
+      (foot.querySelector('button:not([disabled])') ?? shut).focus();
+      return true;
+    }
     if (event.type !== 'keydown' || event.isComposing || !event.ctrlKey || !event.shiftKey || event.altKey) return true;
     switch (event.code) {
       case 'KeyC':
@@ -227,7 +234,8 @@ function dock(aside, first, { say, announce, back }) {
       case 'KeyE':
         event.preventDefault();
         announce(say('terminal.left'));
-        (foot.querySelector('button:not([disabled])') ?? shut).focus();
+        // Not before the key is up: an emulator that did not see it go takes what is written later for its echo.
+        leaving = true;
         return false;
       default:
         return true;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::book::{Book, RULE_VARIABLES, Shelf};
-use crate::cluster::{Change, Inside, Kind, Object, Recording, SourceInfo, SourceKind, What};
+use crate::cluster::{Change, Inside, Kind, Object, Recording, What};
 use crate::live::board::Board;
 use crate::live::story;
 
@@ -35,16 +35,9 @@ fn lesson(steps: &[(&str, &str, Option<&str>, Option<&str>)]) -> Lesson {
 }
 
 fn board() -> Board {
-    let source = SourceInfo {
-        kind: SourceKind::Kube,
-        label: "test".into(),
-        namespace: "default".into(),
-        recorded: None,
-        speed: None,
-        kubeconfig: None,
-        fallback: None,
-    };
-    Board::new("e".into(), source, 0)
+    let head = r#"{"ms":0,"version":1,"recorded":0,"namespace":"default"}"#;
+    let source = Recording::parse("run.jsonl", head).expect("whole");
+    Board::new("e".into(), source.info(1.0, None), 0)
 }
 
 fn pod(name: &str, uid: &str, phase: &str) -> Object {
@@ -186,10 +179,9 @@ fn what_was_seen_in_a_volume_can_tick_a_step() {
     )];
     let (board, mut lesson) = (board(), lesson(&steps));
     let inside = Inside {
-        claim: "c".into(),
-        query: "SELECT 1".into(),
-        columns: vec!["a".into()],
+        key: "c".into(),
         rows: vec![vec!["1".into()]],
+        ..Inside::default()
     };
     assert_eq!(
         follow(&mut lesson, &board, vec![What::Inside(inside)]),
