@@ -227,6 +227,17 @@ fn scope(book: &Book) -> anyhow::Result<Scope> {
     Scope::read(manifests).map_err(anyhow::Error::msg)
 }
 
+/// Which query shows the rows of which Pods, as the lesson has it.
+fn looks(book: &Book) -> Vec<Look> {
+    let looks = book.lesson.looks.iter().map(|look| Look {
+        pods: look.pods.clone(),
+        user: look.user.clone(),
+        database: look.database.clone(),
+        query: look.query.clone(),
+    });
+    looks.collect()
+}
+
 /// The source, decided once; says in the log what it is and why.
 async fn choose(
     choice: Choice,

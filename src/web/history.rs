@@ -113,7 +113,7 @@ fn mark(frame: &Frame) -> Mark<'_> {
         frame.story.as_ref().map_or("", |story| story.key),
         match &frame.step {
             Step::Said(text) => text.as_str(),
-            Step::Inside(inside) => inside.claim.as_str(),
+            Step::Inside(inside) => inside.key.as_str(),
             _ => card.map_or("", |card| card.name.as_str()),
         },
     )
