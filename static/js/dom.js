@@ -24,6 +24,16 @@ export function h(tag, props = {}, children = []) {
 }
 
 /**
+ * A text whose names stay in one piece where it counts: a line is not broken before an ordinal, which alone would be
+ * read as a number of something else.
+ * @param {string} text
+ * @returns {(Node | string)[]}
+ */
+export function whole(text) {
+  return text.split(/([a-z0-9]+-\d{1,4})(?![\w.-])/).map((part, i) => (i % 2 ? h('span', { class: 'whole' }, [part]) : part)).filter((part) => part !== '');
+}
+
+/**
  * What was typed, after the prompt of the shell unless it brings one of its own, such as psql's.
  * @param {string} text
  */

@@ -5,7 +5,7 @@
  * Never decides when something is told.
  */
 
-import { h, typed } from './dom.js';
+import { h, typed, whole } from './dom.js';
 import { tell } from './model.js';
 
 /** Lines that are kept; a class of ninety minutes does not need more. */
@@ -66,8 +66,8 @@ export function openStory({ say, stories, command, clock }) {
     const told = tell(data.story, stories);
     const bonds = bondsOf(event, data);
     const line = h('li', { class: `line kind-${told.key.split('.')[0]}`, data: { story: told.key, ...(bonds.again && { again: bonds.again }), ...(bonds.bargain && { bargain: bonds.bargain }) } });
-    const head = [h('time', {}, [clock(data.at)]), told.who ? h('span', { class: 'actor', data: { actor: told.who } }, [told.who]) : null, h('strong', {}, [told.what])];
-    const why = told.why ? h('p', { class: 'why' }, [told.why]) : null;
+    const head = [h('time', {}, [clock(data.at)]), told.who ? h('span', { class: 'actor', data: { actor: told.who } }, [told.who]) : null, h('strong', {}, whole(told.what))];
+    const why = told.why ? h('p', { class: 'why' }, whole(told.why)) : null;
     if (told.field || told.kubectl) {
       line.append(h('details', {}, [
         h('summary', { class: 'line-head' }, head),

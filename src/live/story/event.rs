@@ -10,10 +10,9 @@ pub(super) fn tell(before: Option<&Card>, event: &EventCard, cards: &Cards) -> O
     }
     let about = event.regarding.uid.as_ref().and_then(|uid| cards.get(uid));
     let key = match event.reason.as_str() {
-        // The Pod's own condition carries the scheduler's words.
-        "FailedScheduling" if about.is_some_and(|card| card.pod().is_some()) => return None,
-        // So does its status when it waits to be tried again.
-        "BackOff" if about.is_some_and(|card| card.pod().is_some()) => return None,
+        // A Pod's own condition carries the scheduler's words, and its status says that it waits to
+        // be tried again. The Event may be seen before the Pod is.
+        "FailedScheduling" | "BackOff" if event.regarding.kind == "Pod" => return None,
         // "Error: ErrImagePull" is the status once more; other words after "Error: " are the reason.
         "Failed"
             if about.is_some()
