@@ -3,4 +3,12 @@
 mod cluster;
 mod door;
 mod durability;
+#[cfg(feature = "postgres")]
+mod likeness;
+#[cfg(feature = "postgres")]
+mod lives;
+#[cfg(feature = "postgres")]
+mod scripts;
+#[cfg(feature = "postgres")]
+mod wire;
 mod workloads;
