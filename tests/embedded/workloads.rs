@@ -237,3 +237,32 @@ async fn failures_are_told_as_the_real_kubelet_tells_them() {
     );
     cluster.end().await;
 }
+
+/// Guards against a readiness probe that restarts: one that failed three times before its first good answer did.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_readiness_probe_takes_a_pod_out_of_service_and_never_restarts_it() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    let pod = json!({"metadata": {"name": "slow"}, "spec": {
+        "terminationGracePeriodSeconds": 1,
+        "containers": [{
+            "name": "c", "image": "busybox",
+            "command": ["sh", "-c", "sleep 3; touch /d/up; sleep 2; rm /d/up; sleep 1000"],
+            "readinessProbe": {"exec": {"command": ["cat", "/d/up"]}, "periodSeconds": 1, "failureThreshold": 1},
+            "volumeMounts": [{"name": "d", "mountPath": "/d"}],
+        }],
+        "volumes": [{"name": "d", "emptyDir": {}}],
+    }});
+    cluster.post(PODS, pod).await;
+    let path = format!("{PODS}/slow");
+    let restarts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].clone();
+    let up = cluster.until(&path, "the Pod in service", is_ready).await;
+    assert_eq!(restarts(&up), 0);
+    let down = cluster
+        .until(&path, "the Pod out of service", |pod| !is_ready(pod))
+        .await;
+    assert_eq!(
+        (restarts(&down), &down["status"]["phase"]),
+        (json!(0), &json!("Running"))
+    );
+    cluster.end().await;
+}
