@@ -68,7 +68,7 @@ impl Lives {
         let plain = names.plain(object);
         if kind == "Event" {
             if let Some((about, said)) = told(&plain) {
-                self.step(&format!("Event about {about}"), said, &Value::Null, true);
+                self.step(&format!("Events about {about}"), said, &Value::Null, true);
             }
             return;
         }
@@ -114,16 +114,15 @@ impl Lives {
 
     fn order(&mut self, kind: &str, name: &str, change: &str, object: &Value) {
         let status = &object["status"];
+        // Claims and volumes that are deleted together go in any order.
+        let is_disk = matches!(kind, "PersistentVolumeClaim" | "PersistentVolume");
         let point = match (kind, change) {
             (_, "ADDED") => "made",
+            _ if is_disk && status["phase"] == "Bound" => "bound",
+            _ if is_disk => return,
             (_, "DELETED") => "gone",
             _ if object["metadata"]["deletionTimestamp"].is_string() => "deleting",
             ("Pod", _) if condition(status, "Ready") == "True" => "ready",
-            ("PersistentVolumeClaim" | "PersistentVolume", _)
-                if status["phase"] == "Bound" || status["phase"] == "Released" =>
-            {
-                status["phase"].as_str().unwrap_or("-")
-            }
             _ => return,
         };
         let order = self
@@ -132,7 +131,8 @@ impl Lives {
             .or_default();
         let point = format!("{name} {point}");
         let same = |it: &&String| it.starts_with(&format!("{name} "));
-        if order.iter().rev().find(same) != Some(&point) {
+        // A Pod that was ready and is deleted is not ready once more, nor is a disk bound twice.
+        if order.iter().rev().find(same) != Some(&point) && !(is_disk && order.contains(&point)) {
             order.push(point);
         }
     }
@@ -173,11 +173,23 @@ pub(crate) fn differences(real: &Lives, ours: &Lives) -> Vec<String> {
             real.orders.get(key).unwrap_or(&none),
             ours.orders.get(key).unwrap_or(&none),
         );
+        let (real, ours) = (in_runs(real), in_runs(ours));
         if real != ours {
-            all.push(format!("order of {key}\n{}", beside(real, ours)));
+            all.push(format!("order of {key}\n{}", beside(&real, &ours)));
         }
     }
     all
+}
+
+/// An order without the chance in it: what several objects go through directly one after another, they go through
+/// together.
+fn in_runs(order: &[String]) -> Vec<String> {
+    let mut order = order.to_vec();
+    let point = |it: &String| it.rsplit(' ').next().unwrap_or_default().to_owned();
+    for run in order.chunk_by_mut(|a, b| point(a) == point(b)) {
+        run.sort();
+    }
+    order
 }
 
 /// Two lists of steps from where they part.
@@ -330,8 +342,11 @@ fn state(kind: &str, object: &Value) -> String {
 /// The counts and conditions of a workload, each by itself.
 fn aspects(object: &Value) -> Vec<(String, String)> {
     let status = &object["status"];
-    let mut all: Vec<(String, String)> = ["replicas", "readyReplicas", "availableReplicas"]
+    // A Deployment sums up what its sets say when it looks, and may miss a Pod's short absence.
+    let sums = object["kind"] == "Deployment";
+    let mut all: Vec<(String, String)> = ["readyReplicas", "availableReplicas", "replicas"]
         .into_iter()
+        .take(if sums { 2 } else { 3 })
         .map(|name| {
             let count = status[name].as_i64().unwrap_or(0);
             (name.to_owned(), count.to_string())
@@ -354,12 +369,14 @@ fn told(event: &Value) -> Option<(String, String)> {
     }
     let about = &event["involvedObject"];
     let said = format!(
-        "{} {reason} from {}: {}",
+        "{} {reason}: {}",
         text(&event["type"]),
-        text(&event["source"]["component"]),
         text(&event["message"])
     );
-    Some((format!("{} {}", text(&about["kind"]), text(&about["name"])), said))
+    // Each component tells in its own order; between two of them it is chance.
+    let source = text(&event["source"]["component"]);
+    let (kind, name) = (text(&about["kind"]), text(&about["name"]));
+    Some((format!("{kind} {name} from {source}"), said))
 }
 
 /// A name without its ordinal and its number: objects of one family come in an order that means something.

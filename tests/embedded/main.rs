@@ -4,11 +4,21 @@ mod cluster;
 mod door;
 mod durability;
 #[cfg(feature = "postgres")]
+mod kubectl;
+#[cfg(feature = "postgres")]
 mod likeness;
 #[cfg(feature = "postgres")]
 mod lives;
 #[cfg(feature = "postgres")]
+mod many;
+#[cfg(feature = "postgres")]
+mod program;
+#[cfg(feature = "postgres")]
+mod random;
+#[cfg(feature = "postgres")]
 mod scripts;
+#[cfg(feature = "postgres")]
+mod transcript;
 #[cfg(feature = "postgres")]
 mod wire;
 mod workloads;

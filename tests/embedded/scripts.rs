@@ -83,7 +83,7 @@ pub(crate) async fn chapter(wire: &Wire) -> Vec<Event> {
     wire.delete("StatefulSet", SET, None).await;
     wire.gone("Pod", SEATS[1]).await;
     wire.gone("PersistentVolumeClaim", CLAIMS[0]).await;
-    for claim in CLAIMS {
+    for claim in &CLAIMS[1..] {
         wire.delete("PersistentVolumeClaim", claim, None).await;
     }
     volumes_gone(&watched).await;

@@ -48,8 +48,19 @@ pub(crate) struct Wire {
     pub(crate) namespace: String,
 }
 
+/// What one watch says.
+pub(crate) struct Lines(std::pin::Pin<Box<dyn futures::Stream<Item = Value> + Send>>);
+
+impl Lines {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        self.0.next().await
+    }
+}
+
 /// Watches of a namespace, until dropped.
 pub(crate) struct Watched {
+    /// What was there when they began.
+    pub(crate) before: Vec<(&'static str, Vec<Value>)>,
     events: Arc<Mutex<Vec<Event>>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -240,13 +251,24 @@ impl Wire {
         }
     }
 
+    /// A watch line by line, read only as fast as it is asked for.
+    pub(crate) async fn lines(&self, path: &str) -> Lines {
+        let request = Request::get(path).body(Vec::new()).expect("a request");
+        let stream = self.client.request_stream(request).await.expect("a watch");
+        Lines(Box::pin(AsyncBufReadExt::lines(stream).map(|line| {
+            serde_json::from_str(&line.expect("a line")).expect("JSON")
+        })))
+    }
+
     /// Watches the namespace, and the volumes of its claims, from what is there now.
     pub(crate) async fn watch(&self) -> Watched {
         let events: Arc<Mutex<Vec<Event>>> = Arc::default();
-        let mut tasks = Vec::new();
+        let (mut before, mut tasks) = (Vec::new(), Vec::new());
         for (kind, _) in KINDS {
             let list = self.send("GET", &self.path(kind), "", None).await;
-            let list = list.expect("a list");
+            let mut list = list.expect("a list");
+            let items = list["items"].take();
+            before.push((kind, serde_json::from_value(items).expect("a list")));
             let version = list["metadata"]["resourceVersion"].as_str().expect("one");
             let path = format!("{}?watch=true&resourceVersion={version}", self.path(kind));
             let request = Request::get(path).body(Vec::new()).expect("a request");
@@ -269,7 +291,11 @@ impl Wire {
                 }
             }));
         }
-        Watched { events, tasks }
+        Watched {
+            before,
+            events,
+            tasks,
+        }
     }
 }
 

@@ -446,6 +446,31 @@ impl<'a> Round<'a> {
             // The Deployment itself changes in this round; its status follows in the next.
             return None;
         }
+        if let Some(new) = self.new
+            && int(self.deployment, "/spec/progressDeadlineSeconds").is_some()
+            && object::condition(self.deployment, "Progressing").is_none()
+        {
+            // The first set is told of in a write of its own, before anything is counted: what is counted next is
+            // progress.
+            let mut changed = self.deployment.clone();
+            let mut status = changed.get("status").cloned().unwrap_or_else(|| json!({}));
+            self.condition(
+                &mut status,
+                "Progressing",
+                &(
+                    "True",
+                    "NewReplicaSetCreated",
+                    format!("Created new replica set {:?}", object::name(new)),
+                ),
+                true,
+            );
+            changed["status"] = status;
+            steps.push(Action::Status {
+                resource: resource::DEPLOYMENTS,
+                object: changed,
+            });
+            return None;
+        }
         let sum = |field: &str| {
             self.all()
                 .map(|set| int(set, &format!("/status/{field}")).unwrap_or(0))
@@ -513,7 +538,13 @@ impl<'a> Round<'a> {
         let name = self
             .new
             .map_or_else(String::new, |new| object::name(new).to_owned());
-        let current = object::condition(self.deployment, "Progressing");
+        let current = object::condition(self.deployment, "Progressing")?;
+        if text(current, "/reason") == "NewReplicaSetAvailable"
+            && status.get("replicas") == status.get("updatedReplicas")
+        {
+            // Nothing is being rolled out: a Pod that died is no new rollout.
+            return None;
+        }
         if self.is_complete() {
             self.condition(
                 status,
@@ -527,20 +558,7 @@ impl<'a> Round<'a> {
             );
             return None;
         }
-        let new = self.new?;
-        let Some(current) = current else {
-            self.condition(
-                status,
-                "Progressing",
-                &(
-                    "True",
-                    "NewReplicaSetCreated",
-                    format!("Created new replica set {:?}", object::name(new)),
-                ),
-                true,
-            );
-            return None;
-        };
+        self.new?;
         if has_progressed || text(current, "/reason") == "NewReplicaSetAvailable" {
             self.condition(
                 status,
