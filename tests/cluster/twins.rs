@@ -40,7 +40,10 @@ struct Twins {
 impl Twins {
     async fn new(topic: &str) -> Self {
         let namespace = Namespace::new(topic);
-        let folder = tempfile::Builder::new().prefix("ez").tempdir().expect("a folder");
+        let folder = tempfile::Builder::new()
+            .prefix("ez")
+            .tempdir()
+            .expect("a folder");
         let program = Program::start(folder.path());
         let real = Wire::to(Path::new(&kubeconfig()), &namespace.name).await;
         let ours = Wire::to(&program.kubeconfig(), &namespace.name).await;

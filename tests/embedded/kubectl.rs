@@ -48,7 +48,8 @@ fn compare(kubectl: &Kubectl, said: &Said, minor: u32) -> Option<String> {
         let got = transcript::plain(command, &printed);
         let difference = transcript::difference(command, &want, &got)?;
         // PostgreSQL takes connections a moment after it says it is ready, here as there.
-        let too_early = printed.contains("connection to server") && !output.contains("connection to server");
+        let too_early =
+            printed.contains("connection to server") && !output.contains("connection to server");
         if !(asks || too_early) || begun.elapsed() > PATIENCE {
             return Some(difference);
         }
@@ -81,7 +82,11 @@ fn session(program: &Path, minor: u32, kubeconfig: &Path) -> Vec<String> {
     let recorded = transcript::read(include_str!("recorded/kubectl.txt"));
     assert!(recorded.len() > 35, "a whole session");
     // The session began with everything there but the set.
-    for file in ["01-secret.yaml", "02-headless-service.yaml", "03-service.yaml"] {
+    for file in [
+        "01-secret.yaml",
+        "02-headless-service.yaml",
+        "03-service.yaml",
+    ] {
         kubectl.say(&format!("apply -f {file}"));
     }
     let mut watch = None;

@@ -53,7 +53,10 @@ async fn the_chapter_goes_as_it_went_on_a_real_cluster() {
     let wire = Wire::to(cluster.kubeconfig(), "default").await;
     let ours = scripts::chapter(&wire).await;
     cluster.end().await;
-    assert_alike(&recorded(include_bytes!("recorded/chapter.jsonl.br")), &ours);
+    assert_alike(
+        &recorded(include_bytes!("recorded/chapter.jsonl.br")),
+        &ours,
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

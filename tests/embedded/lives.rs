@@ -148,10 +148,7 @@ pub(crate) fn differences(real: &Lives, ours: &Lives) -> Vec<String> {
         match (real.lives.get(key), ours.lives.get(key)) {
             (Some(real), Some(ours)) => {
                 if real.steps != ours.steps {
-                    all.push(format!(
-                        "{key}\n{}",
-                        beside(&real.steps, &ours.steps)
-                    ));
+                    all.push(format!("{key}\n{}", beside(&real.steps, &ours.steps)));
                 }
                 let mut fields = Vec::new();
                 compare("", &real.made, &ours.made, &mut fields);
@@ -466,8 +463,7 @@ impl Names {
         }
         let count = self.numbers.entry(format!("{kind} {of}")).or_default();
         *count += 1;
-        self.words
-            .push((word.to_owned(), format!("{kind}{count}")));
+        self.words.push((word.to_owned(), format!("{kind}{count}")));
         self.words.sort_by_key(|(word, _)| usize::MAX - word.len());
     }
 

@@ -45,7 +45,8 @@ fn names(list: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_objects_are_listed_paged_and_watched_and_one_who_does_not_read_stops_nobody() {
+async fn ten_thousand_objects_are_listed_paged_and_watched_and_one_who_does_not_read_stops_nobody()
+{
     let folder = tempfile::Builder::new().prefix("ez").tempdir().unwrap();
     let program = Program::start(folder.path());
     let wire = Wire::to(&program.kubeconfig(), "default").await;
@@ -71,7 +72,13 @@ async fn ten_thousand_objects_are_listed_paged_and_watched_and_one_who_does_not_
     let seen = seen.await.expect("in time").expect("all seen");
     let versions: Vec<u64> = seen
         .iter()
-        .map(|it| it["resourceVersion"].as_str().expect("one").parse().expect("a number"))
+        .map(|it| {
+            it["resourceVersion"]
+                .as_str()
+                .expect("one")
+                .parse()
+                .expect("a number")
+        })
         .collect();
     assert!(versions.is_sorted_by(|a, b| a < b), "versions only rise");
 
@@ -91,7 +98,10 @@ async fn ten_thousand_objects_are_listed_paged_and_watched_and_one_who_does_not_
         let version = page["metadata"]["resourceVersion"].clone();
         assert_eq!(*moment.get_or_insert(version.clone()), version);
         paged.extend(names(&page));
-        next = page["metadata"]["continue"].as_str().unwrap_or("").to_owned();
+        next = page["metadata"]["continue"]
+            .as_str()
+            .unwrap_or("")
+            .to_owned();
         if next.is_empty() {
             break;
         }

@@ -165,7 +165,8 @@ pub(crate) async fn others(wire: &Wire) -> Vec<Event> {
     let watched = wire.watch().await;
     let update = json!({"spec": {"template": {"metadata": {"annotations": {"turn": "2"}}}}});
 
-    let partition = json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}});
+    let partition =
+        json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}});
     wire.create(idle_set("part", 2, &partition)).await;
     settled(wire, "StatefulSet", "part", 2).await;
     let old = wire.ready("part-1", "").await;
@@ -203,8 +204,12 @@ pub(crate) async fn others(wire: &Wire) -> Vec<Event> {
     })
     .await;
     wire.create(claim).await;
-    wire.merge("PersistentVolume", &volume, json!({"spec": {"claimRef": null}}))
-        .await;
+    wire.merge(
+        "PersistentVolume",
+        &volume,
+        json!({"spec": {"claimRef": null}}),
+    )
+    .await;
     wire.until("PersistentVolumeClaim", "diary", "its volume again", bound)
         .await;
     wire.delete("PersistentVolumeClaim", "diary", None).await;

@@ -132,7 +132,10 @@ pub(crate) fn plain(command: &str, output: &str) -> Vec<String> {
 
 /// The cells of a line: what two spaces or more part. A single word line is one cell.
 fn cells(line: &str) -> Vec<&str> {
-    line.split("  ").map(str::trim).filter(|it| !it.is_empty()).collect()
+    line.split("  ")
+        .map(str::trim)
+        .filter(|it| !it.is_empty())
+        .collect()
 }
 
 fn cell(text: &str) -> String {
@@ -213,7 +216,9 @@ fn is_age(word: &str) -> bool {
         || word == "<unknown>"
         || (word.ends_with(['s', 'm', 'h', 'd'])
             && word.starts_with(|it: char| it.is_ascii_digit())
-            && word.chars().all(|it| it.is_ascii_digit() || "smhd".contains(it)))
+            && word
+                .chars()
+                .all(|it| it.is_ascii_digit() || "smhd".contains(it)))
 }
 
 /// Every `8-4-4-4-12` of hexadecimal digits becomes UUID.
@@ -246,7 +251,9 @@ fn uuids(text: &str) -> String {
 fn hash(name: &str) -> String {
     let is_hash = |part: &str| {
         (5..=10).contains(&part.len())
-            && part.bytes().all(|it| b"bcdfghjklmnpqrstvwxz2456789".contains(&it))
+            && part
+                .bytes()
+                .all(|it| b"bcdfghjklmnpqrstvwxz2456789".contains(&it))
     };
     let trimmed = name.trim_end_matches([',', '.', '"', ')', ']']);
     let end = &name[trimmed.len()..];
@@ -294,7 +301,10 @@ fn what_changes_every_time_is_left_out() {
         plain("logs x", "2026-11-23 00:48:39.875 UTC [1] LOG:  ready\n"),
         plain("logs x", "2027-01-02 10:48:39.123 UTC [77] LOG:  ready\n")
     );
-    assert_eq!(word("pvc-3b0c6809-ad88-4480-8d92-b7ac56741283\"."), "pvc-UUID\".");
+    assert_eq!(
+        word("pvc-3b0c6809-ad88-4480-8d92-b7ac56741283\"."),
+        "pvc-UUID\"."
+    );
     assert_eq!(word("postgres-statefulset-0"), "postgres-statefulset-0");
     assert_eq!(word("lane-emptydir"), "lane-emptydir");
 }

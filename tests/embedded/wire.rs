@@ -68,10 +68,9 @@ pub(crate) struct Watched {
 impl Wire {
     pub(crate) async fn to(kubeconfig: &Path, namespace: &str) -> Self {
         let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
-        let mut config =
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .expect("a sound kubeconfig");
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .expect("a sound kubeconfig");
         // A watch is silent as long as nothing happens.
         config.read_timeout = None;
         Self {
