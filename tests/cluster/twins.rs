@@ -132,8 +132,9 @@ fn type_all(namespace: &str, ours: &Path) -> Vec<String> {
             let Some(difference) = transcript::difference(&command, &want, &got) else {
                 break;
             };
-            if mode != "?" || begun.elapsed() > Duration::from_secs(20) {
+            if mode != "?" || begun.elapsed() > Duration::from_secs(15) {
                 if mode != "~" {
+                    println!("{difference}");
                     differences.push(difference);
                 }
                 break;

@@ -1,6 +1,7 @@
 //! The scripts that were recorded on a real cluster, to be lived again on any other; and more of the kind that nobody
 //! recorded.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -36,12 +37,18 @@ async fn settled(wire: &Wire, kind: &str, name: &str, replicas: u64) {
 /// Waits until the volumes of this namespace are gone, as the watches say.
 async fn volumes_gone(watched: &Watched) {
     for _ in 0..1200 {
-        let events = watched.events();
-        let count = |change: &str| {
-            let of = |it: &&Event| it.kind == "PersistentVolume" && it.change == change;
-            events.iter().filter(of).count()
-        };
-        if count("ADDED") == count("DELETED") {
+        let mut there = BTreeSet::new();
+        for event in watched.events() {
+            if event.kind == "PersistentVolume" {
+                let name = event.object["metadata"]["name"].to_string();
+                if event.change == "DELETED" {
+                    there.remove(&name);
+                } else {
+                    there.insert(name);
+                }
+            }
+        }
+        if there.is_empty() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -91,14 +91,19 @@ pub(crate) fn arguments(command: &str) -> Vec<String> {
 
 /// What a command printed, comparable.
 pub(crate) fn plain(command: &str, output: &str) -> Vec<String> {
-    let is_events = command.starts_with("get events") || command.starts_with("events");
+    // They are listed by name, and their names end in a hash.
+    let is_hashed = ["get replicaset", "get controllerrevision"]
+        .iter()
+        .any(|it| command.starts_with(it));
+    let is_events = is_hashed || command.starts_with("get events") || command.starts_with("events");
     let mut lines = Vec::new();
     let mut events = Vec::new();
     let mut in_events = false;
     let mut header: Option<Vec<usize>> = None;
     for line in output.lines() {
         let line = line.trim_end();
-        if line.is_empty() || line.starts_with("Waiting for ") {
+        let is_stamp = line.starts_with("--- /tmp/") || line.starts_with("+++ /tmp/");
+        if line.is_empty() || line.starts_with("Waiting for ") || is_stamp {
             header = None;
             continue;
         }
@@ -125,7 +130,9 @@ pub(crate) fn plain(command: &str, output: &str) -> Vec<String> {
     }
     // Events of one second stand in any order.
     events.sort();
-    events.dedup();
+    if !is_hashed {
+        events.dedup();
+    }
     lines.extend(events);
     lines
 }
@@ -163,6 +170,19 @@ fn cell(text: &str) -> String {
 }
 
 fn word(word: &str) -> String {
+    if word.contains(',') && word.contains('=') {
+        // Labels in one cell.
+        let parts: Vec<String> = word.split(',').map(self::word).collect();
+        return parts.join(",");
+    }
+    if word.starts_with("/tmp/") {
+        // The two sides of a diff, with random numbers in their folders' names.
+        return word.chars().filter(|it| !it.is_ascii_digit()).collect();
+    }
+    let is_id = |it: &str| it.len() >= 32 && it.bytes().all(|it| it.is_ascii_hexdigit());
+    if is_id(word.trim_matches(['"', ':', ','])) {
+        return "ID".into();
+    }
     if word.starts_with("resourceVersion") {
         return "resourceVersion".into();
     }

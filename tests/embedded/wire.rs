@@ -278,8 +278,11 @@ impl Wire {
                 while let Some(Ok(line)) = lines.next().await {
                     let mut event: Value = serde_json::from_str(&line).expect("JSON");
                     let object = event["object"].take();
+                    // Volumes belong to a namespace by their claim, or by a name that begins with it.
+                    let name = object["metadata"]["name"].as_str().unwrap_or("");
                     let elsewhere = kind == "PersistentVolume"
-                        && object["spec"]["claimRef"]["namespace"] != namespace.as_str();
+                        && object["spec"]["claimRef"]["namespace"] != namespace.as_str()
+                        && !name.starts_with(&namespace);
                     if !elsewhere {
                         events.lock().unwrap().push(Event {
                             kind: kind.to_owned(),

@@ -619,13 +619,9 @@ impl<'a> Round<'a> {
             |before| text(&before, "/lastTransitionTime").to_owned(),
         );
         let fresh = json!({"type": kind, "status": state, "reason": reason, "message": message, "lastTransitionTime": since, "lastUpdateTime": now});
-        match list
-            .iter_mut()
-            .find(|condition| text(condition, "/type") == kind)
-        {
-            Some(place) => *place = fresh,
-            None => list.push(fresh),
-        }
+        // What changed last stands last, as the real controller writes it.
+        list.retain(|condition| text(condition, "/type") != kind);
+        list.push(fresh);
         status["conditions"] = json!(list);
     }
 }
