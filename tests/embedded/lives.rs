@@ -74,6 +74,10 @@ impl Lives {
         }
         let Some(name) = names.of(object) else { return };
         let key = format!("{kind} {name}");
+        if condition(&object["status"], "PodScheduled") == "False" {
+            // The scheduler may look before it has heard of the claim, and looks again.
+            return;
+        }
         let deleting = match &object["metadata"]["deletionGracePeriodSeconds"] {
             Value::Number(seconds) => format!(" deleting in {seconds} s"),
             _ if object["metadata"]["deletionTimestamp"].is_string() => " deleting".to_owned(),
@@ -420,11 +424,11 @@ impl Names {
         let name = text(&meta["name"]);
         for label in ["pod-template-hash", "controller-revision-hash"] {
             if let Some(hash) = meta["labels"][label].as_str() {
-                let (owner, hash) = match (hash.rsplit_once('-'), event.kind.as_str()) {
-                    (Some((owner, hash)), _) => (owner, hash),
-                    (None, "ReplicaSet") => (name.trim_end_matches(hash), hash),
-                    (None, _) => ("", hash),
-                };
+                let hash = hash.rsplit('-').next().unwrap_or(hash);
+                // What stands before it is the workload's own name.
+                let label = text(&meta["labels"]["controller-revision-hash"]);
+                let whole = if name.contains(hash) { name } else { label };
+                let owner = whole.split(hash).next().unwrap_or_default();
                 self.word(hash, "hash", owner);
             }
         }
@@ -517,6 +521,10 @@ impl Names {
             return "NAMESPACE".into();
         }
         let mut text = self.replaced(text);
+        if text.starts_with('/') && text.contains(&format!("_{}_", self.namespace)) {
+            // Where the node keeps its disks is the node's business.
+            text = format!("DISKS/{}", text.rsplit('/').next().unwrap_or_default());
+        }
         for (word, plain) in [
             (format!("\"{}/", self.namespace), "\"NAMESPACE/"),
             (format!(" {}/", self.namespace), " NAMESPACE/"),

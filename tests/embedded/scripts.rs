@@ -221,6 +221,10 @@ pub(crate) async fn others(wire: &Wire) -> Vec<Event> {
         .await;
     wire.delete("PersistentVolumeClaim", "diary", None).await;
     wire.gone("PersistentVolumeClaim", "diary").await;
+    wire.until("PersistentVolume", &volume, "its release", |it| {
+        it.is_some_and(|it| it["status"]["phase"] == "Released")
+    })
+    .await;
     wire.delete("PersistentVolume", &volume, None).await;
     wire.gone("PersistentVolume", &volume).await;
 
@@ -255,9 +259,13 @@ pub(crate) async fn others(wire: &Wire) -> Vec<Event> {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
             "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [container]}})
     };
-    wire.create(pod("done", json!({"command": ["true"]}))).await;
-    wire.create(pod("failed", json!({"command": ["sh", "-c", "exit 3"]})))
+    wire.create(pod("done", json!({"command": ["sleep", "4"]})))
         .await;
+    wire.create(pod(
+        "failed",
+        json!({"command": ["sh", "-c", "sleep 4; exit 3"]}),
+    ))
+    .await;
     wire.create(pod(
         "keyless",
         json!({"envFrom": [{"secretRef": {"name": "nowhere"}}]}),

@@ -419,6 +419,16 @@ impl<'a> Round<'a> {
         })
     }
 
+    /// Whether this set was made for what the Deployment wants now, not found among the old ones, and no condition says
+    /// so yet.
+    fn is_untold(&self, new: &Value) -> bool {
+        let name = format!("{:?}", object::name(new));
+        object::condition(self.deployment, "Progressing").is_none_or(|told| {
+            object::annotation(new, REVISION_HISTORY).is_none()
+                && !text(told, "/message").contains(&name)
+        })
+    }
+
     fn clean_up(&self, steps: &mut Vec<Action>) {
         if !self.is_complete() {
             return;
@@ -448,10 +458,10 @@ impl<'a> Round<'a> {
         }
         if let Some(new) = self.new
             && int(self.deployment, "/spec/progressDeadlineSeconds").is_some()
-            && object::condition(self.deployment, "Progressing").is_none()
+            && self.is_untold(new)
         {
-            // The first set is told of in a write of its own, before anything is counted: what is counted next is
-            // progress.
+            // A set that was made is told of in a write of its own, before anything is counted: what is counted next
+            // is progress.
             let mut changed = self.deployment.clone();
             let mut status = changed.get("status").cloned().unwrap_or_else(|| json!({}));
             self.condition(
