@@ -1,6 +1,8 @@
 //! The embedded cluster from outside: over HTTP, with real containers, across restarts.
 
 mod cluster;
+#[cfg(feature = "postgres")]
+mod crash;
 mod door;
 mod durability;
 #[cfg(feature = "postgres")]
