@@ -533,7 +533,14 @@ fn filter(name: &str, world: &World, args: &[String], streams: &mut Streams) -> 
                 Ok(file) => Source::File(std::sync::Arc::new(file)),
                 Err(error) => {
                     code = if name == "grep" { 2 } else { 1 };
-                    streams.complain(format_args!("{name}: {path}: {}", reason(&error)));
+                    // As busybox words it, which opens files in two ways.
+                    let why = reason(&error);
+                    match name {
+                        "cat" | "tail" | "sort" | "uniq" | "base64" => {
+                            streams.complain(format_args!("{name}: can't open '{path}': {why}"));
+                        }
+                        _ => streams.complain(format_args!("{name}: {path}: {why}")),
+                    }
                     continue;
                 }
             }
