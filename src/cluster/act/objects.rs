@@ -62,8 +62,10 @@ impl Objects {
         kind: &str,
         selector: Option<&str>,
     ) -> Result<Vec<DynamicObject>, Refusal> {
-        let mut wanted = ListParams::default();
-        wanted.label_selector = selector.map(str::to_owned);
+        let wanted = ListParams {
+            label_selector: selector.map(str::to_owned),
+            ..ListParams::default()
+        };
         let list = within(self.api(&resource(kind)).list(&wanted)).await?;
         Ok(list.items)
     }
