@@ -249,8 +249,9 @@ test('the rest of section 4, to the last step, without leaving the page', () =>
     for (const nth of [0, 1, 2]) await press(page, 'step-static', nth);
     await stepIs(page, 'step-static', 'done');
     for (const nth of [0, 1, 2]) await press(page, 'step-binding', nth);
-    await scene('[data-claim="claim-at-once"]', 'Bound');
-    assert.match((await page.locator('#panel [data-claim="claim-when-used"]').textContent()) ?? '', /Pending/);
+    // The one is bound, the other waits and is said to be well.
+    await page.waitForFunction(() => document.querySelector('[data-step="step-binding"] .step-hint')?.textContent?.includes('claim-when-used'));
+    assert.notEqual(await page.locator('[data-step="step-binding"]').getAttribute('data-state'), 'done');
     await press(page, 'step-binding', 3);
     await stepIs(page, 'step-binding', 'done');
     await press(page, 'step-cleanup', 0);
