@@ -294,6 +294,7 @@ async fn a_real_run_ticks_the_steps_of_the_chapter() {
             "step-force",
             "step-scale",
             "step-claim",
+            "step-released",
             "step-delete-statefulset",
         ]
     );
