@@ -1,11 +1,16 @@
+use std::sync::LazyLock;
+
 use super::super::report::ContentErrors;
 use super::super::{Book, Manifest};
 use super::*;
 
+/// The chapter that ships; drawing its figures takes a while.
+static BOOK: LazyLock<Book> =
+    LazyLock::new(|| Book::open(&Shelf::embedded(), crate::live::story::KEYS).unwrap());
+
 /// What is wrong with a lesson, held against the chapter that ships.
 fn errors(source: &str) -> Vec<String> {
-    let shelf = Shelf::embedded();
-    let book = Book::open(&shelf, crate::live::story::KEYS).unwrap();
+    let book = &*BOOK;
     let anchors: BTreeSet<String> = ["step-apply", "step-look"].map(str::to_owned).into();
     let chapters: Vec<Anchored<'_>> = book.languages.iter().map(|it| (it, &anchors)).collect();
     let mut manifests = Manifests::default();
