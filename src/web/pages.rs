@@ -11,8 +11,8 @@ use crate::book::{Act, Book, Chapter, Lesson, Stories, Words};
 pub struct PageAssets {
     /// The one style sheet.
     pub css: String,
-    /// The script that puts the reader's theme on the page before it is painted.
-    pub theme: String,
+    /// The scripts that run before the page is painted and before any module is fetched.
+    pub early: Vec<String>,
     /// The modules that run on the chapter's page, in order.
     pub scripts: Vec<String>,
     /// Those that they import, so that a browser need not read one to learn of the next.
@@ -194,7 +194,7 @@ mod tests {
             Book::open(&Shelf::embedded(), story::KEYS).unwrap_or_else(|errors| panic!("{errors}"));
         let assets = PageAssets {
             css: "/a/eizoku.css".to_owned(),
-            theme: "/a/theme.js".to_owned(),
+            early: vec!["/a/theme.js".to_owned()],
             scripts: vec!["/a/chapter.js".to_owned()],
             modules: vec!["/a/model.js".to_owned()],
         };

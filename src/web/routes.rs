@@ -45,8 +45,10 @@ pub struct Site {
     pub stopping: CancellationToken,
 }
 
+/// The scripts that run in the head: one puts the reader's theme on the page, one notices a module that failed.
+pub(super) const EARLY: [&str; 2] = ["js/theme.js", "js/retry.js"];
 /// The modules that a page runs, in order.
-const SCRIPTS: [&str; 4] = ["js/chapter.js", "js/panel.js", "js/menu.js", "js/steps.js"];
+pub(super) const SCRIPTS: [&str; 4] = ["js/chapter.js", "js/panel.js", "js/menu.js", "js/steps.js"];
 
 impl Site {
     /// Renders every page of `book` once.
@@ -60,7 +62,7 @@ impl Site {
         let assets = Assets::load();
         let addresses = PageAssets {
             css: assets.url("css/eizoku.css"),
-            theme: assets.url("js/theme.js"),
+            early: EARLY.iter().map(|name| assets.url(name)).collect(),
             modules: assets
                 .imported(&SCRIPTS)
                 .iter()

@@ -9,7 +9,7 @@ import { startEizoku } from './support/eizoku.mjs';
  * Requests of a first visit besides the stream of events. Modules are many and small; the page names them all at once,
  * so that none waits for another.
  */
-const REQUESTS_MAX = 30;
+const REQUESTS_MAX = 45;
 
 let browser;
 let eizoku;
@@ -191,4 +191,18 @@ test('a command is copied as it is to be typed', () =>
     assert.match(typed, /^kubectl /);
     await command.getByRole('button').click();
     await page.waitForFunction(async (text) => (await navigator.clipboard.readText()) === text, typed);
+  }));
+
+test('a module that could not be fetched is fetched again, and the page stands', () =>
+  onPage({}, async ({ page }) => {
+    await panelIs(page, 'live');
+    let failed = 0;
+    await page.route('**/js/layout.js', (route) => {
+      failed += 1;
+      return failed <= 2 ? route.abort('connectionreset') : route.continue();
+    });
+    await page.reload();
+    await panelIs(page, 'live');
+    assert.ok(failed > 2, `${failed} requests`);
+    assert.equal(await page.evaluate(() => sessionStorage.getItem('eizoku.retries')), null);
   }));
