@@ -15,7 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What newer versions say in other words: from which minor version, what it was, what it is.
 const WORDS: [(u32, &str, &str); 1] = [(34, "\" deleted", "\" deleted from default namespace")];
 /// Lines of describe that newer versions have otherwise.
-const LINES: [(u32, &str, &str); 1] = [(33, "ConfigMapOptional: | <nil>", "Optional: | false")];
+const LINES: [(u32, &str, &str); 3] = [
+    (33, "ConfigMapOptional: | <nil>", "Optional: | false"),
+    (34, "Port: | 5432/TCP", "Port: | 5432/TCP (postgres)"),
+    (34, "Host Port: | 0/TCP", "Host Port: | 0/TCP (postgres)"),
+];
 /// Kinds that live in no namespace, so that nothing is deleted *from* one.
 const FREE: [&str; 3] = ["persistentvolume \"", "namespace \"", "storageclass"];
 

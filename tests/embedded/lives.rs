@@ -151,7 +151,7 @@ pub(crate) fn differences(real: &Lives, ours: &Lives) -> Vec<String> {
     for key in keys {
         match (real.lives.get(key), ours.lives.get(key)) {
             (Some(real), Some(ours)) => {
-                if real.steps != ours.steps {
+                if !alike(&real.steps, &ours.steps) {
                     all.push(format!("{key}\n{}", beside(&real.steps, &ours.steps)));
                 }
                 let mut fields = Vec::new();
@@ -180,6 +180,17 @@ pub(crate) fn differences(real: &Lives, ours: &Lives) -> Vec<String> {
         }
     }
     all
+}
+
+/// Whether two lives are the same. A kubelet that is quick tells of a container's start and its running at once: that
+/// step may be missing on either side.
+fn alike(real: &[String], ours: &[String]) -> bool {
+    let passing = |step: &&String| !step.contains(" waiting ContainerCreating ");
+    let rest = |steps: &[String]| steps.iter().filter(passing).cloned().collect::<Vec<_>>();
+    let (real_rest, ours_rest) = (rest(real), rest(ours));
+    real == ours
+        || (real_rest == ours_rest
+            && (real.len() == real_rest.len() || ours.len() == ours_rest.len()))
 }
 
 /// An order without the chance in it: what several objects go through directly one after another, they go through

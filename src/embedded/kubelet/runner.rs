@@ -364,6 +364,14 @@ impl Runner {
         end
     }
 
+    /// Readiness, told when it changes.
+    fn put_in_service(&mut self, is_ready: bool) {
+        if self.seen.ready != is_ready {
+            self.seen.ready = is_ready;
+            self.report();
+        }
+    }
+
     /// Asks the probes until the process ends, a probe ends it, or the Pod is stopped.
     async fn watch_over(
         &mut self,
@@ -426,11 +434,7 @@ impl Runner {
                             ask_rest(&mut asking, &self.address);
                         }
                         // A Pod that is not ready gets no traffic; its container is left alone.
-                        ("Readiness", good) if self.seen.ready != good => {
-                            self.seen.ready = good;
-                            self.report();
-                        }
-                        ("Readiness", _) => {}
+                        ("Readiness", good) => self.put_in_service(good),
                         (kind, false) => {
                             self.event("Normal", "Killing", format!("Container {} failed {} probe, will be restarted", self.seen.name, kind.to_lowercase())).await;
                             let grace = int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30).max(0).unsigned_abs();
