@@ -8,7 +8,9 @@ mod exec;
 mod list;
 mod logs;
 mod openapi;
+mod protobuf;
 mod query;
+mod review;
 mod scale;
 mod table;
 mod watch;
@@ -138,6 +140,9 @@ impl Api {
             }
             ["api", version, rest @ ..] => self.resource("", version, rest, query, request).await,
             ["apis", group, version, rest @ ..] => {
+                if let Some(kind) = review::kind(group, version, rest) {
+                    return review::answer(kind, request).await;
+                }
                 self.resource(group, version, rest, query, request).await
             }
             _ => Err(Failure::no_such_path()),

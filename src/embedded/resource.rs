@@ -117,10 +117,21 @@ pub(crate) fn by_kind(api_version: &str, kind: &str) -> Option<&'static Resource
 
 /// Kinds that a small real cluster has and this one leaves out, with what to call them in the refusal.
 pub(crate) static LEFT_OUT: &[(&str, &str)] = &[
+    ("clusterrolebindings", "RBAC"),
+    ("clusterroles", "RBAC"),
+    ("cronjobs", "CronJobs"),
+    ("csidrivers", "CSI drivers"),
     ("daemonsets", "DaemonSets"),
+    ("horizontalpodautoscalers", "HorizontalPodAutoscalers"),
+    ("ingresses", "Ingresses"),
+    ("jobs", "Jobs"),
+    ("limitranges", "LimitRanges"),
+    ("networkpolicies", "NetworkPolicies"),
+    ("poddisruptionbudgets", "PodDisruptionBudgets"),
+    ("priorityclasses", "PriorityClasses"),
     ("replicationcontrollers", "ReplicationControllers"),
     ("resourcequotas", "ResourceQuotas"),
-    ("limitranges", "LimitRanges"),
-    ("csidrivers", "CSI drivers"),
+    ("rolebindings", "RBAC"),
+    ("roles", "RBAC"),
     ("volumeattachments", "VolumeAttachments"),
 ];
