@@ -8,10 +8,12 @@ mod exec;
 mod list;
 mod logs;
 mod openapi;
+mod portforward;
 mod protobuf;
 mod query;
 mod review;
 mod scale;
+mod spdy;
 mod table;
 mod watch;
 mod write;
@@ -161,11 +163,13 @@ impl Api {
         match (request.method().clone(), target.subresource.as_deref()) {
             (Method::GET, Some("log")) => self.log(&target, &query).await,
             (Method::GET | Method::POST, Some("exec")) => self.exec(&target, query, request).await,
+            (Method::GET | Method::POST, Some("portforward")) => {
+                self.port_forward(&target, request).await
+            }
             (
                 _,
                 Some(
                     "attach"
-                    | "portforward"
                     | "proxy"
                     | "eviction"
                     | "ephemeralcontainers"

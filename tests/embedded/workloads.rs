@@ -237,3 +237,39 @@ async fn failures_are_told_as_the_real_kubelet_tells_them() {
     );
     cluster.end().await;
 }
+
+/// A container that is never ready stays as it is: only a liveness or startup probe may end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_readiness_probe_ends_nothing() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    cluster
+        .post(
+            PODS,
+            json!({"metadata": {"name": "p"}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [{
+                "name": "c", "image": "busybox", "command": ["sleep", "1000"],
+                "readinessProbe": {"exec": {"command": ["ls", "/nowhere"]}, "periodSeconds": 1, "failureThreshold": 1},
+            }]}}),
+        )
+        .await;
+    let events = "/api/v1/namespaces/default/events";
+    let unhealthy = |list: &Value| {
+        list["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|event| event["reason"] == "Unhealthy")
+            .filter_map(|event| event["count"].as_i64())
+            .sum::<i64>()
+    };
+    cluster
+        .until(events, "three failures", |list| unhealthy(list) >= 3)
+        .await;
+    let pod = cluster.get(&format!("{PODS}/p")).await;
+    let status = &pod["status"]["containerStatuses"][0];
+    assert_eq!(
+        (&status["ready"], &status["restartCount"]),
+        (&json!(false), &json!(0))
+    );
+    assert!(status["state"]["running"].is_object(), "{status}");
+    cluster.end().await;
+}

@@ -115,6 +115,12 @@ fn subresources(resource: &Resource) -> Vec<Below> {
     if resource.plural == "pods" {
         list.push(("exec", "PodExecOptions", None, &["create", "get"]));
         list.push(("log", "Pod", None, &["get"]));
+        list.push((
+            "portforward",
+            "PodPortForwardOptions",
+            None,
+            &["create", "get"],
+        ));
     }
     if resource.scale {
         list.push((

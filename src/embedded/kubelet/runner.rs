@@ -425,11 +425,13 @@ impl Runner {
                             self.report();
                             ask_rest(&mut asking, &self.address);
                         }
-                        ("Readiness", good)
-                            if self.seen.ready != good => {
+                        // Never ends a container, however often it fails.
+                        ("Readiness", good) => {
+                            if self.seen.ready != good {
                                 self.seen.ready = good;
                                 self.report();
                             }
+                        }
                         (kind, false) => {
                             self.event("Normal", "Killing", format!("Container {} failed {} probe, will be restarted", self.seen.name, kind.to_lowercase())).await;
                             let grace = int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30).max(0).unsigned_abs();
