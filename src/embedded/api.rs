@@ -159,6 +159,14 @@ impl Api {
         query: Query,
         request: Request,
     ) -> Result<Response, Failure> {
+        if let Some(kind) = always_empty(group, rest)
+            && request.method() == Method::GET
+        {
+            return Ok(json_response(
+                StatusCode::OK,
+                &json!({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": self.registry.revision().to_string()}, "items": []}),
+            ));
+        }
         let target = target(group, version, rest)?;
         match (request.method().clone(), target.subresource.as_deref()) {
             (Method::GET, Some("log")) => self.log(&target, &query).await,
@@ -198,6 +206,18 @@ impl Api {
             }
             _ => self.object(&target, query, request).await,
         }
+    }
+}
+
+/// Kinds that are left out, and whose absence is a true answer: `kubectl describe namespace` asks for them.
+fn always_empty(group: &str, rest: &[&str]) -> Option<&'static str> {
+    let (["namespaces", _, plural] | [plural]) = rest else {
+        return None;
+    };
+    match *plural {
+        "resourcequotas" if group.is_empty() => Some("ResourceQuotaList"),
+        "limitranges" if group.is_empty() => Some("LimitRangeList"),
+        _ => None,
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn answer(parts: &[&str], accept: &str) -> Result<Response, Failure> 
     let is_aggregated = accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2;");
     let document = match parts {
         [] => {
-            json!({"paths": ["/api", "/api/v1", "/apis", "/apis/apps/v1", "/apis/storage.k8s.io/v1", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+            json!({"paths": ["/api", "/api/v1", "/apis", "/apis/apps/v1", "/apis/discovery.k8s.io/v1", "/apis/storage.k8s.io/v1", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
         }
         ["api" | "apis"] if is_aggregated => {
             let mut response = json_response(StatusCode::OK, &aggregated(parts[0] == "api"));

@@ -206,7 +206,9 @@ fn result_status(result: &Result<i32, ExecError>) -> Value {
         }),
         Err(error) => {
             let message = format!("error executing command in container: {error}");
-            let mut status = Failure::internal(message.clone()).to_status();
+            // The kubelet says it first, and the API server says it about that.
+            let inner = Failure::internal(message.clone()).message;
+            let mut status = Failure::internal(inner).to_status();
             status["details"] = json!({"causes": [{"message": message}]});
             status
         }

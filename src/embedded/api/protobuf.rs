@@ -10,6 +10,7 @@
 //!
 //! The table is made from the struct tags of k8s.io/api and k8s.io/apimachinery v0.34.4. A line is a type and its fields,
 //! each `number:name:type`; the name `.` puts the type's fields into its parent, as Go's embedded structs do in JSON.
+//! Two types have the name `EndpointPort`; the one of slices is `SlicePort` here.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use super::super::image::ImageKind;
 use super::{Sink, Source, Streams, World, locate, reason, run as run_program};
 
 /// Runs a program of this kind; `None` if it is not one.
@@ -533,7 +534,13 @@ fn filter(name: &str, world: &World, args: &[String], streams: &mut Streams) -> 
                 Ok(file) => Source::File(std::sync::Arc::new(file)),
                 Err(error) => {
                     code = if name == "grep" { 2 } else { 1 };
-                    streams.complain(format_args!("{name}: {path}: {}", reason(&error)));
+                    let why = reason(&error);
+                    // Debian's and busybox's own words.
+                    if world.image == ImageKind::Busybox && name == "cat" {
+                        streams.complain(format_args!("cat: can't open '{path}': {why}"));
+                    } else {
+                        streams.complain(format_args!("{name}: {path}: {why}"));
+                    }
                     continue;
                 }
             }
