@@ -8,8 +8,12 @@ mod exec;
 mod list;
 mod logs;
 mod openapi;
+mod portforward;
+mod protobuf;
 mod query;
+mod review;
 mod scale;
+mod spdy;
 mod table;
 mod watch;
 mod write;
@@ -138,6 +142,9 @@ impl Api {
             }
             ["api", version, rest @ ..] => self.resource("", version, rest, query, request).await,
             ["apis", group, version, rest @ ..] => {
+                if let Some(kind) = review::kind(group, version, rest) {
+                    return review::answer(kind, request).await;
+                }
                 self.resource(group, version, rest, query, request).await
             }
             _ => Err(Failure::no_such_path()),
@@ -152,15 +159,25 @@ impl Api {
         query: Query,
         request: Request,
     ) -> Result<Response, Failure> {
+        if let Some(kind) = always_empty(group, rest)
+            && request.method() == Method::GET
+        {
+            return Ok(json_response(
+                StatusCode::OK,
+                &json!({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": self.registry.revision().to_string()}, "items": []}),
+            ));
+        }
         let target = target(group, version, rest)?;
         match (request.method().clone(), target.subresource.as_deref()) {
             (Method::GET, Some("log")) => self.log(&target, &query).await,
             (Method::GET | Method::POST, Some("exec")) => self.exec(&target, query, request).await,
+            (Method::GET | Method::POST, Some("portforward")) => {
+                self.port_forward(&target, request).await
+            }
             (
                 _,
                 Some(
                     "attach"
-                    | "portforward"
                     | "proxy"
                     | "eviction"
                     | "ephemeralcontainers"
@@ -189,6 +206,18 @@ impl Api {
             }
             _ => self.object(&target, query, request).await,
         }
+    }
+}
+
+/// Kinds that are left out, and whose absence is a true answer: `kubectl describe namespace` asks for them.
+fn always_empty(group: &str, rest: &[&str]) -> Option<&'static str> {
+    let (["namespaces", _, plural] | [plural]) = rest else {
+        return None;
+    };
+    match *plural {
+        "resourcequotas" if group.is_empty() => Some("ResourceQuotaList"),
+        "limitranges" if group.is_empty() => Some("LimitRangeList"),
+        _ => None,
     }
 }
 

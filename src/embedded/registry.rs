@@ -101,6 +101,15 @@ impl Registry {
         self.store.list(resource.plural, namespace)
     }
 
+    /// The keys of all objects of a resource: what a controller looks at when it begins.
+    pub(crate) fn keys(&self, resource: &'static Resource) -> Vec<Key> {
+        let (objects, _) = self.list(resource, None);
+        objects
+            .iter()
+            .map(|object| Key::of(resource, object))
+            .collect()
+    }
+
     /// The list as it was at an earlier revision.
     pub(crate) fn list_at(
         &self,

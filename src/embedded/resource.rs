@@ -93,11 +93,17 @@ resources! {
     DEPLOYMENTS = WORKLOAD { plural: "deployments", singular: "deployment", kind: "Deployment", short: &["deploy"], schema: "io.k8s.api.apps.v1.Deployment" }
     REPLICASETS = WORKLOAD { plural: "replicasets", singular: "replicaset", kind: "ReplicaSet", short: &["rs"], schema: "io.k8s.api.apps.v1.ReplicaSet" }
     STATEFULSETS = WORKLOAD { plural: "statefulsets", singular: "statefulset", kind: "StatefulSet", short: &["sts"], schema: "io.k8s.api.apps.v1.StatefulSet" }
+    ENDPOINT_SLICES = PLAIN { group: "discovery.k8s.io", plural: "endpointslices", singular: "endpointslice", kind: "EndpointSlice", generation: true, schema: "io.k8s.api.discovery.v1.EndpointSlice" }
     STORAGE_CLASSES = PLAIN { group: "storage.k8s.io", plural: "storageclasses", singular: "storageclass", kind: "StorageClass", namespaced: false, short: &["sc"], schema: "io.k8s.api.storage.v1.StorageClass" }
 }
 
 /// The groups with their versions, the core group ("") first.
-pub(crate) static GROUPS: &[(&str, &str)] = &[("", "v1"), ("apps", "v1"), ("storage.k8s.io", "v1")];
+pub(crate) static GROUPS: &[(&str, &str)] = &[
+    ("", "v1"),
+    ("apps", "v1"),
+    ("discovery.k8s.io", "v1"),
+    ("storage.k8s.io", "v1"),
+];
 
 /// The resource with this plural name in this group and version.
 pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
@@ -117,10 +123,21 @@ pub(crate) fn by_kind(api_version: &str, kind: &str) -> Option<&'static Resource
 
 /// Kinds that a small real cluster has and this one leaves out, with what to call them in the refusal.
 pub(crate) static LEFT_OUT: &[(&str, &str)] = &[
+    ("clusterrolebindings", "RBAC"),
+    ("clusterroles", "RBAC"),
+    ("cronjobs", "CronJobs"),
+    ("csidrivers", "CSI drivers"),
     ("daemonsets", "DaemonSets"),
+    ("horizontalpodautoscalers", "HorizontalPodAutoscalers"),
+    ("ingresses", "Ingresses"),
+    ("jobs", "Jobs"),
+    ("limitranges", "LimitRanges"),
+    ("networkpolicies", "NetworkPolicies"),
+    ("poddisruptionbudgets", "PodDisruptionBudgets"),
+    ("priorityclasses", "PriorityClasses"),
     ("replicationcontrollers", "ReplicationControllers"),
     ("resourcequotas", "ResourceQuotas"),
-    ("limitranges", "LimitRanges"),
-    ("csidrivers", "CSI drivers"),
+    ("rolebindings", "RBAC"),
+    ("roles", "RBAC"),
     ("volumeattachments", "VolumeAttachments"),
 ];

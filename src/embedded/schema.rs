@@ -6,7 +6,9 @@
 
 use std::sync::LazyLock;
 
-use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, storage::v1 as storage};
+use k8s_openapi::api::{
+    apps::v1 as apps, core::v1 as core, discovery::v1 as discovery, storage::v1 as storage,
+};
 use serde_json::{Map, Value, json};
 
 use super::object;
@@ -84,6 +86,7 @@ fn build() -> Map<String, Value> {
     generator.subschema_for::<apps::Deployment>();
     generator.subschema_for::<apps::ReplicaSet>();
     generator.subschema_for::<apps::StatefulSet>();
+    generator.subschema_for::<discovery::EndpointSlice>();
     generator.subschema_for::<storage::StorageClass>();
     let mut definitions = generator.take_definitions(true);
     let field = |definitions: &mut Map<String, Value>,
@@ -131,7 +134,16 @@ fn build() -> Map<String, Value> {
         if let Some(schema) = definitions.get_mut(resource.schema) {
             schema["x-kubernetes-group-version-kind"] = json!([gvk(resource)]);
             // The Rust types cannot be without metadata; the API's can.
-            object::remove(schema, "/required");
+            let required: Vec<Value> = object::array(schema, "/required")
+                .iter()
+                .filter(|field| *field != "metadata")
+                .cloned()
+                .collect();
+            if required.is_empty() {
+                object::remove(schema, "/required");
+            } else {
+                schema["required"] = json!(required);
+            }
         }
     }
     definitions
@@ -470,9 +482,31 @@ fn visit(
             Ok(())
         }
         Some("string") if !value.is_string() => mismatch(value, &go_type(shape)),
+        Some("string")
+            if shape
+                .target
+                .get("format")
+                .is_some_and(|format| format == "byte") =>
+        {
+            match base64_error(value.as_str().unwrap_or("")) {
+                Some(at) => Err(format!("illegal base64 data at input byte {at}")),
+                None => Ok(()),
+            }
+        }
         Some("boolean") if !value.is_boolean() => mismatch(value, "bool"),
         Some("integer") if !value.is_i64() && !value.is_u64() => mismatch(value, &go_type(shape)),
         _ => Ok(()),
+    }
+}
+
+/// Where a text stops being base64, as Go counts it.
+fn base64_error(text: &str) -> Option<usize> {
+    use base64::{DecodeError, Engine, engine::general_purpose::STANDARD};
+    // Go's decoder passes over line breaks.
+    let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    match STANDARD.decode(&text).err()? {
+        DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => Some(at),
+        DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => Some(text.len() / 4 * 4),
     }
 }
 
@@ -512,6 +546,12 @@ fn go_type(shape: Shape) -> String {
 /// A quantity in the short form that the API stores: whole numbers under the largest unit that divides them.
 fn short_quantity(text: &str) -> Option<String> {
     let number = object::quantity(text)?;
+    if let Some(size) = text.strip_prefix('-') {
+        return Some(match short_quantity(size)?.as_str() {
+            "0" => "0".to_owned(),
+            size => format!("-{size}"),
+        });
+    }
     let binary = text.ends_with('i');
     if binary && number >= 1.0 && number.fract() == 0.0 {
         let mut number = number;
@@ -575,6 +615,7 @@ mod tests {
             ("1000", "1k"),
             ("1", "1"),
             ("1Gi", "1Gi"),
+            ("-1024Mi", "-1Gi"),
         ] {
             assert_eq!(short_quantity(long).as_deref(), Some(short), "{long}");
         }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::object::{self, Object};
+use super::resource::Resource;
 
 /// Changes kept for watches that resume; an older resourceVersion is answered with 410. Enough for minutes of a busy
 /// class, and bounded in memory because the objects are shared with the mirror.
@@ -38,6 +39,15 @@ impl Key {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         }
+    }
+
+    /// The key of an object of this resource.
+    pub(crate) fn of(resource: &Resource, object: &Value) -> Self {
+        Self::new(
+            resource.plural,
+            object::namespace(object),
+            object::name(object),
+        )
     }
 
     fn on_disk(&self) -> String {

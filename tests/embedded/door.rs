@@ -124,15 +124,13 @@ async fn errors_are_statuses_with_the_real_words() {
         status["message"],
         "Pod in version \"v1\" cannot be handled as a Pod: strict decoding error: unknown field \"spec.containers[0].imagee\""
     );
-    let (code, _) = cluster
-        .send(
-            "POST",
-            pods,
-            "application/vnd.kubernetes.protobuf",
-            Some(json!({})),
-        )
-        .await;
-    assert_eq!(code, 415);
+    for (kind, refusal) in [
+        ("application/vnd.kubernetes.protobuf", 400),
+        ("application/yaml", 415),
+    ] {
+        let (code, _) = cluster.send("POST", pods, kind, Some(json!({}))).await;
+        assert_eq!(code, refusal, "{kind}");
+    }
     cluster.end().await;
 }
 

@@ -1,5 +1,6 @@
 //! The embedded cluster from outside: over HTTP, with real containers, across restarts.
 
+mod clients;
 mod cluster;
 #[cfg(feature = "postgres")]
 mod crash;

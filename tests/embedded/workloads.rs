@@ -266,3 +266,136 @@ async fn a_readiness_probe_takes_a_pod_out_of_service_and_never_restarts_it() {
     );
     cluster.end().await;
 }
+
+/// A container that is never ready stays as it is: only a liveness or startup probe may end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_readiness_probe_ends_nothing() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    cluster
+        .post(
+            PODS,
+            json!({"metadata": {"name": "p"}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [{
+                "name": "c", "image": "busybox", "command": ["sleep", "1000"],
+                "readinessProbe": {"exec": {"command": ["ls", "/nowhere"]}, "periodSeconds": 1, "failureThreshold": 1},
+            }]}}),
+        )
+        .await;
+    let events = "/api/v1/namespaces/default/events";
+    let unhealthy = |list: &Value| {
+        list["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|event| event["reason"] == "Unhealthy")
+            .filter_map(|event| event["count"].as_i64())
+            .sum::<i64>()
+    };
+    cluster
+        .until(events, "three failures", |list| unhealthy(list) >= 3)
+        .await;
+    let pod = cluster.get(&format!("{PODS}/p")).await;
+    let status = &pod["status"]["containerStatuses"][0];
+    assert_eq!(
+        (&status["ready"], &status["restartCount"]),
+        (&json!(false), &json!(0))
+    );
+    assert!(status["state"]["running"].is_object(), "{status}");
+    cluster.end().await;
+}
+
+/// What `kubectl delete --cascade=orphan` leaves behind is taken in by the Deployment that is applied again.
+#[tokio::test(flavor = "multi_thread")]
+async fn orphans_are_taken_in_again() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let sets = "/apis/apps/v1/namespaces/default/replicasets";
+    let deployment = json!({"metadata": {"name": "d"}, "spec": {
+        "selector": {"matchLabels": {"app": "d"}}, "template": {"metadata": {"labels": {"app": "d"}}, "spec": {
+            "terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "busybox", "command": ["sleep", "1000"]}],
+        }},
+    }});
+    cluster.post(deployments, deployment.clone()).await;
+    let before = cluster
+        .until(sets, "a ReplicaSet", |list| names(list).len() == 1)
+        .await;
+    let body = json!({"propagationPolicy": "Orphan"});
+    cluster
+        .send(
+            "DELETE",
+            &format!("{deployments}/d"),
+            "application/json",
+            Some(body),
+        )
+        .await;
+    cluster
+        .until(deployments, "no Deployment", |list| names(list).is_empty())
+        .await;
+    let again = cluster.post(deployments, deployment).await;
+    let after = cluster
+        .until(sets, "an owner", |list| {
+            list["items"][0]["metadata"]["ownerReferences"][0]["uid"] == again["metadata"]["uid"]
+        })
+        .await;
+    assert_eq!(names(&after), names(&before), "the same one, not another");
+    cluster.end().await;
+}
+
+/// A sidecar is up before the others start, counts as ready, and ends after them; a Pod may not be active for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn sidecars_hooks_and_deadlines() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    let container = |name: &str, command: &str| json!({"name": name, "image": "busybox", "command": ["sh", "-c", command]});
+    let mut sidecar = container("side", "sleep 1000");
+    sidecar["restartPolicy"] = json!("Always");
+    let mut hooked = container("c", "sleep 1000");
+    hooked["lifecycle"] = json!({"postStart": {"exec": {"command": ["ls", "/nowhere"]}}});
+    let pod = |name: &str, spec: Value| {
+        let mut pod = json!({"metadata": {"name": name}, "spec": spec});
+        pod["spec"]["terminationGracePeriodSeconds"] = json!(0);
+        pod
+    };
+    let one = [container("c", "echo done; sleep 1")];
+    for made in [
+        pod(
+            "side",
+            json!({"restartPolicy": "Never", "initContainers": [sidecar], "containers": one}),
+        ),
+        pod(
+            "late",
+            json!({"activeDeadlineSeconds": 1, "containers": [container("c", "sleep 1000")]}),
+        ),
+        pod("hook", json!({"containers": [hooked]})),
+    ] {
+        cluster.post(PODS, made).await;
+    }
+    let side = cluster
+        .until(&format!("{PODS}/side"), "the end", |pod| {
+            pod["status"]["phase"] == "Succeeded"
+        })
+        .await;
+    let state = &side["status"]["initContainerStatuses"][0]["state"];
+    assert!(
+        state["terminated"].is_object(),
+        "the sidecar ended, too: {state}"
+    );
+    let late = cluster
+        .until(&format!("{PODS}/late"), "the deadline", |pod| {
+            pod["status"]["phase"] == "Failed"
+        })
+        .await;
+    assert_eq!(late["status"]["reason"], "DeadlineExceeded");
+    cluster
+        .until(&format!("{PODS}/hook"), "a restart", |pod| {
+            pod["status"]["containerStatuses"][0]["restartCount"].as_i64() > Some(0)
+        })
+        .await;
+    let events = cluster.get("/api/v1/namespaces/default/events").await;
+    let reasons: Vec<_> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|event| event["reason"].as_str())
+        .collect();
+    assert!(reasons.contains(&"FailedPostStartHook"), "{reasons:?}");
+    cluster.end().await;
+}

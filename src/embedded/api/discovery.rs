@@ -43,7 +43,7 @@ pub(super) fn answer(parts: &[&str], accept: &str) -> Result<Response, Failure> 
     let is_aggregated = accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2;");
     let document = match parts {
         [] => {
-            json!({"paths": ["/api", "/api/v1", "/apis", "/apis/apps/v1", "/apis/storage.k8s.io/v1", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+            json!({"paths": ["/api", "/api/v1", "/apis", "/apis/apps/v1", "/apis/discovery.k8s.io/v1", "/apis/storage.k8s.io/v1", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
         }
         ["api" | "apis"] if is_aggregated => {
             let mut response = json_response(StatusCode::OK, &aggregated(parts[0] == "api"));
@@ -115,6 +115,12 @@ fn subresources(resource: &Resource) -> Vec<Below> {
     if resource.plural == "pods" {
         list.push(("exec", "PodExecOptions", None, &["create", "get"]));
         list.push(("log", "Pod", None, &["get"]));
+        list.push((
+            "portforward",
+            "PodPortForwardOptions",
+            None,
+            &["create", "get"],
+        ));
     }
     if resource.scale {
         list.push((

@@ -135,6 +135,17 @@ fn columns(resource: &Resource) -> &'static [Column] {
             }
         }
         "endpoints" => &const { [NAME, text_column("Endpoints"), AGE] },
+        "endpointslices" => {
+            &const {
+                [
+                    NAME,
+                    text_column("AddressType"),
+                    text_column("Ports"),
+                    text_column("Endpoints"),
+                    AGE,
+                ]
+            }
+        }
         "secrets" => &const { [NAME, text_column("Type"), text_column("Data"), AGE] },
         "configmaps" => &const { [NAME, text_column("Data"), AGE] },
         "serviceaccounts" => &const { [NAME, text_column("Secrets"), AGE] },
@@ -328,6 +339,7 @@ fn cells(resource: &Resource, object: &Value, now: Timestamp) -> Vec<Value> {
         }
         "services" => service(object, age),
         "endpoints" => vec![name, json!(endpoints(object)), age],
+        "endpointslices" => endpoint_slice(object, age),
         "secrets" => vec![
             name,
             json!(text(object, "/type")),
@@ -524,9 +536,15 @@ struct PodSummary {
 /// What READY, STATUS and RESTARTS say, by the real server's rules.
 fn summarize(pod: &Value) -> PodSummary {
     let phase = text(pod, "/status/phase");
+    let sidecars: Vec<&str> = array(pod, "/spec/initContainers")
+        .iter()
+        .filter(|container| text(container, "/restartPolicy") == "Always")
+        .map(|container| text(container, "/name"))
+        .collect();
+    let mut sidecar_restarts = (0, None);
     let mut summary = PodSummary {
         ready: 0,
-        total: array(pod, "/spec/containers").len(),
+        total: array(pod, "/spec/containers").len() + sidecars.len(),
         reason: or(text(pod, "/status/reason"), phase).to_owned(),
         restarts: 0,
         last_restart: None,
@@ -558,7 +576,20 @@ fn summarize(pod: &Value) -> PodSummary {
             .last_restart
             .max(object::time_at(status, "/lastState/terminated/finishedAt"));
         let state = &status["state"];
+        let is_sidecar = sidecars.contains(&text(status, "/name"));
+        if is_sidecar {
+            sidecar_restarts.0 += int(status, "/restartCount").unwrap_or(0);
+            sidecar_restarts.1 = sidecar_restarts
+                .1
+                .max(object::time_at(status, "/lastState/terminated/finishedAt"));
+        }
         if state.get("terminated").is_some() && int(state, "/terminated/exitCode") == Some(0) {
+            continue;
+        }
+        if is_sidecar && object::flag(status, "/started") {
+            if object::flag(status, "/ready") {
+                summary.ready += 1;
+            }
             continue;
         }
         is_initializing = true;
@@ -573,8 +604,7 @@ fn summarize(pod: &Value) -> PodSummary {
         break;
     }
     if !is_initializing || object::is_condition_true(pod, "Initialized") {
-        summary.restarts = 0;
-        summary.last_restart = None;
+        (summary.restarts, summary.last_restart) = sidecar_restarts;
         let mut has_running = false;
         for status in array(pod, "/status/containerStatuses").iter().rev() {
             summary.restarts += int(status, "/restartCount").unwrap_or(0);
@@ -654,6 +684,31 @@ fn service(service: &Value, age: Value) -> Vec<Value> {
         json!(ports),
         age,
         json!(selector),
+    ]
+}
+
+fn endpoint_slice(slice: &Value, age: Value) -> Vec<Value> {
+    let short = |list: Vec<String>, none: &str| match list.len() {
+        0 => none.to_owned(),
+        1..=3 => list.join(","),
+        more => format!("{} + {} more...", list[..3].join(","), more - 3),
+    };
+    let ports = array(slice, "/ports")
+        .iter()
+        .map(|port| int(port, "/port").map_or_else(|| "*".to_owned(), |port| port.to_string()))
+        .collect();
+    let addresses = array(slice, "/endpoints")
+        .iter()
+        .flat_map(|endpoint| array(endpoint, "/addresses"))
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    vec![
+        json!(object::name(slice)),
+        json!(text(slice, "/addressType")),
+        json!(short(ports, "<unset>")),
+        json!(short(addresses, "<unset>")),
+        age,
     ]
 }
 

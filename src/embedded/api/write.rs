@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::query::Query;
-use super::{Api, Form, Target, accept, body, form, json_response, table};
+use super::{Api, Form, Target, accept, body, form, json_response, protobuf, table};
 use crate::embedded::failure::Failure;
 use crate::embedded::object::{self, Object};
 use crate::embedded::registry::{Deletion, Options, Outcome, Part, Patch, Registry, Selection};
@@ -255,7 +255,7 @@ fn media_type(headers: &HeaderMap) -> String {
         .to_ascii_lowercase()
 }
 
-/// The JSON of a body. Protobuf and YAML are refused by name: kubectl shows the message as it is.
+/// The object of a body, from JSON or protobuf. YAML is refused by name: kubectl shows the message as it is.
 pub(super) fn json_body(bytes: &[u8], media: &str) -> Result<Value, Failure> {
     match media {
         "" | "application/json" => serde_json::from_slice(bytes).map_err(|error| {
@@ -263,8 +263,11 @@ pub(super) fn json_body(bytes: &[u8], media: &str) -> Result<Value, Failure> {
                 "couldn't get version/kind; json parse error: {error}"
             ))
         }),
+        protobuf::MEDIA => protobuf::decode(bytes)
+            .map_err(|error| Failure::bad_request(format!("couldn't read the body: {error}"))),
         other => Err(Failure::unsupported_media(format!(
-            "the body of the request was in an unknown format - accepted media types include: application/json (the embedded cluster does not read {other}; use a manifest: kubectl create -f or kubectl apply -f)"
+            "the body of the request was in an unknown format - accepted media types include: application/json, {} (not {other})",
+            protobuf::MEDIA
         ))),
     }
 }

@@ -5,16 +5,21 @@ mod plan;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::action::perform;
 use super::driver::Controller;
 use super::events::Recorder;
+use super::pods;
 use super::statefulsets::owner_keys;
 use crate::embedded::failure::Failure;
 use crate::embedded::object::{self, Object, text};
-use crate::embedded::registry::Registry;
+use crate::embedded::registry::{Labels, Registry};
 use crate::embedded::resource;
 use crate::embedded::store::{Change, Key};
+
+/// Who writes, in `managedFields`.
+const MANAGER: &str = "kube-controller-manager";
 
 pub(super) struct Deployments {
     recorder: Recorder,
@@ -34,18 +39,26 @@ impl Controller for Deployments {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry
-            .list(resource::DEPLOYMENTS, None)
-            .0
-            .iter()
-            .map(|one| Key::new("deployments", object::namespace(one), object::name(one)))
-            .collect()
+        registry.keys(resource::DEPLOYMENTS)
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
         match change.key.resource {
             "deployments" => vec![change.key.clone()],
-            "replicasets" => owner_keys(change, "deployments", "Deployment"),
+            "replicasets" => {
+                let owners = owner_keys(change, "deployments", "Deployment");
+                if !owners.is_empty() || object::controller(&change.object).is_some() {
+                    return owners;
+                }
+                // One without owner may be one that a Deployment wants to take in.
+                let (all, _) = registry.list(resource::DEPLOYMENTS, Some(&change.key.namespace));
+                all.iter()
+                    .filter(|one| {
+                        Labels::of_selector(&one["spec"]["selector"]).matches(&change.object)
+                    })
+                    .map(|one| Key::of(resource::DEPLOYMENTS, one))
+                    .collect()
+            }
             // Recreate waits for the last old Pod to be gone.
             "pods" => owner_keys(change, "replicasets", "ReplicaSet")
                 .into_iter()
@@ -73,11 +86,13 @@ impl Controller for Deployments {
         if object::is_deleting(&deployment) {
             return Ok(None);
         }
-        let (sets, _) = registry.list(resource::REPLICASETS, Some(&key.namespace));
-        let sets: Vec<Object> = sets
-            .into_iter()
-            .filter(|set| object::is_controlled_by(set, object::uid(&deployment)))
-            .collect();
+        let takes = |set: &Value| !object::is_deleting(set);
+        let (sets, taken) = pods::claim_of(registry, resource::REPLICASETS, &deployment, takes);
+        if !taken.is_empty() {
+            // The writes wake this up again, and then they are its own.
+            perform(registry, &self.recorder, MANAGER, taken)?;
+            return Ok(None);
+        }
         let (pods, _) = registry.list(resource::PODS, Some(&key.namespace));
         let owned = |pod: &Object| {
             object::controller(pod).is_some_and(|owner| {
@@ -87,12 +102,7 @@ impl Controller for Deployments {
         };
         let pods: Vec<Object> = pods.into_iter().filter(owned).collect();
         let plan = plan::plan(&deployment, &sets, &pods, now);
-        perform(
-            registry,
-            &self.recorder,
-            "kube-controller-manager",
-            plan.steps,
-        )?;
+        perform(registry, &self.recorder, MANAGER, plan.steps)?;
         Ok(plan.again)
     }
 }

@@ -1,4 +1,4 @@
-//! Endpoints: which Pods stand behind a Service.
+//! Endpoints: which Pods stand behind a Service, in the old form and in slices.
 
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use crate::embedded::store::{Change, Key};
 
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
 const MANAGER: &str = "endpoint-controller";
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+const SLICE_MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+const SLICE_MANAGER: &str = "endpointslice-controller.k8s.io";
 
 pub(super) struct Endpoints;
 
@@ -24,18 +27,7 @@ impl Controller for Endpoints {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry
-            .list(resource::SERVICES, None)
-            .0
-            .iter()
-            .map(|service| {
-                Key::new(
-                    "services",
-                    object::namespace(service),
-                    object::name(service),
-                )
-            })
-            .collect()
+        registry.keys(resource::SERVICES)
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
@@ -94,6 +86,7 @@ impl Controller for Endpoints {
             .collect();
         let subsets = subsets(&service, &selected);
         let options = Options::by("kube-controller-manager");
+        slices(registry, &service, &selected, &options)?;
         match current {
             Some(current) if current.get("subsets").unwrap_or(&json!([])) == &json!(subsets) => {}
             Some(_) => {
@@ -130,6 +123,125 @@ impl Controller for Endpoints {
         }
         Ok(None)
     }
+}
+
+/// Brings a Service's slices up to date: one for each set of ports, and an empty one when there is no Pod.
+fn slices(
+    registry: &Registry,
+    service: &Value,
+    pods: &[Object],
+    options: &Options,
+) -> Result<(), Failure> {
+    let namespace = object::namespace(service);
+    let (all, _) = registry.list(resource::ENDPOINT_SLICES, Some(namespace));
+    let mut there: Vec<Object> = all
+        .into_iter()
+        .filter(|slice| object::label(slice, SERVICE_NAME) == Some(object::name(service)))
+        .filter(|slice| object::label(slice, SLICE_MANAGED_BY) == Some(SLICE_MANAGER))
+        .collect();
+    for (ports, endpoints) in slice_contents(service, pods) {
+        let (ports, endpoints) = (json!(ports), json!(endpoints));
+        let same = there.iter().position(|slice| slice["ports"] == ports);
+        // A slice whose ports have changed is used on, when it is the only one.
+        match same.or_else(|| (there.len() == 1).then_some(0)) {
+            Some(at) => {
+                let slice = there.swap_remove(at);
+                if slice["endpoints"] == endpoints && slice["ports"] == ports {
+                    continue;
+                }
+                registry.modify(
+                    resource::ENDPOINT_SLICES,
+                    namespace,
+                    object::name(&slice),
+                    Part::Main,
+                    options,
+                    |object| {
+                        object["endpoints"] = endpoints;
+                        object["ports"] = ports;
+                    },
+                )?;
+            }
+            None => {
+                let mut labels = service
+                    .pointer("/metadata/labels")
+                    .cloned()
+                    .unwrap_or_else(|| json!({}));
+                labels[SERVICE_NAME] = json!(object::name(service));
+                labels[SLICE_MANAGED_BY] = json!(SLICE_MANAGER);
+                if text(service, "/spec/clusterIP") == "None" {
+                    labels["service.kubernetes.io/headless"] = json!("");
+                }
+                let made = json!({
+                    "metadata": {
+                        "generateName": format!("{}-", object::name(service)), "labels": labels,
+                        "ownerReferences": [object::controller_reference(service)],
+                    },
+                    "addressType": "IPv4", "endpoints": endpoints, "ports": ports,
+                });
+                registry.create(resource::ENDPOINT_SLICES, namespace, made, options)?;
+            }
+        }
+    }
+    for slice in there {
+        let deletion = Deletion {
+            uid: Some(object::uid(&slice).to_owned()),
+            ..Deletion::default()
+        };
+        match registry.delete(
+            resource::ENDPOINT_SLICES,
+            namespace,
+            object::name(&slice),
+            &deletion,
+        ) {
+            Err(failure) if failure.code != 404 => return Err(failure),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Ports, and the Pods that serve them. Unlike the old form, slices also have the Pods that are on their way out.
+fn slice_contents(service: &Value, pods: &[Object]) -> Vec<(Vec<Value>, Vec<Value>)> {
+    let all_ready = object::flag(service, "/spec/publishNotReadyAddresses");
+    let mut groups: Vec<(Vec<Value>, Vec<Value>)> = Vec::new();
+    for pod in pods {
+        let address = text(pod, "/status/podIP");
+        if pods::has_ended(pod) || address.is_empty() {
+            continue;
+        }
+        let ports: Vec<Value> = array(service, "/spec/ports")
+            .iter()
+            .filter_map(|port| target(port, pod))
+            .map(|mut port| {
+                object::set_default(&mut port, "/name", "");
+                port
+            })
+            .collect();
+        let is_serving = object::is_condition_true(pod, "Ready");
+        let is_leaving = object::is_deleting(pod);
+        let mut endpoint = json!({
+            "addresses": [address],
+            "conditions": {
+                "ready": all_ready || (is_serving && !is_leaving),
+                "serving": is_serving, "terminating": is_leaving,
+            },
+            "nodeName": text(pod, "/spec/nodeName"),
+            "targetRef": {"kind": "Pod", "name": object::name(pod), "namespace": object::namespace(pod), "uid": object::uid(pod)},
+        });
+        if text(pod, "/spec/subdomain") == object::name(service)
+            && !text(pod, "/spec/hostname").is_empty()
+        {
+            endpoint["hostname"] = pod["spec"]["hostname"].clone();
+        }
+        match groups.iter_mut().find(|(same, _)| *same == ports) {
+            Some((_, endpoints)) => endpoints.push(endpoint),
+            None => groups.push((ports, vec![endpoint])),
+        }
+    }
+    if groups.is_empty() {
+        groups.push((Vec::new(), Vec::new()));
+    }
+    groups
 }
 
 /// The addresses behind a Service, grouped by the ports that they serve.
@@ -224,5 +336,32 @@ mod tests {
             found[0]["ports"],
             json!([{"port": 5432, "protocol": "TCP", "name": "postgres"}])
         );
+    }
+
+    #[test]
+    fn slices_tell_ready_from_leaving_and_are_never_none() {
+        let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}]}});
+        let pod = |deleted: bool| -> Object {
+            let mut pod = json!({"metadata": {"name": "a"}, "status": {"phase": "Running", "podIP": "10.244.0.1", "conditions": [{"type": "Ready", "status": "True"}]}});
+            if deleted {
+                pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+            }
+            Arc::new(pod)
+        };
+        let found = slice_contents(&service, &[pod(false), pod(true)]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].0,
+            [json!({"name": "", "port": 80, "protocol": "TCP"})]
+        );
+        let conditions: Vec<_> = found[0].1.iter().map(|one| &one["conditions"]).collect();
+        assert_eq!(
+            conditions,
+            [
+                &json!({"ready": true, "serving": true, "terminating": false}),
+                &json!({"ready": false, "serving": true, "terminating": true})
+            ]
+        );
+        assert_eq!(slice_contents(&service, &[]), [(Vec::new(), Vec::new())]);
     }
 }

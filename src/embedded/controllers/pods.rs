@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::action::Action;
 use crate::embedded::object::{self, Object, text};
 use crate::embedded::registry::{Labels, Registry};
-use crate::embedded::resource;
+use crate::embedded::resource::{self, Resource};
 
 /// Whether the Pod runs and is ready.
 pub(super) fn is_ready(pod: &Value) -> bool {
@@ -57,11 +57,22 @@ pub(super) fn from_template(owner: &Value, template: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
 }
 
-/// The Pods of a namespace that belong to an owner, and the steps that make ownership true: Pods without controller that
-/// the selector matches are taken in, own ones that it no longer matches are let go.
+/// The Pods of a namespace that belong to an owner, and the steps that make ownership true.
 pub(super) fn claim(registry: &Registry, owner: &Value) -> (Vec<Object>, Vec<Action>) {
+    let takes = |pod: &Value| is_active(pod) && is_named_for(owner, pod);
+    claim_of(registry, resource::PODS, owner, takes)
+}
+
+/// The same for objects of any kind: those without controller that the selector matches and that the owner `takes` are
+/// taken in, own ones that the selector no longer matches are let go.
+pub(super) fn claim_of(
+    registry: &Registry,
+    resource: &'static Resource,
+    owner: &Value,
+    takes: impl Fn(&Value) -> bool,
+) -> (Vec<Object>, Vec<Action>) {
     let selector = Labels::of_selector(&owner["spec"]["selector"]);
-    let (pods, _) = registry.list(resource::PODS, Some(object::namespace(owner)));
+    let (pods, _) = registry.list(resource, Some(object::namespace(owner)));
     let (mut owned, mut steps) = (Vec::new(), Vec::new());
     for pod in pods {
         let matches = selector.matches(&pod);
@@ -78,22 +89,18 @@ pub(super) fn claim(registry: &Registry, owner: &Value) -> (Vec<Object>, Vec<Act
                         list.retain(|reference| text(reference, "/uid") != object::uid(owner));
                     }
                     steps.push(Action::Update {
-                        resource: resource::PODS,
+                        resource,
                         object: free,
                     });
                 }
             }
-            None if matches
-                && !object::is_deleting(owner)
-                && is_active(&pod)
-                && is_named_for(owner, &pod) =>
-            {
+            None if matches && !object::is_deleting(owner) && takes(&pod) => {
                 let mut taken = (*pod).clone();
                 let mut list = object::array(&taken, "/metadata/ownerReferences").to_vec();
                 list.push(object::controller_reference(owner));
                 object::set(&mut taken, "/metadata/ownerReferences", list);
                 steps.push(Action::Update {
-                    resource: resource::PODS,
+                    resource,
                     object: taken,
                 });
                 owned.push(pod);

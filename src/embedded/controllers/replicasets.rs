@@ -34,12 +34,7 @@ impl Controller for ReplicaSets {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry
-            .list(resource::REPLICASETS, None)
-            .0
-            .iter()
-            .map(|set| Key::new("replicasets", object::namespace(set), object::name(set)))
-            .collect()
+        registry.keys(resource::REPLICASETS)
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {

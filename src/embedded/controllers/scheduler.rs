@@ -249,6 +249,7 @@ fn misfit(pod: &Value, node: &Value, others: &[Object]) -> Option<String> {
     {
         return Some("1 node(s) didn't match Pod's node affinity/selector".to_owned());
     }
+    let mut short = Vec::new();
     for (resource, asks) in [
         ("cpu", requested(pod, "cpu")),
         ("memory", requested(pod, "memory")),
@@ -263,10 +264,10 @@ fn misfit(pod: &Value, node: &Value, others: &[Object]) -> Option<String> {
         let has = object::quantity(text(node, &format!("/status/allocatable/{resource}")))
             .unwrap_or(f64::INFINITY);
         if asks > 0.0 && asks + used > has {
-            return Some(format!("1 Insufficient {resource}"));
+            short.push(format!("1 Insufficient {resource}"));
         }
     }
-    None
+    (!short.is_empty()).then(|| short.join(", "))
 }
 
 fn requested(pod: &Value, resource: &str) -> f64 {

@@ -93,12 +93,7 @@ impl Controller for StatefulSets {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry
-            .list(resource::STATEFULSETS, None)
-            .0
-            .iter()
-            .map(|set| key(set))
-            .collect()
+        registry.keys(resource::STATEFULSETS)
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {

@@ -100,6 +100,7 @@ impl Runner {
             let policy = text(&self.pod, "/spec/restartPolicy").to_owned();
             // An init container that has done its work is not run again, whatever the policy.
             let comes_again = match policy.as_str() {
+                _ if self.seen.is_sidecar => true,
                 "Always" => !self.is_init || code != 0,
                 "OnFailure" => code != 0,
                 _ => false,
@@ -345,11 +346,13 @@ impl Runner {
         )
         .await;
         self.seen.id = format!("eizoku://{}", container.id());
+        self.after_start(container, image).await;
         self.seen.state = json!({"running": {"startedAt": object::time(started_at)}});
         let readiness = Probe::of(&self.container, "readinessProbe");
         let startup = Probe::of(&self.container, "startupProbe");
         self.seen.started = startup.is_none();
-        self.seen.ready = !self.is_init && readiness.is_none() && startup.is_none();
+        self.seen.ready =
+            (!self.is_init || self.seen.is_sidecar) && readiness.is_none() && startup.is_none();
         self.report();
         let end = self.watch_over(container, image, startup, readiness).await;
         let exit = container.wait().await;
@@ -437,11 +440,7 @@ impl Runner {
                         ("Readiness", good) => self.put_in_service(good),
                         (kind, false) => {
                             self.event("Normal", "Killing", format!("Container {} failed {} probe, will be restarted", self.seen.name, kind.to_lowercase())).await;
-                            let grace = int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30).max(0).unsigned_abs();
-                            container.signal(image.stop_signal);
-                            if tokio::time::timeout(Duration::from_secs(grace), container.wait()).await.is_err() {
-                                container.signal(SIGKILL);
-                            }
+                            self.kill(container, image).await;
                             return End::Exited;
                         }
                         _ => {}
@@ -451,36 +450,79 @@ impl Runner {
         }
     }
 
+    /// Runs a hook of the container's life; false when it failed.
+    async fn hook(&self, container: &Container, name: &str) -> bool {
+        let hook = &self.container["lifecycle"][name];
+        let command: Vec<String> = array(hook, "/exec/command")
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        if let Some(seconds) = int(hook, "/sleep/seconds") {
+            tokio::time::sleep(Duration::from_secs(seconds.max(0).unsigned_abs())).await;
+        }
+        if command.is_empty() {
+            return true;
+        }
+        let request = ExecRequest {
+            command,
+            tty: false,
+            stdin: None,
+            stdout: Box::pin(tokio::io::sink()),
+            stderr: Some(Box::pin(tokio::io::sink())),
+            resize: None,
+        };
+        matches!(container.exec(request).await, Ok(0))
+    }
+
+    /// The postStart hook: until it is done the container does not count as running, and when it fails the container
+    /// is ended.
+    async fn after_start(&mut self, container: &Container, image: &containers::ImageInfo) {
+        let mut stop = self.stop.clone();
+        let is_well = tokio::select! {
+            is_well = self.hook(container, "postStart") => is_well,
+            _ = container.wait() => true,
+            () = stopped(&mut stop) => true,
+        };
+        if !is_well {
+            self.event(
+                "Warning",
+                "FailedPostStartHook",
+                "PostStartHook failed".to_owned(),
+            )
+            .await;
+            self.event("Normal", "Killing", "FailedPostStartHook".to_owned())
+                .await;
+            self.kill(container, image).await;
+        }
+    }
+
+    /// Ends a container that is to be started again, within the Pod's grace period.
+    async fn kill(&self, container: &Container, image: &containers::ImageInfo) {
+        let grace = int(&self.pod, "/spec/terminationGracePeriodSeconds")
+            .unwrap_or(30)
+            .max(0)
+            .unsigned_abs();
+        container.signal(image.stop_signal);
+        if tokio::time::timeout(Duration::from_secs(grace), container.wait())
+            .await
+            .is_err()
+        {
+            container.signal(SIGKILL);
+        }
+    }
+
     /// The stop: the preStop hook, the image's signal, and the end of patience.
     async fn end(&mut self, container: &Container, image: &containers::ImageInfo) {
         let mut stop = self.stop.clone();
         let polite = async {
-            let hook = &self.container["lifecycle"]["preStop"];
-            let command: Vec<String> = array(hook, "/exec/command")
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect();
-            if !command.is_empty() {
-                let request = ExecRequest {
-                    command,
-                    tty: false,
-                    stdin: None,
-                    stdout: Box::pin(tokio::io::sink()),
-                    stderr: Some(Box::pin(tokio::io::sink())),
-                    resize: None,
-                };
-                if let Err(error) = container.exec(request).await {
-                    self.event(
-                        "Warning",
-                        "FailedPreStopHook",
-                        format!("PreStopHook failed: {error}"),
-                    )
-                    .await;
-                }
-            }
-            if let Some(seconds) = int(hook, "/sleep/seconds") {
-                tokio::time::sleep(Duration::from_secs(seconds.max(0).unsigned_abs())).await;
+            if !self.hook(container, "preStop").await {
+                self.event(
+                    "Warning",
+                    "FailedPreStopHook",
+                    "PreStopHook failed".to_owned(),
+                )
+                .await;
             }
             container.signal(if image.stop_signal == 0 {
                 SIGTERM

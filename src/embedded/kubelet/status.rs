@@ -17,6 +17,8 @@ pub(super) struct Seen {
     pub(super) ready: bool,
     pub(super) started: bool,
     pub(super) restarts: i64,
+    /// An init container that goes on beside the others (`restartPolicy: Always`).
+    pub(super) is_sidecar: bool,
     /// The image's full name once it is resolved.
     pub(super) image: String,
     pub(super) image_id: String,
@@ -38,6 +40,8 @@ impl Seen {
             ready: false,
             started: false,
             restarts: 0,
+            is_sidecar: list == "/status/initContainerStatuses"
+                && text(container, "/restartPolicy") == "Always",
             image: text(container, "/image").to_owned(),
             image_id: String::new(),
             id: String::new(),
@@ -67,6 +71,15 @@ impl Seen {
         self.state.get("terminated")
     }
 
+    /// Whether an init container has done what the next one waits for.
+    pub(super) fn has_prepared(&self) -> bool {
+        if self.is_sidecar {
+            self.started
+        } else {
+            self.exit_code() == Some(0)
+        }
+    }
+
     fn exit_code(&self) -> Option<i64> {
         self.ended().and_then(|ended| int(ended, "/exitCode"))
     }
@@ -81,11 +94,16 @@ pub(super) struct Stage {
     pub(super) has_sandbox: bool,
     /// The Pod is being ended for good.
     pub(super) is_ending: bool,
+    /// It has been active for longer than it may.
+    pub(super) is_overdue: bool,
 }
 
 /// The phase of a Pod.
 fn phase(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen]) -> &'static str {
     let policy = text(pod, "/spec/restartPolicy");
+    if stage.is_overdue && main.iter().chain(init).all(|seen| !seen.is_running()) {
+        return "Failed";
+    }
     if stage.is_ending
         && main.iter().chain(init).all(|seen| !seen.is_running())
         && main.iter().any(|seen| seen.ended().is_some())
@@ -95,11 +113,18 @@ fn phase(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen]) -> &'static s
     }
     let init_failed = init
         .iter()
-        .any(|seen| seen.exit_code().is_some_and(|code| code != 0));
+        .any(|seen| !seen.is_sidecar && seen.exit_code().is_some_and(|code| code != 0));
     if init_failed && policy == "Never" {
         return "Failed";
     }
-    if init.iter().any(|seen| seen.exit_code() != Some(0)) {
+    let has_run = main
+        .iter()
+        .any(|seen| seen.is_running() || seen.ended().is_some());
+    // A sidecar that is started again while the others run takes nothing back.
+    if init
+        .iter()
+        .any(|seen| !seen.has_prepared() && !(seen.is_sidecar && has_run))
+    {
         return "Pending";
     }
     let waits = main
@@ -140,12 +165,22 @@ pub(super) fn compose(
         status["podIP"] = json!(stage.address);
         status["podIPs"] = json!([{"ip": stage.address}]);
     }
-    let unready: Vec<&str> = main
+    if stage.is_overdue {
+        status["reason"] = json!("DeadlineExceeded");
+        status["message"] = json!("Pod was active on the node longer than the specified deadline");
+    }
+    let unready: Vec<&str> = init
         .iter()
+        .filter(|seen| seen.is_sidecar)
+        .chain(main)
         .filter(|seen| !seen.ready)
         .map(|seen| seen.name.as_str())
         .collect();
-    let is_initialized = init.iter().all(|seen| seen.exit_code() == Some(0));
+    let has_run = main
+        .iter()
+        .any(|seen| seen.is_running() || seen.ended().is_some());
+    let is_prepared = |seen: &&Seen| seen.has_prepared() || (seen.is_sidecar && has_run);
+    let is_initialized = init.iter().all(|seen| is_prepared(&seen));
     let ready = if phase == "Succeeded" {
         Some(("PodCompleted", String::new()))
     } else if phase == "Failed" {
@@ -164,7 +199,7 @@ pub(super) fn compose(
         (false, _) => {
             let names: Vec<&str> = init
                 .iter()
-                .filter(|seen| seen.exit_code() != Some(0))
+                .filter(|seen| !is_prepared(seen))
                 .map(|seen| seen.name.as_str())
                 .collect();
             (
@@ -235,7 +270,11 @@ pub(super) fn compose(
                     pod,
                     "/spec/initContainers",
                     seen,
-                    seen.exit_code() == Some(0)
+                    if seen.is_sidecar {
+                        seen.ready
+                    } else {
+                        seen.exit_code() == Some(0)
+                    }
                 ))
                 .collect::<Vec<_>>()
         );

@@ -22,6 +22,15 @@ const MOUNT_AGAIN: Duration = Duration::from_secs(2);
 /// What a forced deletion still leaves a process, as the real kubelet's least.
 const LEAST_GRACE: Duration = Duration::from_secs(2);
 
+/// How long the worker stays with what runs.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    /// Until the last one has ended.
+    Ended,
+    /// Until this init container has done what the next one waits for.
+    Prepared(usize),
+}
+
 /// Works on one Pod.
 pub(super) struct Worker {
     kubelet: Kubelet,
@@ -31,6 +40,8 @@ pub(super) struct Worker {
     init: Vec<Seen>,
     main: Vec<Seen>,
     stop: watch::Sender<Stop>,
+    /// The same for sidecars, which end last.
+    sidecars_stop: watch::Sender<Stop>,
     reports: mpsc::UnboundedReceiver<Report>,
     sender: mpsc::UnboundedSender<Report>,
 }
@@ -69,6 +80,7 @@ impl Worker {
             init,
             main,
             stop: watch::Sender::new(None),
+            sidecars_stop: watch::Sender::new(None),
             reports,
             sender,
         }
@@ -98,7 +110,7 @@ impl Worker {
             return;
         }
         // A Pod that ended by itself stays until somebody deletes it.
-        while !self.is_stopping() {
+        while !self.stage.is_ending {
             tokio::select! {
                 changed = self.news.changed() => {
                     if changed.is_err() {
@@ -233,17 +245,56 @@ impl Worker {
             volumes: volumes.clone(),
             seen: seen[index].clone(),
             reports: self.sender.clone(),
-            stop: self.stop.subscribe(),
+            stop: if seen[index].is_sidecar {
+                self.sidecars_stop.subscribe()
+            } else {
+                self.stop.subscribe()
+            },
         }
+    }
+
+    /// Until when the Pod may be active.
+    fn deadline(&self) -> Option<Instant> {
+        let seconds = object::int(&self.pod, "/spec/activeDeadlineSeconds")?;
+        let now = Timestamp::now();
+        let begun = object::time_at(&self.pod, "/status/startTime").unwrap_or(now);
+        let left = jiff::SignedDuration::from_secs(seconds) - now.duration_since(begun);
+        Some(Instant::now() + Duration::try_from(left).unwrap_or(Duration::ZERO))
+    }
+
+    /// The Pod has been active for too long: its containers are stopped, and it has failed.
+    async fn be_overdue(&mut self) {
+        self.stage.is_overdue = true;
+        let grace = object::int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30);
+        let until = Instant::now() + Duration::from_secs(grace.max(0).unsigned_abs());
+        self.stop.send_modify(|stop| {
+            stop.get_or_insert(until);
+        });
+        let note = Note::normal(
+            &self.pod,
+            "DeadlineExceeded",
+            "Pod was active on the node longer than the specified deadline",
+        );
+        self.tell(note).await;
+        self.say_goodbye().await;
     }
 
     /// Runs the init containers one after the other, then the others together, until all have ended for good.
     async fn containers(&mut self, volumes: Volumes) {
+        // Dropped at the end of this function at the latest, and what still runs with it.
+        let mut sidecars = JoinSet::new();
         for index in 0..self.init.len() {
+            let runner = self.runner(true, index, &volumes).run();
             let mut running = JoinSet::new();
-            running.spawn(self.runner(true, index, &volumes).run());
-            if !self.accompany(running).await {
-                return;
+            let until = if self.init[index].is_sidecar {
+                sidecars.spawn(runner);
+                Until::Prepared(index)
+            } else {
+                running.spawn(runner);
+                Until::Ended
+            };
+            if !self.accompany(running, until).await {
+                return self.end_sidecars(sidecars).await;
             }
         }
         if !self.init.is_empty() {
@@ -255,23 +306,47 @@ impl Worker {
         for index in 0..self.main.len() {
             running.spawn(self.runner(false, index, &volumes).run());
         }
-        self.accompany(running).await;
+        self.accompany(running, Until::Ended).await;
+        self.end_sidecars(sidecars).await;
+    }
+
+    /// Stops the sidecars, which end after the containers they are there for.
+    async fn end_sidecars(&mut self, sidecars: JoinSet<bool>) {
+        if sidecars.is_empty() || self.kubelet.0.stop.is_cancelled() {
+            return;
+        }
+        let grace = object::int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30);
+        let own = Instant::now() + Duration::from_secs(grace.max(0).unsigned_abs());
+        let until = self.stop.borrow().map_or(own, |stop| stop.min(own));
+        self.sidecars_stop.send_replace(Some(until));
+        self.accompany(sidecars, Until::Ended).await;
     }
 
     /// Writes every report down while runners run; true when all of them ended well.
-    async fn accompany(&mut self, mut running: JoinSet<bool>) -> bool {
+    async fn accompany(&mut self, mut running: JoinSet<bool>, until: Until) -> bool {
         let mut all_well = true;
+        let deadline = self.deadline();
         let cancelled = self.kubelet.0.stop.clone();
         let mut has_said_goodbye = false;
         loop {
+            if let Until::Prepared(index) = until
+                && (self.init[index].has_prepared() || self.is_stopping())
+            {
+                break;
+            }
+            let is_due = deadline.is_some() && !self.is_stopping();
             tokio::select! {
                 biased;
+                () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if is_due => {
+                    has_said_goodbye = true;
+                    self.be_overdue().await;
+                }
                 Some(report) = self.reports.recv() => {
                     let list = if report.is_init { &mut self.init } else { &mut self.main };
                     list[report.index] = report.seen;
                     self.write().await;
                 }
-                ended = running.join_next() => match ended {
+                ended = running.join_next(), if matches!(until, Until::Ended) => match ended {
                     Some(ended) => all_well &= ended.unwrap_or(false),
                     None => break,
                 },

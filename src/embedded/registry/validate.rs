@@ -13,6 +13,7 @@ use crate::embedded::resource::Resource;
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const OLD_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /// What is wrong with a new object; nothing when it is right.
@@ -25,6 +26,7 @@ pub(super) fn new_object(resource: &Resource, object: &Value) -> Vec<Cause> {
             claim_templates(&mut causes, object);
         }
         "deployments" | "replicasets" => workload(&mut causes, object),
+        "secrets" | "configmaps" => data_keys(&mut causes, object),
         "persistentvolumeclaims" => claim_spec(&mut causes, &object["spec"], "spec"),
         "persistentvolumes" => volume_spec(&mut causes, &object["spec"]),
         "services" => service_spec(&mut causes, &object["spec"]),
@@ -555,6 +557,27 @@ fn container_fields(causes: &mut Vec<Cause>, container: &Value, at: &str, volume
             causes.push(Cause::required(format!("{at}.env[{index}].name"), ""));
         }
     }
+    let amount = |list: &str, name: &str| {
+        container
+            .pointer(&format!("/resources/{list}/{name}"))
+            .and_then(Value::as_str)
+    };
+    for name in container
+        .pointer("/resources/requests")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|requests| requests.keys())
+    {
+        if let (Some(asked), Some(limit)) = (amount("requests", name), amount("limits", name))
+            && object::quantity(asked) > object::quantity(limit)
+        {
+            causes.push(Cause::invalid(
+                format!("{at}.resources.requests"),
+                &json!(asked),
+                &format!("must be less than or equal to {name} limit of {limit}"),
+            ));
+        }
+    }
     let mut paths = HashSet::new();
     for (index, mount) in object::array(container, "/volumeMounts").iter().enumerate() {
         let (name, path) = (
@@ -581,14 +604,24 @@ fn container_fields(causes: &mut Vec<Cause>, container: &Value, at: &str, volume
         let Some(fields) = container.get(probe).and_then(Value::as_object) else {
             continue;
         };
-        if !["exec", "httpGet", "tcpSocket", "grpc"]
-            .iter()
-            .any(|kind| fields.contains_key(*kind))
-        {
-            causes.push(Cause::required(
+        let handlers: Vec<&str> = ["exec", "httpGet", "tcpSocket", "grpc"]
+            .into_iter()
+            .filter(|kind| fields.contains_key(*kind))
+            .collect();
+        match handlers.as_slice() {
+            [] => causes.push(Cause::required(
                 format!("{at}.{probe}"),
                 "must specify a handler type",
-            ));
+            )),
+            [_, more @ ..] => causes.extend(more.iter().map(|kind| {
+                Cause::forbidden(
+                    format!("{at}.{probe}.{kind}"),
+                    "may not specify more than 1 handler type",
+                )
+            })),
+        }
+        if handlers.contains(&"exec") && object::array(&fields["exec"], "/command").is_empty() {
+            causes.push(Cause::required(format!("{at}.{probe}.exec.command"), ""));
         }
         if probe != "readinessProbe"
             && fields
@@ -600,6 +633,30 @@ fn container_fields(causes: &mut Vec<Cause>, container: &Value, at: &str, volume
                 &fields["successThreshold"],
                 "must be 1",
             ));
+        }
+    }
+}
+
+/// The names in a Secret or ConfigMap become names of files and variables.
+fn data_keys(causes: &mut Vec<Cause>, object: &Value) {
+    for list in ["data", "binaryData"] {
+        for key in object
+            .get(list)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(|data| data.keys())
+        {
+            let is_name = !key.is_empty()
+                && key
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+            if !is_name {
+                causes.push(Cause::invalid(
+                    format!("{list}[{key}]"),
+                    &json!(key),
+                    CONFIG_KEY,
+                ));
+            }
         }
     }
 }
@@ -636,19 +693,23 @@ fn claim_change(causes: &mut Vec<Cause>, current: &Value, old: &Value, new: &Val
     }
 }
 
-/// Of a running Pod's spec only images, the deadline, added tolerations and a shorter grace period may change.
+/// Of a running Pod's spec only images, the deadline, added tolerations and a grace period that was wrong may change.
 fn pod_change(causes: &mut Vec<Cause>, old: &Value, new: &Value) {
+    let grace = |spec: &Value| object::int(spec, "/terminationGracePeriodSeconds").unwrap_or(30);
+    let is_mended = grace(old) < 0 && grace(new) == 1;
     let strip = |spec: &Value| {
         let mut rest = without(
             spec,
             &[
                 "activeDeadlineSeconds",
                 "tolerations",
-                "terminationGracePeriodSeconds",
                 "nodeName",
                 "schedulingGates",
             ],
         );
+        if is_mended {
+            object::remove(&mut rest, "/terminationGracePeriodSeconds");
+        }
         for list in ["/containers", "/initContainers"] {
             for container in rest
                 .pointer_mut(list)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use super::super::image::ImageKind;
 use super::{Sink, Source, Streams, World, locate, reason, run as run_program};
 
 /// Runs a program of this kind; `None` if it is not one.
@@ -533,13 +534,13 @@ fn filter(name: &str, world: &World, args: &[String], streams: &mut Streams) -> 
                 Ok(file) => Source::File(std::sync::Arc::new(file)),
                 Err(error) => {
                     code = if name == "grep" { 2 } else { 1 };
-                    // As busybox words it, which opens files in two ways.
+                    // In Debian's words, or in busybox's, which opens files in two ways.
                     let why = reason(&error);
-                    match name {
-                        "cat" | "tail" | "sort" | "uniq" | "base64" => {
-                            streams.complain(format_args!("{name}: can't open '{path}': {why}"));
-                        }
-                        _ => streams.complain(format_args!("{name}: {path}: {why}")),
+                    let opens = ["cat", "tail", "sort", "uniq", "base64"].contains(&name);
+                    if world.image == ImageKind::Busybox && opens {
+                        streams.complain(format_args!("{name}: can't open '{path}': {why}"));
+                    } else {
+                        streams.complain(format_args!("{name}: {path}: {why}"));
                     }
                     continue;
                 }
