@@ -39,7 +39,7 @@ test('what is there when the page opens stands still, and nothing is told of it'
     assert.equal(await page.evaluate(() => window.__watch.frames), 0);
     assert.equal(await page.evaluate(() => document.getAnimations().filter((it) => it.playState === 'running').length), 0);
     assert.equal(await page.locator('#panel .story > li').count(), 0);
-    assert.equal(await page.locator('#panel [aria-live]').textContent(), '');
+    assert.equal((await page.locator('#panel [aria-live]').allTextContents()).join(''), '');
     assert.deepEqual(errors, []);
     await shot('at-rest');
   }));
