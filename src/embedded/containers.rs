@@ -47,9 +47,13 @@ pub use child::child_main;
 pub use image::{ImageError, ImageInfo, resolve};
 pub use process::{Container, Runtime};
 
-/// The licences of PostgreSQL and what it is built from, to be shown with the program's own.
-#[cfg(feature = "postgres")]
-pub const NOTICES: &str = include_str!("containers/notices.txt");
+/// The licences of PostgreSQL and what it is built from, to be shown with the program's own; empty where it is not
+/// built in.
+pub const NOTICES: &str = if cfg!(feature = "postgres") {
+    include_str!("containers/notices.txt")
+} else {
+    ""
+};
 
 /// A folder or file of the host that a container sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

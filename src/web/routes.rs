@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -34,8 +34,8 @@ pub struct Site {
     pub files: Arc<Files>,
     /// Language code to its page, ready to be sent.
     pub pages: Arc<BTreeMap<String, Packed>>,
-    /// The page for an address that leads nowhere.
-    pub missing: Bytes,
+    /// Language code to the page for an address that leads nowhere.
+    pub missing: Arc<BTreeMap<String, Bytes>>,
     /// Set when the program is to stop.
     pub stopping: CancellationToken,
 }
@@ -60,20 +60,22 @@ impl Site {
                 Some((chapter.language.clone(), page))
             })
             .collect();
-        let missing = error_html(
-            book,
-            "ja",
-            404,
-            "page.notfound.title",
-            "page.notfound.text",
-            &addresses,
-        );
+        let (title, text) = ("page.notfound.title", "page.notfound.text");
+        let missing = book
+            .languages
+            .iter()
+            .map(|chapter| {
+                let code = &chapter.language;
+                let html = error_html(book, code, 404, title, text, &addresses);
+                (code.clone(), html.into())
+            })
+            .collect();
         Self {
             board,
             assets: Arc::new(assets),
             files: Arc::new(Files::new(&book.manifests)),
             pages: Arc::new(pages),
-            missing: missing.into(),
+            missing: Arc::new(missing),
             stopping,
         }
     }
@@ -112,11 +114,7 @@ pub fn router(site: Site, port: u16) -> Router {
 
 /// `GET /`: the page in the first language of the reader's that there is.
 async fn home(State(site): State<Site>, headers: HeaderMap) -> Response {
-    let wanted = headers
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let language = preferred(wanted, site.pages.keys().map(String::as_str));
+    let language = liked(&site, &headers);
     (
         [(header::VARY, "accept-language")],
         Redirect::temporary(&format!("/{language}/")),
@@ -125,11 +123,15 @@ async fn home(State(site): State<Site>, headers: HeaderMap) -> Response {
 }
 
 /// `GET /ja`: a page has a slash at its end.
-async fn slash(State(site): State<Site>, Path(language): Path<String>) -> Response {
+async fn slash(
+    State(site): State<Site>,
+    Path(language): Path<String>,
+    request: Request,
+) -> Response {
     if site.pages.contains_key(&language) {
         Redirect::permanent(&format!("/{language}/")).into_response()
     } else {
-        missing(State(site)).await
+        missing(State(site), request).await
     }
 }
 
@@ -137,21 +139,39 @@ async fn slash(State(site): State<Site>, Path(language): Path<String>) -> Respon
 async fn page(
     State(site): State<Site>,
     Path(language): Path<String>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
     match site.pages.get(&language) {
-        Some(page) => page.answer(&headers, "no-cache"),
-        None => missing(State(site)).await,
+        Some(page) => page.answer(request.headers(), "no-cache"),
+        None => missing(State(site), request).await,
     }
 }
 
-async fn missing(State(site): State<Site>) -> Response {
+/// 404 in the language that the address begins with; failing that, the one the reader likes best.
+async fn missing(State(site): State<Site>, request: Request) -> Response {
+    let begin = request.uri().path().split('/').nth(1).unwrap_or_default();
+    let page = site
+        .missing
+        .get(begin)
+        .or_else(|| site.missing.get(liked(&site, request.headers())));
     (
         StatusCode::NOT_FOUND,
-        [(header::CONTENT_TYPE, assets::content_type("html"))],
-        site.missing,
+        [
+            (header::CONTENT_TYPE, assets::content_type("html")),
+            (header::VARY, "accept-language"),
+        ],
+        page.cloned().unwrap_or_default(),
     )
         .into_response()
+}
+
+/// The language of the book's that a reader likes best.
+fn liked<'a>(site: &'a Site, headers: &HeaderMap) -> &'a str {
+    let wanted = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    preferred(wanted, site.pages.keys().map(String::as_str))
 }
 
 /// The language of `known` that an `Accept-Language` header likes best; Japanese if none.

@@ -84,13 +84,16 @@ async fn pages_are_compressed() {
 #[tokio::test]
 async fn an_address_that_leads_nowhere_says_so() {
     let server = Server::recording();
-    for path in ["/xx/", "/xx", "/ja/nothing"] {
+    for (path, home) in [
+        ("/xx/", "/ja/"),
+        ("/xx", "/ja/"),
+        ("/ja/nothing", "/ja/"),
+        ("/en/nothing", "/en/"),
+    ] {
         let response = server.get(path).await;
         assert_eq!(response.status(), 404, "{path}");
-        assert!(
-            response.text().await.expect("text").contains("/ja/"),
-            "{path}"
-        );
+        let text = response.text().await.expect("text");
+        assert!(text.contains(&format!("href=\"{home}\"")), "{path}");
     }
 }
 

@@ -428,7 +428,7 @@ impl Runner {
                             self.report();
                             ask_rest(&mut asking, &self.address);
                         }
-                        // Never ends a container, however often it fails.
+                        // A Pod that is not ready gets no traffic; its container is left alone.
                         ("Readiness", good) => {
                             if self.seen.ready != good {
                                 self.seen.ready = good;
