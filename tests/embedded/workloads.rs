@@ -20,7 +20,9 @@ fn set(replicas: i64) -> Value {
     })
 }
 
-async fn starts(folder: &std::path::Path, claim: &Value) -> usize {
+/// How often the container of a claim's Pod has started, by its own account. A container counts as running before its
+/// first line is done, so this waits until that many are there.
+async fn starts(folder: &std::path::Path, claim: &Value, wanted: usize) -> usize {
     let volume = claim["spec"]["volumeName"].as_str().unwrap();
     let name = format!(
         "{volume}_default_{}",
@@ -30,9 +32,16 @@ async fn starts(folder: &std::path::Path, claim: &Value) -> usize {
         .join("node/var/local-path-provisioner")
         .join(name)
         .join("starts");
-    tokio::fs::read_to_string(path)
-        .await
-        .map_or(0, |text| text.lines().count())
+    let begun = std::time::Instant::now();
+    loop {
+        let found = tokio::fs::read_to_string(&path)
+            .await
+            .map_or(0, |text| text.lines().count());
+        if found >= wanted || begun.elapsed().as_secs() >= 30 {
+            return found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +56,7 @@ async fn a_killed_pod_comes_back_to_its_name_and_its_claim() {
     let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
     let claim = cluster.get(&format!("{claims}/data-web-0")).await;
     assert_eq!(claim["status"]["phase"], "Bound");
-    assert_eq!(starts(folder.path(), &claim).await, 1);
+    assert_eq!(starts(folder.path(), &claim, 1).await, 1);
     cluster.delete(&format!("{PODS}/web-0")).await;
     let uid = first["metadata"]["uid"].clone();
     let again = cluster
@@ -62,7 +71,7 @@ async fn a_killed_pod_comes_back_to_its_name_and_its_claim() {
         (&claim["metadata"]["uid"], &claim["spec"]["volumeName"])
     );
     assert_eq!(
-        starts(folder.path(), &claim).await,
+        starts(folder.path(), &claim, 2).await,
         2,
         "both lives wrote to the same volume"
     );
@@ -123,7 +132,7 @@ async fn a_restarted_cluster_brings_its_pods_back() {
         )
         .await;
     assert_eq!(before["metadata"]["uid"], after["metadata"]["uid"]);
-    assert_eq!(starts(folder.path(), &claim).await, 2);
+    assert_eq!(starts(folder.path(), &claim, 2).await, 2);
     cluster.end().await;
 }
 

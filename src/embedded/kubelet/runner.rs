@@ -128,6 +128,13 @@ impl Runner {
         });
     }
 
+    fn be_ready(&mut self, ready: bool) {
+        if self.seen.ready != ready {
+            self.seen.ready = ready;
+            self.report();
+        }
+    }
+
     async fn event(&self, kind: &'static str, reason: &'static str, message: String) {
         let note = if kind == "Normal" {
             Note::normal(&self.pod, reason, message)
@@ -429,12 +436,7 @@ impl Runner {
                             ask_rest(&mut asking, &self.address);
                         }
                         // A Pod that is not ready gets no traffic; its container is left alone.
-                        ("Readiness", good) => {
-                            if self.seen.ready != good {
-                                self.seen.ready = good;
-                                self.report();
-                            }
-                        }
+                        ("Readiness", good) => self.be_ready(good),
                         (kind, false) => {
                             self.event("Normal", "Killing", format!("Container {} failed {} probe, will be restarted", self.seen.name, kind.to_lowercase())).await;
                             self.kill(container, image).await;

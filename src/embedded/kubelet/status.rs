@@ -123,7 +123,7 @@ fn phase(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen]) -> &'static s
     // A sidecar that is started again while the others run takes nothing back.
     if init
         .iter()
-        .any(|seen| !seen.has_prepared() && !(seen.is_sidecar && has_run))
+        .any(|seen| !(seen.has_prepared() || seen.is_sidecar && has_run))
     {
         return "Pending";
     }
