@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use eizoku::embedded::{Embedded, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// No step of a test takes longer, on a slow and busy machine either.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Cluster {
     embedded: Embedded,
     stop: CancellationToken,
+    /// A test that fails ends its cluster, too; without this it would wait for it for ever.
+    _guard: DropGuard,
     client: reqwest::Client,
     /// `http://127.0.0.1:PORT/k/SECRET`
     pub(crate) url: String,
@@ -36,6 +38,7 @@ impl Cluster {
         let url = server.unwrap().to_owned();
         Self {
             embedded,
+            _guard: stop.clone().drop_guard(),
             stop,
             client: reqwest::Client::new(),
             url,

@@ -20,7 +20,9 @@ fn set(replicas: i64) -> Value {
     })
 }
 
-async fn starts(folder: &std::path::Path, claim: &Value) -> usize {
+/// How often the container of a claim's Pod has started, by its own account. A container counts as running before its
+/// first line is done, so this waits until that many are there.
+async fn starts(folder: &std::path::Path, claim: &Value, wanted: usize) -> usize {
     let volume = claim["spec"]["volumeName"].as_str().unwrap();
     let name = format!(
         "{volume}_default_{}",
@@ -30,9 +32,16 @@ async fn starts(folder: &std::path::Path, claim: &Value) -> usize {
         .join("node/var/local-path-provisioner")
         .join(name)
         .join("starts");
-    tokio::fs::read_to_string(path)
-        .await
-        .map_or(0, |text| text.lines().count())
+    let begun = std::time::Instant::now();
+    loop {
+        let found = tokio::fs::read_to_string(&path)
+            .await
+            .map_or(0, |text| text.lines().count());
+        if found >= wanted || begun.elapsed().as_secs() >= 30 {
+            return found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +56,7 @@ async fn a_killed_pod_comes_back_to_its_name_and_its_claim() {
     let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
     let claim = cluster.get(&format!("{claims}/data-web-0")).await;
     assert_eq!(claim["status"]["phase"], "Bound");
-    assert_eq!(starts(folder.path(), &claim).await, 1);
+    assert_eq!(starts(folder.path(), &claim, 1).await, 1);
     cluster.delete(&format!("{PODS}/web-0")).await;
     let uid = first["metadata"]["uid"].clone();
     let again = cluster
@@ -62,7 +71,7 @@ async fn a_killed_pod_comes_back_to_its_name_and_its_claim() {
         (&claim["metadata"]["uid"], &claim["spec"]["volumeName"])
     );
     assert_eq!(
-        starts(folder.path(), &claim).await,
+        starts(folder.path(), &claim, 2).await,
         2,
         "both lives wrote to the same volume"
     );
@@ -123,7 +132,7 @@ async fn a_restarted_cluster_brings_its_pods_back() {
         )
         .await;
     assert_eq!(before["metadata"]["uid"], after["metadata"]["uid"]);
-    assert_eq!(starts(folder.path(), &claim).await, 2);
+    assert_eq!(starts(folder.path(), &claim, 2).await, 2);
     cluster.end().await;
 }
 
@@ -264,42 +273,6 @@ async fn a_readiness_probe_takes_a_pod_out_of_service_and_never_restarts_it() {
         (restarts(&down), &down["status"]["phase"]),
         (json!(0), &json!("Running"))
     );
-    cluster.end().await;
-}
-
-/// A container that is never ready stays as it is: only a liveness or startup probe may end it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failing_readiness_probe_ends_nothing() {
-    let (_folder, cluster) = Cluster::fresh().await;
-    cluster
-        .post(
-            PODS,
-            json!({"metadata": {"name": "p"}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [{
-                "name": "c", "image": "busybox", "command": ["sleep", "1000"],
-                "readinessProbe": {"exec": {"command": ["ls", "/nowhere"]}, "periodSeconds": 1, "failureThreshold": 1},
-            }]}}),
-        )
-        .await;
-    let events = "/api/v1/namespaces/default/events";
-    let unhealthy = |list: &Value| {
-        list["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|event| event["reason"] == "Unhealthy")
-            .filter_map(|event| event["count"].as_i64())
-            .sum::<i64>()
-    };
-    cluster
-        .until(events, "three failures", |list| unhealthy(list) >= 3)
-        .await;
-    let pod = cluster.get(&format!("{PODS}/p")).await;
-    let status = &pod["status"]["containerStatuses"][0];
-    assert_eq!(
-        (&status["ready"], &status["restartCount"]),
-        (&json!(false), &json!(0))
-    );
-    assert!(status["state"]["running"].is_object(), "{status}");
     cluster.end().await;
 }
 

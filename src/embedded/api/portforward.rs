@@ -120,11 +120,10 @@ async fn tunnel(socket: WebSocket, pipe: DuplexStream) {
     let incoming = async {
         while let Some(Ok(message)) = from_client.next().await {
             match message {
-                Message::Binary(bytes) => {
-                    if to_us.write_all(&bytes).await.is_err() {
-                        return;
-                    }
-                }
+                Message::Binary(bytes) => match to_us.write_all(&bytes).await {
+                    Ok(()) => {}
+                    Err(_) => return,
+                },
                 Message::Close(_) => return,
                 _ => {}
             }

@@ -214,7 +214,7 @@ impl<T: AsyncRead + AsyncWrite + Send + 'static> Connection<T> {
             }
             // The client's own pings have odd numbers.
             PING if number(0)? % 2 == 1 => {
-                reply(&self.frames, control_frame(PING, 0, body)).await?
+                reply(&self.frames, control_frame(PING, 0, body)).await?;
             }
             GOAWAY => self.is_leaving = true,
             // Settings and windows: nothing here depends on them.
@@ -232,7 +232,7 @@ impl<T: AsyncRead + AsyncWrite + Send + 'static> Connection<T> {
         // What both sides are done with.
         self.open
             .retain(|_, open| open.to.is_some() || !open.state.finished.load(Ordering::Relaxed));
-        let refusal = if id % 2 == 0 || self.open.contains_key(&id) {
+        let refusal = if id.is_multiple_of(2) || self.open.contains_key(&id) {
             Some(PROTOCOL_ERROR)
         } else if self.is_leaving || self.open.len() >= MOST_STREAMS {
             Some(REFUSED_STREAM)
@@ -330,7 +330,7 @@ impl HeaderReader {
             .first_chunk()
             .copied()
             .ok_or_else(|| garbled("header block"))?;
-        if u16::from_be_bytes(mark) % 31 != 0 || mark[0] & 0x0f != 8 {
+        if !u16::from_be_bytes(mark).is_multiple_of(31) || mark[0] & 0x0f != 8 {
             return Err(garbled("header block"));
         }
         let mut inflate = Decompress::new(false);

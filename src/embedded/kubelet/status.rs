@@ -123,7 +123,7 @@ fn phase(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen]) -> &'static s
     // A sidecar that is started again while the others run takes nothing back.
     if init
         .iter()
-        .any(|seen| !seen.has_prepared() && !(seen.is_sidecar && has_run))
+        .any(|seen| !(seen.has_prepared() || seen.is_sidecar && has_run))
     {
         return "Pending";
     }
@@ -133,7 +133,8 @@ fn phase(pod: &Value, stage: &Stage, init: &[Seen], main: &[Seen]) -> &'static s
     if waits {
         return "Pending";
     }
-    if main.iter().any(Seen::is_running) || policy == "Always" {
+    let has_sidecar = init.iter().any(|seen| seen.is_sidecar && seen.is_running());
+    if main.iter().any(Seen::is_running) || has_sidecar || policy == "Always" {
         return "Running";
     }
     let failed = main.iter().any(|seen| seen.exit_code() != Some(0));
