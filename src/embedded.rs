@@ -253,12 +253,23 @@ fn furnish(registry: &Registry) -> anyhow::Result<()> {
         if is_wanted && registry.find(resource, namespace, &name).is_none() {
             registry
                 .insert(resource, namespace, object, &options)
-                .map_err(|failure: Failure| {
-                    anyhow::anyhow!("the cluster could not be furnished: {failure}")
-                })?;
+                .map_err(unfurnished)?;
+        }
+    }
+    // Who finds the API ready finds what a Pod needs, too: a controller would come a moment later.
+    for namespace in NAMESPACES {
+        let is_there = registry
+            .find(resource::NAMESPACES, "", namespace)
+            .is_some_and(|it| !object::is_deleting(&it));
+        if is_there {
+            controllers::namespaces::furnish(registry, namespace).map_err(unfurnished)?;
         }
     }
     Ok(())
+}
+
+fn unfurnished(failure: Failure) -> anyhow::Error {
+    anyhow::anyhow!("the cluster could not be furnished: {failure}")
 }
 
 /// Writes the kubeconfig so that it is never there half-written or readable by others.

@@ -10,7 +10,7 @@ mod driver;
 mod endpoints;
 pub(crate) mod events;
 mod garbage;
-mod namespaces;
+pub(crate) mod namespaces;
 mod pods;
 mod protection;
 mod provisioner;

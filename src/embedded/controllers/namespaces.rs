@@ -69,7 +69,7 @@ impl Controller for Namespaces {
 }
 
 /// Makes sure that Pods can be made: their default account, and the bundle that their volume names.
-fn furnish(registry: &Registry, namespace: &str) -> Result<(), Failure> {
+pub(crate) fn furnish(registry: &Registry, namespace: &str) -> Result<(), Failure> {
     let missing = [
         (
             resource::SERVICE_ACCOUNTS,
