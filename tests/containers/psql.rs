@@ -1,9 +1,10 @@
 //! A person in psql, on a terminal.
 #![cfg(feature = "postgres")]
 
+use std::path::Path;
 use std::time::Instant;
 
-use crate::pod::{Pod, Terminal, exec, log, ready};
+use crate::pod::{PATIENCE, Pod, Terminal, end, exec, log, ready};
 
 const PSQL: [&str; 5] = ["psql", "-U", "user", "-d", "app_db"];
 
@@ -210,4 +211,65 @@ async fn needs_postgres_feature_an_open_transaction_leaves_probes_alone() {
     // The pod is deleted under the session.
     container.signal(2);
     assert_eq!(crate::pod::end(&container).await.code, 0, "{}", log(&spec));
+}
+
+/// Guards against a backend that dies while its session is idle: when that session left, all others waited for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn needs_postgres_feature_a_backend_that_dies_under_an_idle_session_is_started_again() {
+    let pod = Pod::new();
+    let spec = pod.postgres();
+    let container = pod.start(&spec).await;
+    ready(&container, &spec).await;
+    let mut idle = Terminal::open(&container, &PSQL);
+    idle.expect("app_db=# ").await;
+    idle.line("CREATE TABLE t (a int);", "app_db=# ").await;
+    let backends = backends(&pod.volume());
+    assert!(!backends.is_empty(), "a backend has the data open");
+    for process in backends {
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    }
+    idle.press("\x04").await;
+    let count = [
+        "psql",
+        "-U",
+        "user",
+        "-d",
+        "app_db",
+        "-Atc",
+        "SELECT count(*) FROM t",
+    ];
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let ran = exec(&container, &count).await;
+        if ran.out == "0\n" {
+            break;
+        }
+        assert!(Instant::now() < until, "{ran:?}");
+    }
+    container.signal(2);
+    assert_eq!(end(&container).await.code, 0, "{}", log(&spec));
+}
+
+/// The processes that have a file below this folder open and are PostgreSQL's backend.
+fn backends(folder: &Path) -> Vec<rustix::process::Pid> {
+    let has_open = |process: &Path| {
+        std::fs::read_dir(process.join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|fd| std::fs::read_link(fd.path()).ok())
+            .any(|file| file.starts_with(folder))
+    };
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|process| {
+            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains("--be-a-postgres-backend")
+        })
+        .filter(|process| has_open(&process.path()))
+        .filter_map(|process| {
+            rustix::process::Pid::from_raw(process.file_name().to_str()?.parse().ok()?)
+        })
+        .collect()
 }

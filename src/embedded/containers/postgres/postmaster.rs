@@ -126,7 +126,10 @@ impl Postmaster {
         let mut shared = self.lock();
         shared.process = backend.process();
         shared.backend = Some(backend);
-        shared.phase = Phase::Running;
+        // One that was started again while the end began must not call the end off.
+        if shared.phase == Phase::Starting {
+            shared.phase = Phase::Running;
+        }
         self.changed.notify_all();
     }
 
@@ -150,15 +153,22 @@ impl Postmaster {
     /// Ends a session: its transaction is rolled back and nothing of it stays in the backend.
     pub(super) fn leave(&self, session: u32) {
         let owns = self.lock().owner == Some(session);
-        if owns && let Ok(mut backend) = self.take(session) {
-            let cleaned = clean(&mut backend);
+        if owns {
+            let kept = self
+                .take(session)
+                .ok()
+                .and_then(|mut backend| clean(&mut backend).is_ok().then_some(backend));
             let mut shared = self.lock();
-            if cleaned.is_ok() {
-                shared.backend = Some(backend);
-            }
             shared.owner = None;
             shared.status = b'I';
             shared.held = false;
+            let is_lost = kept.is_none() && shared.phase != Phase::Stopping;
+            shared.backend = kept;
+            drop(shared);
+            if is_lost {
+                // It died while its session had nothing to do. Nobody else would notice, and all would wait for it.
+                self.restart();
+            }
         }
         self.lock().sessions.remove(&session);
         self.changed.notify_all();
