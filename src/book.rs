@@ -5,8 +5,10 @@
 
 mod figure;
 mod front;
+mod guess;
 mod highlight;
 mod html;
+mod lesson;
 mod manifest;
 mod markdown;
 mod quiz;
@@ -18,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use figure::{Figure, draw_once};
 pub use front::{Marker, Objective};
+pub use lesson::{Act, Hint, Lesson, Look, Rule, Step, VARIABLES as RULE_VARIABLES};
 pub use manifest::{Manifest, Manifests};
 pub use quiz::{Question, QuestionKind};
 pub use report::{ContentError, ContentErrors};
@@ -37,6 +40,8 @@ pub struct Book {
     pub languages: Vec<Chapter>,
     /// The files that a reader applies, shared by all languages.
     pub manifests: Manifests,
+    /// The steps that tick themselves, shared by all languages.
+    pub lesson: Lesson,
 }
 
 /// The chapter in one language.
@@ -125,13 +130,37 @@ impl Book {
                 "there is no language; the chapter lies in a folder such as `ja`",
             );
         }
-        let languages = codes
+        let mut shapes = Shapes::default();
+        let chapters: Vec<(Chapter, BTreeSet<String>)> = codes
             .into_iter()
-            .filter_map(|code| chapter(shelf, code, &paths, &manifests, stories, &mut errors))
+            .filter_map(|code| {
+                chapter(
+                    shelf,
+                    code,
+                    &paths,
+                    &manifests,
+                    stories,
+                    &mut shapes,
+                    &mut errors,
+                )
+            })
             .collect();
+        shapes.check(&mut errors);
+        let anchored: Vec<lesson::Anchored<'_>> = chapters
+            .iter()
+            .map(|(chapter, anchors)| (chapter, anchors))
+            .collect();
+        for (chapter, _) in &chapters {
+            for (other, _) in &chapters {
+                same_keys(shelf, chapter, other, &mut errors);
+            }
+        }
+        let lesson = lesson::read(shelf, &paths, &manifests, &anchored, &mut errors);
+        let languages = chapters.into_iter().map(|(chapter, _)| chapter).collect();
         errors.or(Self {
             languages,
             manifests,
+            lesson,
         })
     }
 
@@ -181,8 +210,9 @@ fn chapter(
     paths: &[String],
     manifests: &Manifests,
     legal: &[(&str, &[&str])],
+    shapes: &mut Shapes,
     errors: &mut ContentErrors,
-) -> Option<Chapter> {
+) -> Option<(Chapter, BTreeSet<String>)> {
     let file = |name: &str, errors: &mut ContentErrors| {
         let path = format!("{language}/{name}");
         (
@@ -203,7 +233,7 @@ fn chapter(
         words: &words,
     };
     let mut anchors = Anchors::default();
-    let mut opening = None;
+    let mut opening: Option<(Section, Option<String>, Vec<Objective>)> = None;
     let mut sections = Vec::new();
     let prefix = format!("{language}/");
     for path in paths
@@ -225,12 +255,36 @@ fn chapter(
                 format!("`objectives` and `question` belong to {OPENING}"),
             );
         }
-        let rendered = markdown::render(body, before, &front.id, &context, &mut notes);
+        let mut rendered = markdown::render(body, before, &front.id, &context, &mut notes);
+        if is_opening {
+            // The opening has no heading of its own but the chapter's; what follows that is the second level.
+            rendered.html = a_level_up(&rendered.html);
+            rendered.after_scene = rendered.after_scene.as_deref().map(a_level_up);
+        }
         if !is_opening && rendered.after_scene.is_some() {
             notes.add(
                 1,
                 format!("`::: scene` belongs to {OPENING}: the panel stands beside the opening"),
             );
+        }
+        // The opening comes first; without it there is an error of its own.
+        let objectives = if is_opening {
+            &front.objectives
+        } else {
+            opening
+                .as_ref()
+                .map_or(&front.objectives, |(_, _, known)| known)
+        };
+        for (goal, line) in &rendered.goals {
+            if !objectives.iter().any(|objective| objective.id == *goal) {
+                notes.add(
+                    *line,
+                    format!("`{goal}` is no objective; {OPENING} lists them"),
+                );
+            }
+        }
+        for (shape, line) in rendered.shapes {
+            shapes.add(language, shape, &shown, line);
         }
         anchors.add(
             &shown,
@@ -290,7 +344,7 @@ fn chapter(
             );
         }
     }
-    Some(Chapter {
+    let chapter = Chapter {
         language: language.to_owned(),
         title: opening.title.clone(),
         question,
@@ -300,7 +354,53 @@ fn chapter(
         words,
         stories,
         terms,
-    })
+    };
+    Some((chapter, anchors.seen.into_keys().collect()))
+}
+
+/// Notes every key that `chapter` has no words for and `other` has. A file that could not be read
+/// has none at all and was noted.
+fn same_keys(shelf: &Shelf, chapter: &Chapter, other: &Chapter, errors: &mut ContentErrors) {
+    let mut note = |file: &str, shown: &str| {
+        let path = shelf.shown(&format!("{}/{file}", chapter.language));
+        let theirs = shelf.shown(&format!("{}/{file}", other.language));
+        errors.push(path, 1, format!("{shown} is missing; {theirs} has it"));
+    };
+    if !chapter.words.is_empty() {
+        for key in other.words.keys() {
+            if !chapter.words.contains_key(key) {
+                note("words.toml", &format!("`\"{key}\"`"));
+            }
+        }
+    }
+    if chapter.stories.is_empty() {
+        return;
+    }
+    for (key, theirs) in &other.stories {
+        let Some(ours) = chapter.stories.get(key) else {
+            note("stories.toml", &format!("`[\"{key}\"]`"));
+            continue;
+        };
+        for (name, ours, theirs) in [
+            ("field", &ours.field, &theirs.field),
+            ("kubectl", &ours.kubectl, &theirs.kubectl),
+        ] {
+            if ours.is_none() && theirs.is_some() {
+                note("stories.toml", &format!("`{name}` of `[\"{key}\"]`"));
+            }
+        }
+    }
+}
+
+/// HTML with its headings one level higher; `<` in text is escaped, so that only tags are met.
+fn a_level_up(html: &str) -> String {
+    ["3", "4", "5", "6"].iter().zip(["2", "3", "4", "5"]).fold(
+        html.to_owned(),
+        |html, (from, to)| {
+            html.replace(&format!("<h{from}"), &format!("<h{to}"))
+                .replace(&format!("</h{from}>"), &format!("</h{to}>"))
+        },
+    )
 }
 
 /// The anchors of a language and the links to them, for what only the whole of it can tell.
@@ -340,6 +440,36 @@ impl Anchors {
         for (target, path, line) in &self.links {
             if !self.seen.contains_key(target) {
                 errors.push(path, *line, format!("the link `#{target}` leads nowhere; no heading, figure or question has that id"));
+            }
+        }
+    }
+}
+
+/// What the scripts of a page find in the text, by language: a reader who changes the language goes on with the same
+/// questions and predictions.
+#[derive(Default)]
+struct Shapes(BTreeMap<String, BTreeMap<String, (String, usize)>>);
+
+impl Shapes {
+    fn add(&mut self, language: &str, shape: String, path: &str, line: usize) {
+        self.0
+            .entry(language.to_owned())
+            .or_default()
+            .insert(shape, (path.to_owned(), line));
+    }
+
+    fn check(&self, errors: &mut ContentErrors) {
+        for (language, shapes) in &self.0 {
+            for (other, there) in self.0.iter().filter(|(other, _)| *other != language) {
+                for (shape, (path, line)) in shapes {
+                    if !there.contains_key(shape) {
+                        errors.push(
+                            path,
+                            *line,
+                            format!("`{}` is not in `{other}`; ids, acts and answers are the same in every language", shape.trim_end()),
+                        );
+                    }
+                }
             }
         }
     }

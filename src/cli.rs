@@ -23,6 +23,18 @@ pub(crate) enum Command {
         #[command(flatten)]
         content: ContentArgs,
     },
+    /// Write down what a cluster does, to be played with --cluster recording FILE
+    ///
+    /// Goes on until Ctrl-C. Holds no Secret, environment, argument or address: only what the page shows.
+    Record {
+        /// The file to write
+        file: PathBuf,
+        /// Write over a file that is there already
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        target: TargetArgs,
+    },
     /// Print the licences of everything in this binary
     Licenses,
     /// Print how to reach the embedded cluster: export KUBECONFIG=...
@@ -38,6 +50,22 @@ pub(crate) struct DataArgs {
     /// The folder of the embedded cluster instead of eizoku in your state folder
     #[arg(id = "data", long = "data", value_name = "DIR", env = "EIZOKU_DATA")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+/// Which cluster, and what of it.
+#[derive(Debug, Args)]
+pub(crate) struct TargetArgs {
+    /// The kubeconfig's context to use instead of the current one
+    #[arg(long, value_name = "NAME", env = "EIZOKU_CONTEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) context: Option<String>,
+
+    /// The namespace to show instead of the context's own
+    #[arg(long, short, value_name = "NAME", env = "EIZOKU_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) namespace: Option<String>,
+
+    /// The kubeconfig to read instead of $KUBECONFIG or ~/.kube/config
+    #[arg(long, value_name = "FILE", env = "EIZOKU_KUBECONFIG")]
+    pub(crate) kubeconfig: Option<PathBuf>,
 }
 
 /// Where the chapter comes from.
@@ -72,17 +100,14 @@ pub(crate) struct Serve {
     )]
     pub(crate) cluster: Vec<String>,
 
-    /// The kubeconfig's context to use instead of the current one
-    #[arg(long, value_name = "NAME", env = "EIZOKU_CONTEXT", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) context: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 
-    /// The namespace to show instead of the context's own
-    #[arg(long, short, value_name = "NAME", env = "EIZOKU_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) namespace: Option<String>,
-
-    /// The kubeconfig to read instead of $KUBECONFIG or ~/.kube/config
-    #[arg(long, value_name = "FILE", env = "EIZOKU_KUBECONFIG")]
-    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Let the page act on the kubeconfig's cluster, on objects of the lesson only
+    ///
+    /// On the embedded cluster it always may.
+    #[arg(long, env = "EIZOKU_ALLOW_ACTIONS")]
+    pub(crate) allow_actions: bool,
 
     /// How fast a recording is played
     #[arg(long, value_name = "FACTOR", default_value = "1", env = "EIZOKU_SPEED", value_parser = speed)]

@@ -1,26 +1,36 @@
 //! The way to a Kubernetes API, or to a recording of one. Hands on changes through one channel;
 //! knows the API only, never what is shown of it.
 
+mod act;
+mod bodies;
 mod change;
+mod exec;
 mod fault;
 mod info;
 mod kind;
 mod link;
+mod look;
 mod recording;
 mod source;
+mod tape;
 mod target;
+mod terminal;
 mod watch;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use change::{Change, Changes, Inside, What};
+pub use act::{Action, Actor, Deleted, Done, Place, Reason, Refusal, Scaled, Scope};
+pub use change::{Change, Changes, Hindrance, Inside, InsideFault, What};
 pub use fault::{Cause, Fault};
-pub use info::{SourceInfo, SourceKind};
+pub use info::{Acting, SourceInfo, SourceKind, Why};
 pub use kind::{Kind, Object};
 pub use link::{KindState, Link, LinkState};
+pub use look::Look;
 pub use recording::{Malformed, Recording};
 pub use source::Source;
+pub use tape::{NotWritten, Tape, TapeFile};
 pub use target::{Reached, Target};
+pub use terminal::{Ended, Program, Terminal, Typed, Wanted, Why as EndedWhy};
 
 /// Milliseconds since the epoch on this machine's clock.
 pub fn now() -> i64 {

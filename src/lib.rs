@@ -6,18 +6,20 @@ pub mod cluster;
 pub mod embedded;
 mod licenses;
 pub mod live;
+mod teach;
 pub mod web;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use book::{Book, Shelf};
-use cli::{Choice, Cli, Command, ContentArgs, DataArgs, Serve};
-use cluster::{Change, Fault, Recording, Source, Target};
+use cli::{Choice, Cli, Command, ContentArgs, DataArgs, Serve, TargetArgs};
+use cluster::{Change, Fault, Look, Recording, Scope, Source, Tape, TapeFile, Target};
 use embedded::Embedded;
+use live::lesson::{Lesson, Rules};
 use live::{Board, story};
 use web::{Server, Site};
 
@@ -34,6 +36,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { command, serve } = cli;
     match command {
         Some(Command::Check { content }) => check(&content),
+        Some(Command::Record {
+            file,
+            force,
+            target,
+        }) => record(&file, force, target.into()).await,
         Some(Command::Licenses) => {
             print!("{}\n\n{}", licenses::TEXT, embedded::containers::NOTICES);
             Ok(())
@@ -65,9 +72,8 @@ fn check(content: &ContentArgs) -> anyhow::Result<()> {
 async fn serve(args: Serve) -> anyhow::Result<()> {
     let Serve {
         cluster,
-        context,
-        namespace,
-        kubeconfig,
+        target,
+        allow_actions,
         speed,
         port,
         data,
@@ -75,11 +81,7 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         content,
     } = args;
     let choice = Choice::parse(&cluster).map_err(anyhow::Error::msg)?;
-    let target = Target {
-        kubeconfig,
-        context,
-        namespace,
-    };
+    let target = Target::from(target);
     let shelf = shelf(&content);
     let book = open(&shelf)?;
     let server = Server::bind(port).await?;
@@ -89,16 +91,21 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         fresh,
         stopping: stopping.clone(),
     };
-    let (source, embedded) = choose(choice, target, speed, &shelf, own).await?;
+    let (mut source, embedded) = choose(choice, target, speed, &shelf, own).await?;
+    let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
+    let actor = source.actor(allow_actions, scope(&book)?, looks(&book), changes.clone());
 
     let board = Board::new(epoch(), source.info().clone(), cluster::now());
-    let site = Site::new(&book, board.clone(), stopping.clone());
+    let lesson = lesson(&book);
+    board.teach(lesson.steps());
+    let tape = Tape::new(&source.info().namespace);
+    let site = Site::new(&book, board.clone(), actor, tape.clone(), stopping.clone());
     let packing = site.clone();
     tokio::task::spawn_blocking(move || packing.pack());
     let address = server.address();
-    let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
     let playing = tokio::spawn(source.run(changes));
-    let applying = tokio::spawn(apply(board, incoming));
+    tokio::spawn(teach::teach(lesson, board.clone(), stopping.clone()));
+    let applying = tokio::spawn(apply(board, tape, incoming));
     tokio::spawn(stop_on_signal(stopping.clone()));
     println!("eizoku: http://{address}/  (Ctrl-C ends it)");
     let serving = server.run(web::router(site, address.port()), stopping.clone());
@@ -113,6 +120,50 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         embedded.ended().await;
     }
     served
+}
+
+/// Writes down what a cluster does until the program is told to stop.
+async fn record(file: &Path, force: bool, target: Target) -> anyhow::Result<()> {
+    let reached = target.answers().await.map_err(|fault| {
+        let context = fault.context.as_deref().unwrap_or("none");
+        anyhow!("no cluster answers (context: {context}): {fault}")
+    })?;
+    let mut tape = TapeFile::create(file, force, cluster::now(), &reached.namespace)?;
+    let mut signals = Signals::new()?;
+    let (context, namespace) = (reached.context.clone(), reached.namespace.clone());
+    let (changes, mut incoming) = mpsc::channel(CHANGES_AHEAD);
+    let playing = tokio::spawn(Source::kube(target, Some(reached)).run(changes));
+    println!(
+        "eizoku: recording the context {context}, namespace {namespace}, to {} (Ctrl-C ends it)",
+        file.display()
+    );
+    loop {
+        tokio::select! {
+            change = incoming.recv() => match change {
+                Some(change) => tape.note(&change)?,
+                None => bail!("the source ended; EIZOKU_LOG=debug says more"),
+            },
+            () = signals.next() => break,
+        }
+    }
+    playing.abort();
+    println!("eizoku: {} lines in {}", tape.lines(), file.display());
+    Ok(())
+}
+
+impl From<TargetArgs> for Target {
+    fn from(args: TargetArgs) -> Self {
+        let TargetArgs {
+            context,
+            namespace,
+            kubeconfig,
+        } = args;
+        Self {
+            kubeconfig,
+            context,
+            namespace,
+        }
+    }
 }
 
 /// What the embedded cluster needs, should it be chosen.
@@ -134,11 +185,28 @@ fn folder(data: &DataArgs) -> PathBuf {
     data.dir.clone().unwrap_or_else(embedded::default_folder)
 }
 
-/// Takes every change to the board, the one writer there is.
-async fn apply(board: Board, mut changes: mpsc::Receiver<Change>) {
+/// Takes every change to the board, the one writer there is, and writes it down.
+async fn apply(board: Board, tape: Tape, mut changes: mpsc::Receiver<Change>) {
     while let Some(change) = changes.recv().await {
+        tape.note(&change);
         board.apply(change);
     }
+}
+
+/// The rules of the lesson's steps.
+fn lesson(book: &Book) -> Lesson {
+    let rules = book.lesson.steps.iter().map(|step| Rules {
+        id: step.id.clone(),
+        after: step.after.clone(),
+        check: step.check.program(),
+        undo: step.undo.as_ref().map(book::Rule::program),
+        hints: step
+            .hints
+            .iter()
+            .map(|hint| (hint.when.program(), hint.say.clone()))
+            .collect(),
+    });
+    Lesson::new(rules.collect())
 }
 
 fn shelf(content: &ContentArgs) -> Shelf {
@@ -150,6 +218,24 @@ fn shelf(content: &ContentArgs) -> Shelf {
 
 fn open(shelf: &Shelf) -> anyhow::Result<Book> {
     Ok(Book::open(shelf, story::KEYS)?)
+}
+
+/// The objects of the lesson: those of the manifests.
+fn scope(book: &Book) -> anyhow::Result<Scope> {
+    let manifests = book.manifests.iter();
+    let manifests = manifests.map(|it| (it.path.as_str(), it.text.as_str()));
+    Scope::read(manifests).map_err(anyhow::Error::msg)
+}
+
+/// Which query shows the rows of which Pods, as the lesson has it.
+fn looks(book: &Book) -> Vec<Look> {
+    let looks = book.lesson.looks.iter().map(|look| Look {
+        pods: look.pods.clone(),
+        user: look.user.clone(),
+        database: look.database.clone(),
+        query: look.query.clone(),
+    });
+    looks.collect()
 }
 
 /// The source, decided once; says in the log what it is and why.

@@ -6,6 +6,8 @@ pub mod card;
 pub mod cards;
 pub mod frame;
 pub mod history;
+pub mod insides;
+pub mod lesson;
 pub mod story;
 
 pub use board::{Board, Update};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use eizoku::cluster::{Change, Kind, Object, SourceInfo, SourceKind, What};
+use eizoku::cluster::{Acting, Change, Kind, Object, SourceInfo, SourceKind, What, Why};
 use eizoku::live::Board;
 use serde_json::json;
 
@@ -26,6 +26,7 @@ fn measure(size: usize) -> f64 {
         speed: None,
         kubeconfig: None,
         fallback: None,
+        acting: Acting::new(Why::Recording),
     };
     let board = Board::new("e".into(), source, 0);
     for number in 0..size {

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod containers;
+mod guesses;
 mod inline;
 mod prose;
 
@@ -20,6 +21,7 @@ use super::quiz::Question;
 use super::report::Notes;
 use super::words::{Terms, Words};
 use containers::Fence;
+use guesses::Guessing;
 
 /// What the Markdown of one language may refer to.
 pub(super) struct Context<'a> {
@@ -47,6 +49,10 @@ pub(super) struct Rendered {
     pub(super) ids: Vec<(String, usize)>,
     /// Every link to an anchor of the book, with its line.
     pub(super) links: Vec<(String, usize)>,
+    /// What the page's scripts find in it, without its words, each with its line: the same in every language.
+    pub(super) shapes: Vec<(String, usize)>,
+    /// Every objective that a question counts for, with its line.
+    pub(super) goals: Vec<(String, usize)>,
 }
 
 /// Renders the body of a section. `before` lines of the file come before it; `section` is the section's id.
@@ -82,6 +88,7 @@ pub(super) fn render(
         plain: 0,
         option: None,
         choice: None,
+        guessing: None,
         folders: Vec::new(),
         done: Rendered::default(),
     };
@@ -108,6 +115,7 @@ struct Walk<'a, 'e, 'n, 'c> {
     /// The option of a choice that is being written: whether it is right, and whether its reason has begun.
     option: Option<(bool, bool)>,
     choice: Option<Choice>,
+    guessing: Option<Guessing>,
     /// Folders of manifests that were offered as an archive already.
     folders: Vec<String>,
     done: Rendered,
@@ -159,8 +167,13 @@ impl<'e> Walk<'_, 'e, '_, '_> {
         match event {
             Event::Start(tag) => self.start(tag, line),
             Event::End(tag) => self.end(tag, line),
-            Event::Text(text) => self.text(&text, line),
+            Event::Text(text) => {
+                self.guess_needs_id(line);
+                self.text(&text, line);
+            }
+            Event::Code(code) if self.guess_id(&code, line) => {}
             Event::Code(code) => {
+                self.guess_needs_id(line);
                 let html = self.code(&code);
                 self.inline(html);
             }
@@ -204,6 +217,9 @@ impl<'e> Walk<'_, 'e, '_, '_> {
     }
 
     fn start(&mut self, tag: Tag<'e>, line: usize) {
+        if self.guess_starts(&tag) {
+            return;
+        }
         match tag {
             Tag::CodeBlock(kind) => self.code_block(&kind, line),
             Tag::Heading {
@@ -274,6 +290,9 @@ impl<'e> Walk<'_, 'e, '_, '_> {
 
     fn end(&mut self, tag: TagEnd, line: usize) {
         match tag {
+            TagEnd::List(_) if self.guess_ends_list() => {}
+            TagEnd::Item if self.guess_ends_item(line) => {}
+            TagEnd::Paragraph if self.in_guess() => {}
             TagEnd::Heading(_) | TagEnd::Link => {
                 self.plain = self.plain.saturating_sub(1);
                 self.out.push(Event::End(tag));

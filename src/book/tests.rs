@@ -181,6 +181,105 @@ fn a_choice_with_two_right_answers_has_boxes_to_tick() {
     assert_eq!(select(html, "#c1 input[type=checkbox]").len(), 2);
 }
 
+/// A section that asks the reader to predict and shows lanes.
+const PREDICT: &str = "::: predict guess-kill delete Pod web-0\n何が残る？\n\n- `name` 名前\n- `rows` `行`は\n  - `same` 残る\n  - `changes` 消える\n\n::: answer\n- 名前と行。\n:::\n:::\n\n::: lanes lanes-table deployment/a statefulset/b\n| 何が | a | b |\n|---|---|---|\n| 名前 | 変 | 同 |\n| uid | 変 | 変 |\n| IP | 変 | 変 |\n| PVC | なし | 同 |\n| 行 | 消 | 残 |\n:::\n\n::: question q1 one";
+
+#[test]
+fn a_prediction_has_guesses_with_answers_and_lanes_have_a_table() {
+    let book = Desk::new()
+        .change("ja/02-check.md", "::: question q1", PREDICT)
+        .open()
+        .unwrap();
+    let html = &book.chapter("ja").unwrap().sections[1].html;
+    assert_eq!(
+        select(html, "#guess-kill[data-act='delete Pod web-0'] legend"),
+        [" 名前", " 行は"]
+    );
+    assert_eq!(
+        select(html, "[data-guess=name] label"),
+        [" page.guess.same!", " page.guess.changes!"]
+    );
+    assert_eq!(
+        select(html, "[data-guess=rows] label"),
+        ["  残る", "  消える"]
+    );
+    assert_eq!(
+        select(
+            html,
+            "[data-guess=rows] input[name='guess-kill.rows'][value=changes]"
+        )
+        .len(),
+        1
+    );
+    assert_eq!(
+        select(html, "#guess-kill > details.answer > ul > li"),
+        ["名前と行。"],
+        "the answer is Markdown as ever"
+    );
+    assert_eq!(
+        select(
+            html,
+            "#lanes-table[data-lanes='deployment/a statefulset/b'] tbody tr"
+        )
+        .len(),
+        5
+    );
+    assert_eq!(select(html, "#q1[data-goals=one]").len(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_a_prediction_is_said() {
+    let table = [
+        (
+            "delete Pod web-0",
+            "restart web-0",
+            6,
+            "say what the reader does after predicting",
+        ),
+        (
+            "`name`",
+            "`colour`",
+            9,
+            "`colour` can't be guessed here; use one of: name, uid",
+        ),
+        ("`rows`", "`name`", 10, "`name` is guessed twice"),
+        (
+            "`changes`",
+            "`blue`",
+            12,
+            "`blue` can't be an answer to `rows`",
+        ),
+        ("`name` ", "", 9, "begin a guess"),
+        (
+            "  - `changes` 消える\n",
+            "",
+            10,
+            "`rows` needs at least two answers",
+        ),
+        (
+            "delete Pod web-0",
+            "delete PersistentVolumeClaim c",
+            9,
+            "`name` can't be guessed here",
+        ),
+        ("| IP | 変 | 変 |\n", "", 19, "the table of the lanes"),
+        ("statefulset/b", "b", 19, "name the lanes after the id"),
+        ("q1 one", "q1 two", 29, "`two` is no objective"),
+    ];
+    for (from, to, line, message) in table {
+        let broken = PREDICT.replacen(from, to, 1);
+        assert_ne!(broken, PREDICT, "{from}");
+        let errors = Desk::new()
+            .change("ja/02-check.md", "::: question q1", &broken)
+            .errors();
+        let wanted = format!("ja/02-check.md:{line}: {message}");
+        assert!(
+            errors.iter().any(|error| error.starts_with(&wanted)),
+            "{wanted}: {errors:#?}"
+        );
+    }
+}
+
 /// Each row: the file, what is swapped in it, and where the report must say what.
 #[test]
 fn every_error_names_its_file_line_and_remedy() {
@@ -493,4 +592,12 @@ fn two_languages_stand_side_by_side_with_the_same_anchors() {
         .map(|chapter| chapter.language.as_str())
         .collect();
     assert_eq!(codes, ["en", "ja"]);
+
+    // What the scripts look for is the same in each, or progress would be lost with the language.
+    let errors = desk.change("en/02-check.md", "q1", "q9").errors();
+    assert!(
+        errors.iter().any(|error| error
+            == "en/02-check.md:6: `question q9` is not in `ja`; ids, acts and answers are the same in every language"),
+        "{errors:#?}"
+    );
 }

@@ -47,7 +47,7 @@ pub type Words = BTreeMap<String, String>;
 pub type Stories = BTreeMap<String, Story>;
 
 /// The words that the page's frame needs; the panel's are its own affair.
-pub const PAGE_WORDS: [&str; 29] = [
+pub const PAGE_WORDS: [&str; 33] = [
     "page.answer",
     "page.choice",
     "page.contents",
@@ -58,6 +58,8 @@ pub const PAGE_WORDS: [&str; 29] = [
     "page.download",
     "page.download-all",
     "page.explained",
+    "page.guess.changes",
+    "page.guess.same",
     "page.language",
     "page.light",
     "page.note",
@@ -67,9 +69,11 @@ pub const PAGE_WORDS: [&str; 29] = [
     "page.objectives",
     "page.panel",
     "page.panel-without-script",
+    "page.predict",
     "page.projector",
     "page.question",
     "page.right",
+    "page.sections",
     "page.skip",
     "page.summary",
     "page.theme",
@@ -184,7 +188,7 @@ pub(super) fn terms(text: &str, notes: &mut Notes<'_>) -> Terms {
 }
 
 /// Reads TOML, or notes the error with its line and hands on nothing.
-fn parse<T: Default + DeserializeOwned>(text: &str, notes: &mut Notes<'_>) -> T {
+pub(super) fn parse<T: Default + DeserializeOwned>(text: &str, notes: &mut Notes<'_>) -> T {
     toml::from_str(text).unwrap_or_else(|error| {
         let line = error.span().map_or(1, |span| {
             text[..span.start.min(text.len())].matches('\n').count() + 1

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use kube::config::KubeconfigError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One reason, with the machine's own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -27,7 +27,7 @@ pub struct Fault {
 }
 
 /// Sorts of trouble; each has its own picture and its own advice on the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// There is no kubeconfig file.

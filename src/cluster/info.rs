@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::fault::Fault;
+use super::look::Look;
+use super::target::Reached;
 
 /// What a page says about where its picture comes from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +29,74 @@ pub struct SourceInfo {
     /// Why `auto` did not take the kubeconfig's context.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fault>,
+    /// Whether the page may act on it, and why.
+    pub acting: Acting,
+}
+
+/// Whether a page may act on the source, and what it needs to name what it does.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Acting {
+    /// Whether it may.
+    pub allowed: bool,
+    /// The context that would be hit; empty for a recording.
+    pub context: String,
+    /// Why it may, or may not.
+    pub why: Why,
+    /// What `kubectl -n` must name; none if the context's own namespace is the one that is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The folders of manifests that the lesson applies.
+    pub folders: Vec<String>,
+    /// The labels, as a selector, of the claims that no manifest holds: StatefulSets make them.
+    pub claims: String,
+    /// Which query shows the rows of which Pods.
+    pub looks: Vec<Look>,
+}
+
+/// Reasons to let a page act, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Why {
+    /// It is the cluster inside this program.
+    Embedded,
+    /// `--allow-actions` was given.
+    Allowed,
+    /// `--allow-actions` was not given.
+    Flag,
+    /// There is nothing to act on.
+    Recording,
+}
+
+impl Acting {
+    /// Acting on nothing, for `why`, until more is known.
+    pub fn new(why: Why) -> Self {
+        Self {
+            allowed: matches!(why, Why::Embedded | Why::Allowed),
+            context: String::new(),
+            why,
+            namespace: None,
+            folders: Vec::new(),
+            claims: String::new(),
+            looks: Vec::new(),
+        }
+    }
+
+    /// The same where `reached` leads, which names the context and, if it must be, the namespace.
+    pub(super) fn at(&self, reached: &Reached) -> Self {
+        Self {
+            context: reached.context.clone(),
+            namespace: Some(reached.namespace.clone()).filter(|_| !reached.is_own),
+            ..self.clone()
+        }
+    }
+
+    /// The look for a Pod of this name: the one with the longest prefix that fits.
+    pub fn look(&self, pod: &str) -> Option<&Look> {
+        self.looks
+            .iter()
+            .filter(|look| pod.starts_with(&look.pods))
+            .max_by_key(|look| look.pods.len())
+    }
 }
 
 /// Sorts of source.

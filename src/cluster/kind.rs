@@ -74,6 +74,54 @@ pub enum Object {
 }
 
 impl Object {
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::StorageClass(_) => Kind::StorageClass,
+            Self::Node(_) => Kind::Node,
+            Self::PersistentVolume(_) => Kind::PersistentVolume,
+            Self::PersistentVolumeClaim(_) => Kind::PersistentVolumeClaim,
+            Self::StatefulSet(_) => Kind::StatefulSet,
+            Self::Deployment(_) => Kind::Deployment,
+            Self::ReplicaSet(_) => Kind::ReplicaSet,
+            Self::Pod(_) => Kind::Pod,
+            Self::Event(_) => Kind::Event,
+        }
+    }
+
+    /// Its identity.
+    pub fn uid(&self) -> Option<&str> {
+        let meta = match self {
+            Self::StorageClass(it) => &it.metadata,
+            Self::Node(it) => &it.metadata,
+            Self::PersistentVolume(it) => &it.metadata,
+            Self::PersistentVolumeClaim(it) => &it.metadata,
+            Self::StatefulSet(it) => &it.metadata,
+            Self::Deployment(it) => &it.metadata,
+            Self::ReplicaSet(it) => &it.metadata,
+            Self::Pod(it) => &it.metadata,
+            Self::Event(it) => &it.metadata,
+        };
+        meta.uid.as_deref()
+    }
+
+    /// The whole object as JSON, secrets and all.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        use serde_json::to_value;
+        match self {
+            Self::StorageClass(it) => to_value(it),
+            Self::Node(it) => to_value(it),
+            Self::PersistentVolume(it) => to_value(it),
+            Self::PersistentVolumeClaim(it) => to_value(it),
+            Self::StatefulSet(it) => to_value(it),
+            Self::Deployment(it) => to_value(it),
+            Self::ReplicaSet(it) => to_value(it),
+            Self::Pod(it) => to_value(it),
+            Self::Event(it) => to_value(it),
+        }
+        .expect("objects of the API are plain data")
+    }
+
     /// Reads an object of `kind` from JSON; the error names the field that does not fit.
     pub fn from_json(kind: Kind, value: serde_json::Value) -> Result<Self, serde_json::Error> {
         use serde_json::from_value;

@@ -4,7 +4,13 @@
 //! A line is `{"ms", "kind", "type", "object"}` (a watch event, `ms` milliseconds after the start),
 //! `{"ms", "say"}` (what the person at the terminal did) or `{"ms", "inside"}` (what a query found).
 //! What comes before the first `say` was there before; that line marks the start and is not shown.
+//!
+//! One that eizoku wrote down itself begins with `{"ms", "version", "recorded", "namespace"}`: when
+//! `ms` was zero, in milliseconds since the epoch. In it `{"ms", "begin": [kinds]}` marks the start,
+//! and there are `{"ms", "link"}`, `{"ms", "unseen": kind}` and `{"ms", "kind", "list"}` (a list that
+//! closed a gap). Its last line may be cut: the program that wrote it may have been killed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,9 +20,10 @@ use tokio::time::sleep;
 
 use super::change::{Change, Changes, Inside, What};
 use super::fault::Fault;
-use super::info::{SourceInfo, SourceKind};
+use super::info::{Acting, SourceInfo, SourceKind, Why};
 use super::kind::{Kind, Object};
 use super::link::Link;
+use super::tape::TapedLink;
 
 /// How long the last picture stands before the recording begins again.
 const REST: Duration = Duration::from_secs(8);
@@ -26,8 +33,13 @@ pub struct Recording {
     name: String,
     namespace: String,
     recorded: i64,
+    /// Whether it says itself when it was made and where it starts.
+    headed: bool,
     lines: Vec<Line>,
 }
+
+/// The version of what eizoku writes down.
+const VERSION: u32 = 1;
 
 struct Line {
     ms: i64,
@@ -40,6 +52,10 @@ enum Event {
     Deleted(Object),
     Said(String),
     Inside(Inside),
+    List(Kind, Vec<Object>),
+    Unseen(Kind),
+    Link(TapedLink),
+    Begin(Vec<Kind>),
 }
 
 /// A line that is not what a recording holds.
@@ -72,6 +88,18 @@ struct Raw {
     object: Option<serde_json::Value>,
     say: Option<String>,
     inside: Option<Inside>,
+    list: Option<Vec<serde_json::Value>>,
+    unseen: Option<Kind>,
+    link: Option<TapedLink>,
+    begin: Option<Vec<Kind>>,
+}
+
+/// The first line of a recording that eizoku wrote down.
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+    recorded: i64,
+    namespace: String,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -93,16 +121,42 @@ impl Recording {
             message,
         };
         let mut lines = Vec::new();
+        let mut rows = text.lines().enumerate().peekable();
+        let head = rows
+            .peek()
+            .and_then(|(_, row)| serde_json::from_str::<Head>(row).ok());
+        if let Some(head) = &head {
+            rows.next();
+            if head.version > VERSION {
+                return Err(malformed(
+                    Some(1),
+                    format!(
+                        "\"version\" is {}; this eizoku reads up to {VERSION}",
+                        head.version
+                    ),
+                ));
+            }
+        }
         let mut base = i64::MIN;
         let mut namespace = None;
-        for (index, text) in text.lines().enumerate() {
+        while let Some((index, row)) = rows.next() {
             let number = Some(index + 1);
-            if text.trim().is_empty() {
+            if row.trim().is_empty() {
                 continue;
             }
-            let raw: Raw = serde_json::from_str(text).map_err(|error| {
-                malformed(number, format!("not a line of a recording: {error}"))
-            })?;
+            let raw: Raw = match serde_json::from_str(row) {
+                Ok(raw) => raw,
+                Err(error) if error.is_eof() && head.is_some() && rows.peek().is_none() => {
+                    tracing::warn!(file = %file.display(), "the last line is cut and left out");
+                    break;
+                }
+                Err(error) => {
+                    return Err(malformed(
+                        number,
+                        format!("not a line of a recording: {error}"),
+                    ));
+                }
+            };
             let ms = raw.ms;
             if lines.last().is_some_and(|last: &Line| last.ms > ms) {
                 return Err(malformed(
@@ -114,6 +168,10 @@ impl Recording {
                 .event(&mut base, &mut namespace)
                 .map_err(|message| malformed(number, message))?;
             lines.push(Line { ms, event });
+        }
+        let headed = head.is_some();
+        if let Some(head) = head {
+            (base, namespace) = (head.recorded, Some(head.namespace));
         }
         if base == i64::MIN {
             return Err(malformed(
@@ -129,6 +187,7 @@ impl Recording {
                 .into_owned(),
             namespace: namespace.unwrap_or_else(|| "default".into()),
             recorded: base,
+            headed,
             lines,
         })
     }
@@ -143,27 +202,26 @@ impl Recording {
             speed: Some(speed),
             kubeconfig: None,
             fallback,
+            acting: Acting::new(Why::Recording),
         }
     }
 
     /// Plays it `speed` times as fast as it was, again and again, until the task is dropped.
     pub async fn play(self, speed: f64, changes: Changes) {
-        let first = self
-            .lines
-            .iter()
-            .position(|line| matches!(line.event, Event::Said(_)))
-            .unwrap_or(0);
-        let (before, lines) = self.lines.split_at(first);
-        let lines = lines
-            .split_first()
-            .map_or(lines, |(mark, rest)| match mark.event {
-                Event::Said(_) => rest,
-                _ => lines,
-            });
-        let start = lines.first().map_or(0, |line| line.ms);
+        let (before, lines) = self.parts();
+        let mark = lines.first().filter(|line| line.event.is_mark());
+        let lines = &lines[usize::from(mark.is_some())..];
+        let kinds = match mark.map(|mark| &mark.event) {
+            Some(Event::Begin(kinds)) => kinds.clone(),
+            _ => Kind::ALL.to_vec(),
+        };
+        let start = match mark.filter(|_| self.headed).or(lines.first()) {
+            Some(line) => line.ms,
+            None => before.last().map_or(0, |line| line.ms),
+        };
         loop {
             // An unbounded loop over a closed channel would spin: end with the program.
-            if self.begin(before, start, &changes).await.is_err() {
+            if self.begin(before, &kinds, start, &changes).await.is_err() {
                 return;
             }
             let mut ms = start;
@@ -171,13 +229,7 @@ impl Recording {
                 let wait = u64::try_from(line.ms - ms).unwrap_or(0);
                 sleep(Duration::from_millis(wait).div_f64(speed)).await;
                 ms = line.ms;
-                let what = match line.event.clone() {
-                    Event::Applied(_, object) => What::Applied(object),
-                    Event::Deleted(object) => What::Deleted(object),
-                    Event::Said(text) => What::Said(text),
-                    Event::Inside(inside) => What::Inside(inside),
-                };
-                if self.send(ms, what, &changes).await.is_err() {
+                if self.tell(ms, line.event.clone(), &changes).await.is_err() {
                     return;
                 }
             }
@@ -188,20 +240,77 @@ impl Recording {
         }
     }
 
-    async fn begin(&self, before: &[Line], ms: i64, changes: &Changes) -> Result<(), Ended> {
-        for kind in Kind::ALL {
-            self.send(ms, What::ListBegins(kind), changes).await?;
-            for line in before {
-                if let Event::Applied(of, object) = &line.event
-                    && *of == kind
-                {
-                    self.send(ms, What::Item(object.clone()), changes).await?;
+    /// What was there before, and the rest, which begins with the line that marks the start.
+    fn parts(&self) -> (&[Line], &[Line]) {
+        let mark = self.lines.iter().position(|line| match line.event {
+            Event::Begin(_) => self.headed,
+            Event::Said(_) => !self.headed,
+            _ => false,
+        });
+        let mark = mark.unwrap_or(if self.headed { self.lines.len() } else { 0 });
+        self.lines.split_at(mark)
+    }
+
+    async fn begin(
+        &self,
+        before: &[Line],
+        kinds: &[Kind],
+        ms: i64,
+        changes: &Changes,
+    ) -> Result<(), Ended> {
+        let mut there: BTreeMap<(Kind, &str), &Object> = BTreeMap::new();
+        for line in before {
+            match &line.event {
+                Event::Applied(kind, object) => {
+                    there.insert((*kind, object.uid().unwrap_or_default()), object);
                 }
+                Event::Deleted(object) => {
+                    there.remove(&(object.kind(), object.uid().unwrap_or_default()));
+                }
+                Event::Unseen(kind) => there.retain(|(of, _), _| of != kind),
+                _ => {}
+            }
+        }
+        for kind in Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)) {
+            self.send(ms, What::ListBegins(kind), changes).await?;
+            let items = there.iter().filter(|((of, _), _)| *of == kind);
+            for (_, object) in items {
+                let item = What::Item((*object).clone());
+                self.send(ms, item, changes).await?;
             }
             self.send(ms, What::ListEnds(kind), changes).await?;
         }
-        let link = Link::live(self.recorded + ms);
-        self.send(ms, What::Link(link), changes).await
+        // A recording with a head says itself how the connection was.
+        if !self.headed {
+            let link = Link::live(self.recorded + ms);
+            return self.send(ms, What::Link(link), changes).await;
+        }
+        for line in before {
+            if let Event::Inside(inside) = &line.event {
+                self.send(ms, What::Inside(inside.clone()), changes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, ms: i64, event: Event, changes: &Changes) -> Result<(), Ended> {
+        let what = match event {
+            Event::Applied(_, object) => What::Applied(object),
+            Event::Deleted(object) => What::Deleted(object),
+            Event::Said(text) => What::Said(text),
+            Event::Inside(inside) => What::Inside(inside),
+            Event::Unseen(kind) => What::Unseen(kind),
+            Event::Link(link) => What::Link(link.link(self.recorded)),
+            Event::List(kind, objects) => {
+                self.send(ms, What::ListBegins(kind), changes).await?;
+                for object in objects {
+                    self.send(ms, What::Item(object), changes).await?;
+                }
+                What::ListEnds(kind)
+            }
+            Event::Begin(_) => return Ok(()),
+        };
+        self.send(ms, what, changes).await
     }
 
     async fn send(&self, ms: i64, what: What, changes: &Changes) -> Result<(), Ended> {
@@ -213,10 +322,22 @@ impl Recording {
 /// Nobody listens any more.
 struct Ended;
 
+impl Event {
+    /// Whether it marks the start and is not shown.
+    fn is_mark(&self) -> bool {
+        matches!(self, Self::Begin(_) | Self::Said(_))
+    }
+}
+
 impl Raw {
     fn event(self, base: &mut i64, namespace: &mut Option<String>) -> Result<Event, String> {
-        match (self.kind, self.event, self.object, self.say, self.inside) {
-            (Some(kind), Some(event), Some(value), None, None) => {
+        match self {
+            Self {
+                kind: Some(kind),
+                event: Some(event),
+                object: Some(value),
+                ..
+            } => {
                 let meta = &value["metadata"];
                 if let Some(created) = meta["creationTimestamp"].as_str() {
                     let created: jiff::Timestamp = created
@@ -229,21 +350,47 @@ impl Raw {
                 if namespace.is_none() {
                     *namespace = meta["namespace"].as_str().map(str::to_owned);
                 }
-                let object = Object::from_json(kind, value)
-                    .map_err(|error| format!("not a {kind} of the Kubernetes API: {error}"))?;
+                let object = object(kind, value)?;
                 Ok(match event {
                     RawType::Added | RawType::Modified => Event::Applied(kind, object),
                     RawType::Deleted => Event::Deleted(object),
                 })
             }
-            (None, None, None, Some(text), None) => Ok(Event::Said(text)),
-            (None, None, None, None, Some(inside)) => Ok(Event::Inside(inside)),
+            Self {
+                kind: Some(kind),
+                list: Some(items),
+                ..
+            } => {
+                let objects = items.into_iter().map(|value| object(kind, value));
+                Ok(Event::List(kind, objects.collect::<Result<_, _>>()?))
+            }
+            Self {
+                say: Some(text), ..
+            } => Ok(Event::Said(text)),
+            Self {
+                inside: Some(inside),
+                ..
+            } => Ok(Event::Inside(inside)),
+            Self {
+                unseen: Some(kind), ..
+            } => Ok(Event::Unseen(kind)),
+            Self {
+                link: Some(link), ..
+            } => Ok(Event::Link(link)),
+            Self {
+                begin: Some(kinds), ..
+            } => Ok(Event::Begin(kinds)),
             _ => Err(
                 "holds none of \"kind\" with \"type\" and \"object\", \"say\", or \"inside\""
                     .into(),
             ),
         }
     }
+}
+
+fn object(kind: Kind, value: serde_json::Value) -> Result<Object, String> {
+    Object::from_json(kind, value)
+        .map_err(|error| format!("not a {kind} of the Kubernetes API: {error}"))
 }
 
 #[cfg(test)]

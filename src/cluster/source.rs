@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 
+use tokio::sync::{mpsc, watch};
+
+use super::act::{Actor, Scope};
+use super::bodies::{Bodies, Body};
 use super::change::Changes;
 use super::fault::Fault;
-use super::info::{SourceInfo, SourceKind};
+use super::info::{Acting, SourceInfo, SourceKind, Why};
+use super::look::Look;
 use super::recording::Recording;
 use super::target::{Reached, Target};
-use super::watch::watch;
+use super::watch::watch as watching;
 
 /// A source, chosen and not started yet.
 pub struct Source {
@@ -16,8 +21,28 @@ pub struct Source {
 }
 
 enum Origin {
-    Kube(Target),
+    Kube(Target, Box<Kube>),
     Recording(Recording, f64),
+}
+
+/// What connects the watches of a cluster with what acts on it.
+struct Kube {
+    way: watch::Sender<Option<Reached>>,
+    bodies: Bodies,
+    turns: mpsc::Receiver<Body>,
+    actor: Option<Actor>,
+}
+
+impl Kube {
+    fn new() -> Self {
+        let (bodies, turns) = Bodies::new();
+        Self {
+            way: watch::Sender::new(None),
+            bodies,
+            turns,
+            actor: None,
+        }
+    }
 }
 
 impl Source {
@@ -41,8 +66,9 @@ impl Source {
                 speed: None,
                 kubeconfig: None,
                 fallback: None,
+                acting: Acting::new(Why::Flag),
             },
-            origin: Origin::Kube(target),
+            origin: Origin::Kube(target, Box::new(Kube::new())),
         }
     }
 
@@ -75,6 +101,46 @@ impl Source {
         }
     }
 
+    /// Decides whether pages may act on it, once and for all: on the cluster inside this program
+    /// always, on any other only where `allow` says so. What was done is said into `changes`.
+    pub fn actor(
+        &mut self,
+        allow: bool,
+        scope: Scope,
+        looks: Vec<Look>,
+        changes: Changes,
+    ) -> Actor {
+        let why = match self.info.kind {
+            SourceKind::Embedded => Why::Embedded,
+            SourceKind::Kube if allow => Why::Allowed,
+            SourceKind::Kube => Why::Flag,
+            SourceKind::Recording => Why::Recording,
+        };
+        self.info.acting = Acting {
+            context: match why {
+                Why::Recording => String::new(),
+                _ => self.info.label.clone(),
+            },
+            folders: scope.folders(),
+            claims: scope.claim_selector(),
+            looks,
+            ..Acting::new(why)
+        };
+        let acting = self.info.acting.clone();
+        match &mut self.origin {
+            Origin::Kube(_, kube) => {
+                let way = kube.way.subscribe();
+                let actor = Actor::new(way, kube.bodies.clone(), acting, scope, changes);
+                kube.actor = Some(actor.clone());
+                actor
+            }
+            Origin::Recording(..) => {
+                let nowhere = watch::Sender::new(None).subscribe();
+                Actor::new(nowhere, Bodies::new().0, acting, scope, changes)
+            }
+        }
+    }
+
     /// What a page says about it.
     pub fn info(&self) -> &SourceInfo {
         &self.info
@@ -83,7 +149,20 @@ impl Source {
     /// Sends what it says into `changes` until the task is dropped.
     pub async fn run(self, changes: Changes) {
         match self.origin {
-            Origin::Kube(target) => watch(target, self.info, changes).await,
+            Origin::Kube(target, kube) => {
+                let Kube {
+                    way,
+                    bodies,
+                    turns,
+                    actor,
+                } = *kube;
+                let looking = async {
+                    if let Some(actor) = actor {
+                        actor.look_on(turns).await;
+                    }
+                };
+                tokio::join!(watching(target, self.info, way, bodies, changes), looking);
+            }
             Origin::Recording(recording, speed) => recording.play(speed, changes).await,
         }
     }

@@ -24,6 +24,7 @@ pub struct Target {
 }
 
 /// A cluster that a kubeconfig leads to. Nothing was asked of it yet.
+#[derive(Clone)]
 pub struct Reached {
     /// The client.
     pub client: Client,
@@ -31,6 +32,8 @@ pub struct Reached {
     pub context: String,
     /// The namespace to show.
     pub namespace: String,
+    /// Whether that is the context's own, which kubectl takes without being told.
+    pub is_own: bool,
 }
 
 impl Target {
@@ -77,6 +80,7 @@ impl Target {
             .namespace
             .clone()
             .unwrap_or_else(|| config.default_namespace.clone());
+        let is_own = namespace == config.default_namespace;
         // A credentials plugin is run and waited for here, so not on a thread that serves pages.
         let client = tokio::task::spawn_blocking(move || Client::try_from(config))
             .await
@@ -86,6 +90,7 @@ impl Target {
             client,
             context,
             namespace,
+            is_own,
         })
     }
 

@@ -13,9 +13,11 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::bodies::{Bodies, Loss};
 use super::change::{Change, Changes, What};
 use super::fault::{Cause, Fault};
 use super::info::SourceInfo;
@@ -42,10 +44,12 @@ const WATCH_SECONDS: u32 = 30;
 struct Wire {
     link: Arc<Mutex<Link>>,
     changes: Changes,
+    bodies: Bodies,
 }
 
 impl Wire {
     async fn say(&self, what: What) {
+        self.bodies.notice(&what);
         // The receiver ends only when the whole program does.
         let _ = self.changes.send(Change { at: now(), what }).await;
     }
@@ -88,10 +92,17 @@ impl Wire {
 
 /// Watches the cluster that `target` leads to until the task is dropped: reads the kubeconfig
 /// again and again while it leads nowhere, and begins anew with whole lists after every gap.
-pub(super) async fn watch(mut target: Target, info: SourceInfo, changes: Changes) {
+pub(super) async fn watch(
+    mut target: Target,
+    info: SourceInfo,
+    way: Sender<Option<Reached>>,
+    bodies: Bodies,
+    changes: Changes,
+) {
     let wire = Wire {
         link: Arc::new(Mutex::new(Link::connecting(now()))),
         changes,
+        bodies,
     };
     let mut info = info;
     loop {
@@ -99,9 +110,11 @@ pub(super) async fn watch(mut target: Target, info: SourceInfo, changes: Changes
         // From now on this context and no other, whatever becomes the current one.
         target.context = Some(reached.context.clone());
         target.namespace = Some(reached.namespace.clone());
+        way.send_replace(Some(reached.clone()));
         let found = SourceInfo {
             label: reached.context.clone(),
             namespace: reached.namespace.clone(),
+            acting: info.acting.at(&reached),
             ..info.clone()
         };
         if found != info {
@@ -114,6 +127,7 @@ pub(super) async fn watch(mut target: Target, info: SourceInfo, changes: Changes
         tracing::warn!(%fault, "the cluster does not answer");
         // What the old watches still say must not end the interruption: only whole lists may.
         watches.shutdown().await;
+        wire.bodies.lose(Loss::Cluster);
         wire.turn(LinkState::Interrupted, Some(fault)).await;
     }
 }

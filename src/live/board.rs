@@ -1,18 +1,20 @@
 //! All cards now, and every step that led here. The one place where changes become frames.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::card::{Card, Face};
 use super::cards::Cards;
 use super::frame::{Frame, Step};
-use super::history::{History, Keyframe};
+use super::history::{History, Keyframe, Stretch};
+use super::insides::Insides;
+use super::lesson::{Progress, Steps};
 use super::story::{Past, Story, tell, tell_gone};
-use crate::cluster::{Change, Inside, Kind, Link, Object, SourceInfo, SourceKind, What};
+use crate::cluster::{Change, Kind, Link, Object, SourceInfo, SourceKind, What};
 
 /// Frames that a slow reader may fall behind before it gets a new snapshot instead.
 const READER_LAG: usize = 1024;
@@ -42,11 +44,17 @@ struct State {
     past: Past,
     staging: HashMap<Kind, HashMap<String, Arc<Card>>>,
     listed: HashSet<Kind>,
-    insides: BTreeMap<String, Look>,
+    insides: Insides,
+    lesson: Steps,
+    /// How the lesson begins.
+    lesson_at_first: Steps,
+    /// The frame with which everything began again.
+    restarted: u64,
     history: History,
     /// All of the snapshot but its time, while nothing has changed since.
     snapshot: Option<String>,
     updates: broadcast::Sender<Update>,
+    newest: watch::Sender<u64>,
 }
 
 #[derive(Serialize)]
@@ -54,23 +62,47 @@ struct Snapshot<'a> {
     epoch: &'a str,
     seq: u64,
     source: &'a SourceInfo,
-    link: &'a Link,
-    cards: Vec<&'a Card>,
-    insides: Vec<&'a Look>,
+    #[serde(flatten)]
+    picture: Picture<'a>,
 }
 
-/// The last look into a volume.
+/// What a board shows, as the page gets it in a snapshot and for a moment of the past.
 #[derive(Serialize)]
-struct Look {
-    #[serde(flatten)]
-    inside: Inside,
-    at: i64,
+pub struct Picture<'a> {
+    link: &'a Link,
+    cards: Vec<&'a Card>,
+    insides: &'a Insides,
+    lesson: Taught<'a>,
+}
+
+#[derive(Serialize)]
+struct Taught<'a> {
+    steps: &'a Steps,
+}
+
+/// What happened since a frame.
+pub enum Since {
+    /// The frames after it.
+    Frames(Vec<Arc<Frame>>, Insides),
+    /// They are not all there any more: everything as it is now.
+    Whole(Keyframe),
+}
+
+/// What of the past can be had, by the numbers of frames.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Span {
+    /// What tells this run of the program from any other.
+    pub epoch: String,
+    /// The oldest frame that can be gone back to.
+    pub first: u64,
+    /// The newest frame.
+    pub last: u64,
 }
 
 impl Board {
     /// An empty board for `source`. `epoch` tells this run of the program from any other.
     pub fn new(epoch: String, source: SourceInfo, at: i64) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let mut state = State {
             epoch,
             seq: 0,
             at,
@@ -80,11 +112,17 @@ impl Board {
             past: Past::default(),
             staging: HashMap::new(),
             listed: HashSet::new(),
-            insides: BTreeMap::new(),
+            insides: Insides::default(),
+            lesson: Steps::new(),
+            lesson_at_first: Steps::new(),
+            restarted: 0,
             history: History::default(),
             snapshot: None,
             updates: broadcast::Sender::new(READER_LAG),
-        })))
+            newest: watch::Sender::new(0),
+        };
+        state.remember();
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// Takes a change in: updates the cards and sends every reader the frames it makes.
@@ -104,15 +142,61 @@ impl Board {
         self.state().link.clone()
     }
 
-    /// Number of the newest frame, and of the oldest one that can be gone back to.
-    pub fn span(&self) -> (Option<u64>, u64) {
-        let state = self.state();
-        (state.history.first(), state.seq)
+    /// What of the past can be had.
+    pub fn span(&self) -> Span {
+        self.state().span()
     }
 
     /// The board as it was after frame `seq`: a keyframe and the frames on top of it.
-    pub fn history(&self, seq: u64) -> Option<(Keyframe, Vec<Arc<Frame>>)> {
+    pub fn history(&self, seq: u64) -> Option<Stretch> {
         self.state().history.at(seq)
+    }
+
+    /// The board as it was after frame `from`, and the frames after that up to `to`, at most `most`.
+    pub fn past(&self, from: u64, to: u64, most: usize) -> Option<(Stretch, Vec<Arc<Frame>>)> {
+        let state = self.state();
+        let past = state.history.at(from)?;
+        let later = state.history.after(from)?;
+        let later = later.take_while(|frame| frame.seq <= to).take(most);
+        Some((past, later.cloned().collect()))
+    }
+
+    /// The newest frames that tell something, at most `count`, oldest first.
+    pub fn told(&self, count: usize) -> (Span, Vec<Arc<Frame>>) {
+        let state = self.state();
+        (state.span(), state.history.told(count))
+    }
+
+    /// Wakes whoever wants to know of every new frame; many at once wake once.
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.state().newest.subscribe()
+    }
+
+    /// What happened since frame `seq`.
+    pub fn since(&self, seq: u64) -> Since {
+        let state = self.state();
+        match state.history.after(seq) {
+            Some(frames) => Since::Frames(frames.cloned().collect(), state.insides.clone()),
+            None => Since::Whole(state.keyframe()),
+        }
+    }
+
+    /// Puts a lesson on the board, as it stands before anything happened.
+    pub fn teach(&self, steps: Steps) {
+        let mut state = self.state();
+        state.lesson.clone_from(&steps);
+        state.lesson_at_first = steps;
+        state.snapshot = None;
+        state.remember();
+    }
+
+    /// Says that steps of the lesson stand differently, as seen up to frame `seen`. What was seen
+    /// before everything began again does not count.
+    pub fn mark(&self, seen: u64, steps: Steps) {
+        let mut state = self.state();
+        if seen >= state.restarted {
+            state.mark(steps);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -152,11 +236,8 @@ impl State {
             }
             What::Said(text) => self.push(Step::Said(text), None, false),
             What::Inside(inside) => {
-                let look = Look {
-                    inside: inside.clone(),
-                    at: change.at,
-                };
-                self.insides.insert(inside.claim.clone(), look);
+                let volume = inside.claim.as_deref().and_then(|it| self.volume_of(it));
+                self.insides.look(&inside, change.at, volume);
                 self.push(Step::Inside(inside), None, false);
             }
             What::Restarted => {
@@ -165,6 +246,15 @@ impl State {
                 self.insides.clear();
                 self.listed.clear();
                 self.push(Step::Restarted, None, false);
+                self.restarted = self.seq;
+                let first = self.lesson_at_first.iter();
+                let (since, at) = (self.seq, self.at);
+                let steps = first.map(|(id, step)| {
+                    let step = step.clone();
+                    (id.clone(), Progress { since, at, ..step })
+                });
+                let steps = steps.collect();
+                self.mark(steps);
             }
         }
     }
@@ -243,6 +333,7 @@ impl State {
         } else {
             tell(before.as_deref(), &card, &self.cards, &self.past)
         };
+        self.past.see(&card, &self.cards);
         let step = if before.is_some() {
             Step::Modified(card)
         } else {
@@ -259,7 +350,7 @@ impl State {
         };
         let (card, story) = match last {
             Some(last) => {
-                let story = tell_gone(&known, &self.cards);
+                let story = tell_gone(&known, &self.cards, &self.past);
                 (last, story)
             }
             None => {
@@ -268,13 +359,25 @@ impl State {
             }
         };
         self.past.remember(&card, &self.cards);
-        // What was seen in a volume goes with it: a new one of the same claim's name is empty.
-        if let Face::PersistentVolume(volume) = &card.face
-            && let Some(claim) = &volume.claim
-        {
-            self.insides.remove(&claim.name);
-        }
+        self.insides.lose(&card);
         self.push(Step::Deleted(card), story, false);
+    }
+
+    fn mark(&mut self, steps: Steps) {
+        if steps.is_empty() {
+            return;
+        }
+        self.lesson.extend(steps.clone());
+        self.push(Step::Lesson(Arc::new(steps)), None, false);
+    }
+
+    /// The volume behind the claim of this name.
+    fn volume_of(&self, claim: &str) -> Option<String> {
+        self.cards
+            .find(Kind::PersistentVolumeClaim, &self.source.namespace, claim)?
+            .claim()?
+            .volume
+            .clone()
     }
 
     fn push(&mut self, step: Step, story: Option<Story>, quiet: bool) {
@@ -289,9 +392,9 @@ impl State {
         ));
         self.history.push(Arc::clone(&frame));
         if self.history.wants_keyframe(self.cards.len()) {
-            self.history
-                .push_keyframe(self.seq, self.cards.iter().cloned().collect());
+            self.remember();
         }
+        self.newest.send_replace(self.seq);
         self.snapshot = None;
         // Nobody listening is fine.
         let _ = self.updates.send(Update::Frame(frame));
@@ -317,28 +420,76 @@ impl State {
 
     /// The snapshot as JSON, without the brace that opens it.
     fn encode_snapshot(&self) -> String {
-        let (mut events, mut cards): (Vec<&Card>, Vec<&Card>) = self
-            .cards
-            .iter()
-            .map(AsRef::as_ref)
-            .partition(|card| card.kind() == Kind::Event);
+        let mut json = serde_json::to_string(&Snapshot {
+            epoch: &self.epoch,
+            seq: self.seq,
+            source: &self.source,
+            picture: Picture::new(
+                &self.link,
+                self.cards.iter().map(AsRef::as_ref),
+                &self.insides,
+                &self.lesson,
+            ),
+        })
+        .expect("cards are plain data");
+        json.remove(0);
+        json
+    }
+
+    /// Keeps the whole board as it is, to be gone back to.
+    fn remember(&mut self) {
+        let keyframe = self.keyframe();
+        self.history.push_keyframe(keyframe);
+    }
+
+    fn keyframe(&self) -> Keyframe {
+        Keyframe {
+            seq: self.seq,
+            at: self.at,
+            cards: self.cards.iter().cloned().collect(),
+            insides: self.insides.clone(),
+            link: self.link.clone(),
+            lesson: self.lesson.clone(),
+        }
+    }
+
+    fn span(&self) -> Span {
+        Span {
+            epoch: self.epoch.clone(),
+            first: self.history.first().unwrap_or(self.seq),
+            last: self.seq,
+        }
+    }
+}
+
+impl<'a> Picture<'a> {
+    fn new(
+        link: &'a Link,
+        cards: impl Iterator<Item = &'a Card>,
+        insides: &'a Insides,
+        lesson: &'a Steps,
+    ) -> Self {
+        let (mut events, mut cards): (Vec<&Card>, Vec<&Card>) =
+            cards.partition(|card| card.kind() == Kind::Event);
         cards.sort_by(|a, b| {
             (a.kind(), a.created, &a.name, &a.uid).cmp(&(b.kind(), b.created, &b.name, &b.uid))
         });
         events.sort_by(|a, b| (b.created, &b.name).cmp(&(a.created, &a.name)));
         events.truncate(SNAPSHOT_EVENTS);
         cards.extend(events.into_iter().rev());
-        let mut json = serde_json::to_string(&Snapshot {
-            epoch: &self.epoch,
-            seq: self.seq,
-            source: &self.source,
-            link: &self.link,
+        Self {
+            link,
             cards,
-            insides: self.insides.values().collect(),
-        })
-        .expect("cards are plain data");
-        json.remove(0);
-        json
+            insides,
+            lesson: Taught { steps: lesson },
+        }
+    }
+}
+
+impl<'a> From<&'a Keyframe> for Picture<'a> {
+    fn from(it: &'a Keyframe) -> Self {
+        let cards = it.cards.iter().map(AsRef::as_ref);
+        Self::new(&it.link, cards, &it.insides, &it.lesson)
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 use super::card::Card;
+use super::lesson::Steps;
 use super::story::Story;
 use crate::cluster::{Inside, Link};
 
@@ -39,6 +40,8 @@ pub enum Step {
     Said(String),
     /// A look into a volume.
     Inside(Inside),
+    /// Steps of the lesson that stand differently now.
+    Lesson(Arc<Steps>),
     /// Everything begins again.
     Restarted,
 }
@@ -53,6 +56,7 @@ impl Step {
             Self::Link(_) => "link",
             Self::Said(_) => "said",
             Self::Inside(_) => "inside",
+            Self::Lesson(_) => "lesson",
             Self::Restarted => "restarted",
         }
     }
@@ -72,6 +76,8 @@ struct Data<'a> {
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inside: Option<&'a Inside>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<&'a Steps>,
     #[serde(skip_serializing_if = "Option::is_none")]
     story: Option<&'a Story>,
 }
@@ -94,6 +100,7 @@ impl Frame {
             link: None,
             text: None,
             inside: None,
+            steps: None,
             story: story.as_ref(),
         };
         match &step {
@@ -103,6 +110,7 @@ impl Frame {
             Step::Link(link) => data.link = Some(link),
             Step::Said(text) => data.text = Some(text),
             Step::Inside(inside) => data.inside = Some(inside),
+            Step::Lesson(steps) => data.steps = Some(steps),
             Step::Restarted => {}
         }
         let bytes = encode(step.name(), epoch, seq, &data);
@@ -114,7 +122,20 @@ impl Frame {
             bytes,
         }
     }
+
+    /// The data of the event: one JSON object.
+    pub fn data(&self) -> &[u8] {
+        let start = self
+            .bytes
+            .windows(DATA.len())
+            .position(|window| window == DATA)
+            .map_or(0, |at| at + DATA.len());
+        self.bytes[start..].trim_ascii_end()
+    }
 }
+
+/// What stands before the data; names and ids have no line breaks, so the first one is it.
+const DATA: &[u8] = b"\ndata: ";
 
 /// A server-sent event with an id and one line of JSON.
 fn encode(name: &str, epoch: &str, seq: u64, data: &impl Serialize) -> Bytes {

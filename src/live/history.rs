@@ -1,10 +1,13 @@
 //! The last frames, with whole boards in between, so that a page opened late can go back in time.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::card::Card;
 use super::frame::{Frame, Step};
+use super::insides::Insides;
+use super::lesson::Steps;
+use crate::cluster::{Kind, Link};
 
 /// Frames kept at most. A kill makes about fifteen, a class hour a few thousand.
 const MAX_FRAMES: usize = 20_000;
@@ -22,13 +25,30 @@ pub struct History {
     since_keyframe: usize,
 }
 
-/// All cards right after frame `seq`.
+/// The whole board right after frame `seq`.
 #[derive(Debug, Clone)]
 pub struct Keyframe {
     /// The last frame that is in it.
     pub seq: u64,
+    /// When that was, in milliseconds since the epoch on the cluster's clock.
+    pub at: i64,
     /// The cards, in no order.
     pub cards: Vec<Arc<Card>>,
+    /// The last look into each volume.
+    pub insides: Insides,
+    /// The connection.
+    pub link: Link,
+    /// Where the reader stood with each step of the lesson.
+    pub lesson: Steps,
+}
+
+/// Frames of the past, with the board before the first of them.
+#[derive(Debug, Clone)]
+pub struct Stretch {
+    /// The board before the frames.
+    pub keyframe: Keyframe,
+    /// The frames, without a hole.
+    pub frames: Vec<Arc<Frame>>,
 }
 
 impl History {
@@ -38,9 +58,16 @@ impl History {
         self.keyframes.is_empty() || self.since_keyframe >= KEYFRAME_EVERY.max(cards)
     }
 
-    /// Adds a whole board as it is after frame `seq`.
-    pub fn push_keyframe(&mut self, seq: u64, cards: Vec<Arc<Card>>) {
-        self.keyframes.push_back(Keyframe { seq, cards });
+    /// Adds a whole board, in the place of one of the same moment.
+    pub fn push_keyframe(&mut self, keyframe: Keyframe) {
+        if self
+            .keyframes
+            .back()
+            .is_some_and(|last| last.seq == keyframe.seq)
+        {
+            self.keyframes.pop_back();
+        }
+        self.keyframes.push_back(keyframe);
         self.since_keyframe = 0;
     }
 
@@ -67,21 +94,31 @@ impl History {
 
     /// The board after frame `seq`: the keyframe before it and the frames in between; nothing
     /// if that is longer ago than the ring remembers.
-    pub fn at(&self, seq: u64) -> Option<(Keyframe, Vec<Arc<Frame>>)> {
+    pub fn at(&self, seq: u64) -> Option<Stretch> {
         let keyframe = self.keyframes.iter().rev().find(|it| it.seq <= seq)?;
+        let frames = self.after(keyframe.seq)?;
+        Some(Stretch {
+            keyframe: keyframe.clone(),
+            frames: frames
+                .take_while(|frame| frame.seq <= seq)
+                .cloned()
+                .collect(),
+        })
+    }
+
+    /// The frames after frame `seq`; nothing if some of them are forgotten.
+    pub fn after(&self, seq: u64) -> Option<impl Iterator<Item = &Arc<Frame>>> {
         let first = self.frames.front().map_or(seq + 1, |frame| frame.seq);
-        if keyframe.seq + 1 < first {
-            return None;
-        }
-        let skip = usize::try_from(keyframe.seq + 1 - first).ok()?;
-        let frames = self
-            .frames
-            .iter()
-            .skip(skip)
-            .take_while(|frame| frame.seq <= seq)
-            .cloned()
-            .collect();
-        Some((keyframe.clone(), frames))
+        let skip = usize::try_from((seq + 1).checked_sub(first)?).ok()?;
+        Some(self.frames.iter().skip(skip))
+    }
+
+    /// The newest frames that tell something, at most `count`, oldest first.
+    pub fn told(&self, count: usize) -> Vec<Arc<Frame>> {
+        let told = self.frames.iter().rev().filter(|it| it.story.is_some());
+        let mut told: Vec<Arc<Frame>> = told.take(count).cloned().collect();
+        told.reverse();
+        told
     }
 
     /// The oldest frame that [`History::at`] can go back to.
@@ -94,26 +131,49 @@ impl History {
     }
 }
 
-/// Plays `frames` over the cards of a keyframe: the board as it was after the last of them.
-pub fn replay(keyframe: Keyframe, frames: &[Arc<Frame>]) -> Vec<Arc<Card>> {
-    let mut cards: std::collections::HashMap<String, Arc<Card>> = keyframe
-        .cards
-        .into_iter()
-        .map(|card| (card.uid.clone(), card))
-        .collect();
-    for frame in frames {
-        match &frame.step {
-            Step::Added(card) | Step::Modified(card) => {
-                cards.insert(card.uid.clone(), Arc::clone(card));
+impl Stretch {
+    /// The board after the last of the frames.
+    pub fn replay(self) -> Keyframe {
+        let mut board = self.keyframe;
+        let mut cards: HashMap<String, Arc<Card>> = board
+            .cards
+            .into_iter()
+            .map(|card| (card.uid.clone(), card))
+            .collect();
+        for frame in &self.frames {
+            (board.seq, board.at) = (frame.seq, frame.at);
+            match &frame.step {
+                Step::Added(card) | Step::Modified(card) => {
+                    cards.insert(card.uid.clone(), Arc::clone(card));
+                }
+                Step::Deleted(card) => {
+                    cards.remove(&card.uid);
+                    board.insides.lose(card);
+                }
+                Step::Link(link) => board.link = link.clone(),
+                Step::Inside(inside) => {
+                    let volume = inside.claim.as_deref().and_then(|it| volume_of(&cards, it));
+                    board.insides.look(inside, frame.at, volume);
+                }
+                Step::Lesson(steps) => board.lesson.extend(steps.as_ref().clone()),
+                Step::Said(_) => {}
+                Step::Restarted => {
+                    cards.clear();
+                    board.insides.clear();
+                }
             }
-            Step::Deleted(card) => {
-                cards.remove(&card.uid);
-            }
-            Step::Restarted => cards.clear(),
-            Step::Link(_) | Step::Said(_) | Step::Inside(_) => {}
         }
+        board.cards = cards.into_values().collect();
+        board
     }
-    cards.into_values().collect()
+}
+
+/// The volume behind the claim of this name; a board shows one namespace.
+fn volume_of(cards: &HashMap<String, Arc<Card>>, claim: &str) -> Option<String> {
+    let card = cards
+        .values()
+        .find(|card| card.kind() == Kind::PersistentVolumeClaim && card.name == claim)?;
+    card.claim()?.volume.clone()
 }
 
 #[cfg(test)]
@@ -131,12 +191,23 @@ mod tests {
         ))
     }
 
+    fn empty(seq: u64) -> Keyframe {
+        Keyframe {
+            seq,
+            at: 0,
+            cards: Vec::new(),
+            insides: Insides::default(),
+            link: Link::connecting(0),
+            lesson: Steps::new(),
+        }
+    }
+
     #[test]
     fn the_ring_is_bounded_in_bytes_and_what_it_offers_can_be_replayed() {
         let mut history = History::default();
         for seq in 1..=3_000 {
             if history.wants_keyframe(0) {
-                history.push_keyframe(seq - 1, Vec::new());
+                history.push_keyframe(empty(seq - 1));
             }
             history.push(said(seq));
         }
@@ -144,8 +215,8 @@ mod tests {
         assert!(history.frames.len() < 3_000);
         let first = history.first().expect("a keyframe in reach");
         assert!(history.at(first).is_some());
-        let (keyframe, frames) = history.at(2_999).expect("the newest are there");
-        assert_eq!(keyframe.seq + frames.len() as u64, 2_999);
+        let past = history.at(2_999).expect("the newest are there");
+        assert_eq!(past.keyframe.seq + past.frames.len() as u64, 2_999);
         assert!(
             history.at(1).is_none(),
             "longer ago than the ring remembers"

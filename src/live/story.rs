@@ -1,10 +1,13 @@
 //! What a frame tells: a key and its parameters, made by pure functions of the card before, the
 //! card after and the board. The words are in `content/`, in each language.
 
+mod end;
+mod event;
 mod keys;
 mod past;
 mod pod;
 mod storage;
+mod trouble;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -14,7 +17,7 @@ use serde::Serialize;
 pub use keys::KEYS;
 pub use past::Past;
 
-use super::card::{Card, EventCard, Face};
+use super::card::{Card, Face};
 use super::cards::Cards;
 use crate::cluster::{Kind, Link, LinkState};
 
@@ -68,41 +71,31 @@ impl Story {
 pub fn tell(before: Option<&Card>, after: &Card, cards: &Cards, past: &Past) -> Option<Story> {
     match &after.face {
         Face::Pod(face) => pod::tell(before, after, face, cards, past),
-        Face::PersistentVolumeClaim(face) => storage::tell_claim(before, after, face, cards),
-        Face::PersistentVolume(face) => storage::tell_volume(before, after, face),
-        Face::StorageClass(face) => before.is_none().then(|| {
-            Story::new(
-                "sc.created",
-                [
-                    ("class", &after.name),
-                    ("provisioner", &face.provisioner),
-                    ("binding", &face.binding),
-                ],
-            )
-        }),
+        Face::PersistentVolumeClaim(face) => storage::tell_claim(before, after, face, cards, past),
+        Face::PersistentVolume(face) => storage::tell_volume(before, after, face, cards),
+        Face::StorageClass(face) => before
+            .is_none()
+            .then(|| storage::tell_class(&after.name, face)),
         Face::StatefulSet(face) => workload::tell_statefulset(before, after, face),
         Face::Deployment(face) => workload::tell_deployment(before, after, face),
         Face::ReplicaSet(face) => workload::tell_replicaset(before, after, face),
         Face::Node(face) => workload::tell_node(before, after, face),
-        Face::Event(face) => tell_event(before, face, cards),
+        Face::Event(face) => event::tell(before, face, cards),
     }
 }
 
 /// What it means that `card` is gone. `cards` is the board without it.
-pub fn tell_gone(card: &Card, cards: &Cards) -> Option<Story> {
+pub fn tell_gone(card: &Card, cards: &Cards, past: &Past) -> Option<Story> {
     let name = card.name.as_str();
     Some(match &card.face {
-        Face::Pod(face) => pod::tell_gone(card, face, cards),
-        Face::PersistentVolumeClaim(face) => Story::new(
-            "pvc.gone",
-            [
-                ("claim", name),
-                ("volume", face.volume.as_deref().unwrap_or("-")),
-            ],
-        ),
-        Face::PersistentVolume(_) => Story::new("pv.gone", [("volume", name)]),
+        Face::Pod(face) => end::tell_gone(card, face, cards, past),
+        Face::PersistentVolumeClaim(face) => storage::tell_claim_gone(card, face, cards),
+        Face::PersistentVolume(face) => storage::tell_volume_gone(name, face),
         Face::StorageClass(_) => Story::new("sc.gone", [("class", name)]),
-        Face::StatefulSet(_) => Story::new("sts.gone", [("owner", name)]),
+        Face::StatefulSet(face) => workload::tell_statefulset_gone(card, face),
+        Face::Deployment(_) if is_orphaning(card) => {
+            Story::new("deploy.gone.orphan", [("owner", name)])
+        }
         Face::Deployment(_) => Story::new("deploy.gone", [("owner", name)]),
         Face::ReplicaSet(_) => Story::new("rs.gone", [("owner", name)]),
         Face::Node(_) => Story::new("node.gone", [("node", name)]),
@@ -111,37 +104,7 @@ pub fn tell_gone(card: &Card, cards: &Cards) -> Option<Story> {
     })
 }
 
-/// Events speak where no object says the same: why something waits or failed.
-fn tell_event(before: Option<&Card>, event: &EventCard, cards: &Cards) -> Option<Story> {
-    // A count that went up is the same news again.
-    if before.is_some() {
-        return None;
-    }
-    // A probe that fails because its Pod is being stopped warns of nothing.
-    let about = event.regarding.uid.as_ref().and_then(|uid| cards.get(uid));
-    if event.reason == "Unhealthy" && about.is_none_or(|card| card.deleting.is_some()) {
-        return None;
-    }
-    let key = match event.reason.as_str() {
-        "FailedScheduling" => "event.FailedScheduling",
-        "FailedMount" => "event.FailedMount",
-        "FailedAttachVolume" => "event.FailedAttachVolume",
-        "Unhealthy" => "event.Unhealthy",
-        "BackOff" => "event.BackOff",
-        "Failed" => "event.Failed",
-        "ProvisioningFailed" => "event.ProvisioningFailed",
-        "FailedCreate" => "event.FailedCreate",
-        "FailedBinding" => "event.FailedBinding",
-        "VolumeFailedDelete" => "event.VolumeFailedDelete",
-        _ if event.level == "Warning" => "event.Warning",
-        _ => return None,
-    };
-    Some(Story::new(
-        key,
-        [
-            ("object", &event.regarding.name),
-            ("message", &event.message),
-            ("from", &event.from),
-        ],
-    ))
+/// Whether an owner that is deleted leaves behind what it owns.
+fn is_orphaning(card: &Card) -> bool {
+    card.finalizers.iter().any(|it| it == "orphan")
 }

@@ -85,7 +85,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{Change, SourceInfo, SourceKind, What};
+    use crate::cluster::{Acting, Change, SourceInfo, SourceKind, What, Why};
 
     fn board() -> Board {
         let source = SourceInfo {
@@ -96,6 +96,7 @@ mod tests {
             speed: None,
             kubeconfig: None,
             fallback: None,
+            acting: Acting::new(Why::Recording),
         };
         Board::new("e".into(), source, 0)
     }

@@ -4,15 +4,19 @@
 use askama::Template;
 use serde::Serialize;
 
-use crate::book::{Book, Chapter, Stories, Words};
+use crate::book::{Act, Book, Chapter, Lesson, Stories, Words};
 
 /// Where the page finds its files; the addresses carry a hash, which pages do not know how to make.
 #[derive(Clone, Debug, Default)]
 pub struct PageAssets {
     /// The one style sheet.
     pub css: String,
+    /// The scripts that run before the page is painted and before any module is fetched.
+    pub early: Vec<String>,
     /// The modules that run on the chapter's page, in order.
     pub scripts: Vec<String>,
+    /// Those that they import, so that a browser need not read one to learn of the next.
+    pub modules: Vec<String>,
 }
 
 #[derive(Template)]
@@ -71,6 +75,34 @@ struct Told<'a> {
     language: &'a str,
     words: &'a Words,
     stories: &'a Stories,
+    lesson: ToldLesson<'a>,
+}
+
+/// The lesson, as far as a page needs it: its rules are evaluated where the board is.
+#[derive(Serialize)]
+struct ToldLesson<'a> {
+    steps: Vec<ToldStep<'a>>,
+}
+
+#[derive(Serialize)]
+struct ToldStep<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objective: Option<&'a str>,
+    acts: &'a [Act],
+}
+
+impl<'a> From<&'a Lesson> for ToldLesson<'a> {
+    fn from(lesson: &'a Lesson) -> Self {
+        let steps = lesson.steps.iter().map(|step| ToldStep {
+            id: &step.id,
+            objective: step.objective.as_deref(),
+            acts: &step.acts,
+        });
+        Self {
+            steps: steps.collect(),
+        }
+    }
 }
 
 /// The chapter in one language as a whole page; `None` if the book does not have that language.
@@ -80,6 +112,7 @@ pub fn chapter_html(book: &Book, language: &str, assets: &PageAssets) -> Option<
         language,
         words: &chapter.words,
         stories: &chapter.stories,
+        lesson: (&book.lesson).into(),
     };
     let page = ChapterPage {
         language,
@@ -161,7 +194,9 @@ mod tests {
             Book::open(&Shelf::embedded(), story::KEYS).unwrap_or_else(|errors| panic!("{errors}"));
         let assets = PageAssets {
             css: "/a/eizoku.css".to_owned(),
+            early: vec!["/a/theme.js".to_owned()],
             scripts: vec!["/a/chapter.js".to_owned()],
+            modules: vec!["/a/model.js".to_owned()],
         };
         chapter_html(&book, "ja", &assets).unwrap()
     }
@@ -253,7 +288,7 @@ mod tests {
         let mut gz = GzEncoder::new(Vec::new(), Compression::default());
         gz.write_all(page().as_bytes()).unwrap();
         let bytes = gz.finish().unwrap().len();
-        // The budget for everything is 80 KB; this leaves room for styles and scripts.
+        // What styles and scripts add is bounded where they are known: in assets.rs.
         assert!(bytes < 45_000, "{bytes} bytes compressed");
     }
 

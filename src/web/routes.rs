@@ -19,8 +19,9 @@ use super::files::Files;
 use super::packed::Packed;
 use super::pages::{PageAssets, chapter_html, error_html};
 use super::security::{self, Hosts};
-use super::{events, files, health};
+use super::{act, events, files, health, history, recording, terminal};
 use crate::book::Book;
+use crate::cluster::{Actor, Tape};
 use crate::live::Board;
 
 /// Everything that a handler may need; cheap to clone.
@@ -28,6 +29,10 @@ use crate::live::Board;
 pub struct Site {
     /// The live picture.
     pub board: Board,
+    /// What acts on the cluster for a reader.
+    pub actor: Actor,
+    /// The run so far, to be taken away.
+    pub tape: Tape,
     /// Styles and scripts.
     pub assets: Arc<Assets>,
     /// Manifests and their archives.
@@ -40,15 +45,29 @@ pub struct Site {
     pub stopping: CancellationToken,
 }
 
+/// The scripts that run in the head: one puts the reader's theme on the page, one notices a module that failed.
+pub(super) const EARLY: [&str; 2] = ["js/theme.js", "js/retry.js"];
 /// The modules that a page runs, in order.
-const SCRIPTS: [&str; 2] = ["js/chapter.js", "js/panel.js"];
+pub(super) const SCRIPTS: [&str; 4] = ["js/chapter.js", "js/panel.js", "js/menu.js", "js/steps.js"];
 
 impl Site {
     /// Renders every page of `book` once.
-    pub fn new(book: &Book, board: Board, stopping: CancellationToken) -> Self {
+    pub fn new(
+        book: &Book,
+        board: Board,
+        actor: Actor,
+        tape: Tape,
+        stopping: CancellationToken,
+    ) -> Self {
         let assets = Assets::load();
         let addresses = PageAssets {
             css: assets.url("css/eizoku.css"),
+            early: EARLY.iter().map(|name| assets.url(name)).collect(),
+            modules: assets
+                .imported(&SCRIPTS)
+                .iter()
+                .map(|name| assets.url(name))
+                .collect(),
             scripts: SCRIPTS.iter().map(|name| assets.url(name)).collect(),
         };
         let pages = book
@@ -72,6 +91,8 @@ impl Site {
             .collect();
         Self {
             board,
+            actor,
+            tape,
             assets: Arc::new(assets),
             files: Arc::new(Files::new(&book.manifests)),
             pages: Arc::new(pages),
@@ -95,6 +116,11 @@ pub fn router(site: Site, port: u16) -> Router {
         .route("/{language}", get(slash))
         .route("/{language}/", get(page))
         .route("/events", get(events::get))
+        .route("/history", get(history::history))
+        .route("/timeline", get(history::timeline))
+        .route("/recording", get(recording::get))
+        .route("/act", act::route())
+        .route("/terminal", get(terminal::get))
         .route("/manifests/{*name}", get(files::get))
         .route("/static/{version}/{*name}", get(assets::get))
         .route("/healthz", get(health::healthz))

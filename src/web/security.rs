@@ -84,6 +84,16 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     elsewhere && !navigation
 }
 
+/// Whether a request that changes something, or opens a terminal, comes from a page of this very
+/// server: browsers name the page's origin with each, programs that are no browser need not.
+pub(super) fn is_own_page(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    origin.as_bytes().strip_prefix(b"http://") == host
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +126,23 @@ mod tests {
             assert_eq!(hosts.allow(&headers(&[("host", host)])), allowed, "{host}");
         }
         assert!(!hosts.allow(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn only_this_servers_own_pages_may_act() {
+        for (origin, own) in [
+            ("http://127.0.0.1:8008", true),
+            ("http://localhost:8008", false),
+            ("http://127.0.0.1:8009", false),
+            ("https://127.0.0.1:8008", false),
+            ("http://evil.example", false),
+            ("null", false),
+            ("", false),
+        ] {
+            let headers = headers(&[("host", "127.0.0.1:8008"), ("origin", origin)]);
+            assert_eq!(is_own_page(&headers), own, "{origin}");
+        }
+        assert!(is_own_page(&headers(&[("host", "127.0.0.1:8008")])));
     }
 
     #[test]

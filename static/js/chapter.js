@@ -1,8 +1,10 @@
 // @ts-check
 /**
  * What the page does beside the live panel: copying, themes, where one is, words that light each other up. Keeps
- * the reader's theme and answers in this browser; everything here may be missing and the text still reads.
+ * the reader's theme in this browser; everything here may be missing and the text still reads.
  */
+
+import { keep, kept } from './keep.js';
 
 const root = document.documentElement;
 
@@ -42,29 +44,9 @@ function addCopyButton(command) {
 }
 for (const command of document.querySelectorAll(".cmd")) addCopyButton(/** @type {HTMLElement} */ (command));
 
-/* What is kept in this browser, if the reader lets it keep anything. */
-
-/** @param {string} key @returns {string | null} */
-function kept(key) {
-  try {
-    return localStorage.getItem(`eizoku.${key}`);
-  } catch {
-    return null;
-  }
-}
-
-/** @param {string} key @param {string | null} value null forgets */
-function keep(key, value) {
-  try {
-    if (value === null) localStorage.removeItem(`eizoku.${key}`);
-    else localStorage.setItem(`eizoku.${key}`, value);
-  } catch {
-    // Then it holds for this visit.
-  }
-}
-
 /* Themes: as the system says, until the reader says otherwise. */
 
+// The kept one is put on the root before the first paint, by theme.js.
 const THEMES = ["auto", "light", "dark"];
 let theme = THEMES.find((name) => name === kept("theme")) ?? "auto";
 const themeButton = document.querySelector('[data-control="theme"]');
@@ -173,21 +155,6 @@ document.addEventListener("pointermove", (event) => light(event.target), { passi
 document.addEventListener("focusin", (event) => light(event.target));
 document.addEventListener("focusout", () => light(null));
 
-/* What the reader answers: words as they are written, options as they are picked. */
-
-/** @type {NodeListOf<HTMLInputElement | HTMLTextAreaElement>} */
-const fields = document.querySelectorAll(".question textarea, .question input");
-for (const field of fields) {
-  const option = field instanceof HTMLInputElement ? field : null;
-  const key = `answer.${field.closest(".question")?.id}${option?.type === "checkbox" ? `.${field.value}` : ""}`;
-  const before = kept(key);
-  if (option) option.checked = before === option.value;
-  else field.value = before ?? "";
-  field.addEventListener("input", () => {
-    keep(key, field.value === "" || option?.checked === false ? null : field.value);
-  });
-}
-
 /* On paper every answer is open; afterwards those that were closed are closed again. */
 
 /** @type {HTMLDetailsElement[]} */
@@ -212,3 +179,13 @@ for (const link of document.querySelectorAll('a[data-control="language"]')) {
     if (here && scrollY > 0) /** @type {HTMLAnchorElement} */ (link).hash = here;
   });
 }
+
+/* What scrolls sideways can be scrolled by keyboard, too, as long as there is something to scroll. */
+
+const wide = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.setAttribute('tabindex', '0');
+    else target.removeAttribute('tabindex');
+  }
+});
+for (const frame of document.querySelectorAll('.console .out, pre.code, .table, .figure .frame')) wide.observe(frame);

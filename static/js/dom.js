@@ -24,6 +24,25 @@ export function h(tag, props = {}, children = []) {
 }
 
 /**
+ * A text whose names stay in one piece where it counts: a line is not broken before an ordinal, which alone would be
+ * read as a number of something else.
+ * @param {string} text
+ * @returns {(Node | string)[]}
+ */
+export function whole(text) {
+  return text.split(/([a-z0-9]+-\d{1,4})(?![\w.-])/).map((part, i) => (i % 2 ? h('span', { class: 'whole' }, [part]) : part)).filter((part) => part !== '');
+}
+
+/**
+ * What was typed, after the prompt of the shell unless it brings one of its own, such as psql's.
+ * @param {string} text
+ */
+export function typed(text) {
+  const own = /^\w+[=(-][*]?[#>] /.exec(text)?.[0];
+  return [h('span', { class: 'prompt', 'aria-hidden': 'true' }, [own ?? '$ ']), text.slice(own?.length ?? 0)];
+}
+
+/**
  * A command as one types it into a shell, with a button that copies it.
  * @param {string} value
  * @param {(key: string) => string} say
@@ -44,18 +63,23 @@ export function commandLine(value, say, announce) {
       button.classList.remove('is-done');
     }, 1600);
   });
-  return h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), value]), button]);
+  return h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), ...tokens(value)]), button]);
+}
+
+/** The words of a command, which a line is broken between and not within, unless one is longer than a line. @param {string} value */
+function tokens(value) {
+  return value.split(' ').flatMap((token, i) => [i ? ' ' : '', h('span', { class: 'token' }, [token])]);
 }
 
 /** @param {string} value */
-async function copy(value) {
+export async function copy(value) {
   try {
     await navigator.clipboard.writeText(value);
   } catch {
     // Without the permission the old way still works, as long as a person pressed the button.
     const box = document.createElement('textarea');
     box.value = value;
-    document.body.append(box);
+    (document.activeElement?.closest('[popover]') ?? document.body).append(box);
     box.select();
     document.execCommand('copy');
     box.remove();

@@ -1,347 +1,26 @@
 // @ts-check
 /**
  * Owns every SVG element of the panel: joins the items of a scene to elements by id, moves them there, and
- * paints the pictures of the states. The only module that touches SVG; never decides what is shown or where.
+ * shows the pictures of the states. With paint.js, which it hands each element to be filled, and track.js the
+ * only module that touches SVG; never decides what is shown or where.
  *
  * Nothing runs while nothing moves: one requestAnimationFrame loop lives as long as there are tweens and ends
  * with the last of them.
  */
 
+import { dots, el, PAINT, round, text } from './paint.js';
+
+export { el as svg, pattern } from './paint.js';
+
 /** @typedef {import('./layout.js').Scene} Scene */
 /** @typedef {import('./layout.js').Item} Item */
 /** @typedef {import('./layout.js').Line} Line */
 
-const SVG = 'http://www.w3.org/2000/svg';
 /** More things than this in motion cannot be followed; the rest jump. */
 const MOVING_MAX = 10;
 /** When so many things have to make room, they jump together instead of tearing apart. */
 const SHIFTS_MAX = 14;
 const STAGGER_MS = 60;
-
-/**
- * @param {string} tag
- * @param {Record<string, string | number | undefined>} [attributes]
- * @param {(Element | null)[]} [children]
- * @returns {SVGElement}
- */
-function el(tag, attributes = {}, children = []) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) made.setAttribute(name, String(value));
-  for (const child of children) if (child) made.append(child);
-  return made;
-}
-
-const round = (/** @type {number} */ n) => Math.round(n * 10) / 10;
-
-/** @param {Line} line */
-function text(line) {
-  const made = el('text', { x: round(line.x), y: round(line.y), 'font-size': round(line.size), 'text-anchor': line.at, class: line.look, textLength: line.fit ? round(line.fit) : undefined, lengthAdjust: line.fit ? 'spacingAndGlyphs' : undefined });
-  made.textContent = line.t;
-  return made;
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// The pattern of a body
-
-/** Hues that no health colour has, far enough apart to be told from the back row. */
-const HUES = [192, 224, 256, 288, 318, 346];
-
-/**
- * The pattern of a uid: five rows of five cells, the right half mirroring the left, and a hue. Equal uids
- * give equal patterns; two uids of the same seat are clearly different.
- * @param {string} uid
- * @returns {{cells: boolean[][], hue: number}}
- */
-export function pattern(uid) {
-  let a = 0x811c9dc5;
-  let b = 0x01000193;
-  for (let i = 0; i < uid.length; i += 1) {
-    a = Math.imul(a ^ uid.charCodeAt(i), 0x01000193) >>> 0;
-    b = Math.imul(b + uid.charCodeAt(i), 0x85ebca6b) >>> 0;
-    b ^= b >>> 13;
-  }
-  const bits = (a ^ (a >>> 15)) >>> 0;
-  const cells = Array.from({ length: 5 }, (_, row) => {
-    const half = [0, 1, 2].map((col) => ((bits >>> (row * 3 + col)) & 1) === 1);
-    return [half[0], half[1], half[2], half[1], half[0]];
-  });
-  // A face of almost nothing or almost everything says nothing: turn its cross on or its corners off.
-  const on = cells.flat().filter(Boolean).length;
-  if (on < 8) for (const i of [0, 1, 2, 3, 4]) { cells[2][i] = true; cells[i][2] = true; }
-  if (on > 19) for (const i of [0, 4]) for (const j of [0, 1, 3, 4]) cells[i][j] = false;
-  return { cells, hue: HUES[(b >>> 8) % HUES.length] };
-}
-
-/** @param {string} uid @param {number} cx @param {number} cy @param {number} r */
-function face(uid, cx, cy, r) {
-  const { cells, hue } = pattern(uid);
-  const cell = (r * 1.34) / 5;
-  const left = cx - cell * 2.5;
-  const top = cy - cell * 2.5;
-  let d = '';
-  cells.forEach((row, y) => {
-    for (let x = 0; x < 5; x += 1) {
-      if (!row[x]) continue;
-      let run = 1;
-      while (row[x + run]) run += 1;
-      d += `M${round(left + x * cell)} ${round(top + y * cell)}h${round(run * cell)}v${round(cell + 0.4)}h${round(-run * cell)}z`;
-      x += run;
-    }
-  });
-  const made = el('g', { class: 'face' }, [el('circle', { cx, cy, r, class: 'face-ground' }), el('path', { d, class: 'face-cells' })]);
-  made.style.setProperty('--hue', String(hue));
-  return made;
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// Marks: a state by its shape
-
-/** @param {string} mark @param {string} tone @param {number} x @param {number} y @param {number} r */
-function markOf(mark, tone, x, y, r) {
-  const g = el('g', { class: `mark tone-${tone}`, transform: `translate(${round(x)} ${round(y)}) scale(${round(r * 10) / 100})` });
-  const add = (/** @type {string} */ tag, /** @type {any} */ attributes) => g.append(el(tag, attributes));
-  switch (mark) {
-    case 'check':
-      add('circle', { r: 10, class: 'mark-fill' });
-      add('path', { d: 'M-4.6 0.4 L-1.2 3.8 L5 -3.4', class: 'mark-cut' });
-      break;
-    case 'cross':
-      add('path', { d: 'M-4.2 -10 H4.2 L10 -4.2 V4.2 L4.2 10 H-4.2 L-10 4.2 V-4.2 Z', class: 'mark-fill' });
-      add('path', { d: 'M-3.8 -3.8 L3.8 3.8 M3.8 -3.8 L-3.8 3.8', class: 'mark-cut' });
-      break;
-    case 'stop':
-      add('rect', { x: -8.4, y: -8.4, width: 16.8, height: 16.8, rx: 3.4, class: 'mark-fill' });
-      add('rect', { x: -3.4, y: -3.4, width: 6.8, height: 6.8, class: 'mark-hole' });
-      break;
-    case 'hourglass':
-      add('circle', { r: 10, class: 'mark-ground' });
-      add('path', { d: 'M-4.2 -6 H4.2 L-4.2 6 H4.2 Z', class: 'mark-solid' });
-      break;
-    case 'clock':
-      add('circle', { r: 9, class: 'mark-ground' });
-      add('path', { d: 'M0 -5 V0.4 L3.6 2.6', class: 'mark-line' });
-      break;
-    case 'lock':
-      add('path', { d: 'M-4.4 -1 V-4.6 A4.4 4.6 0 0 1 4.4 -4.6 V-1', class: 'mark-line' });
-      add('rect', { x: -7, y: -1.4, width: 14, height: 10.4, rx: 2, class: 'mark-fill' });
-      add('path', { d: 'M0 2.4 V5.6', class: 'mark-cut' });
-      break;
-    default:
-      add('circle', { r: 9, class: 'mark-ground' });
-      for (const cx of [-4, 0, 4]) add('circle', { cx, r: 1.5, class: 'mark-solid' });
-  }
-  return g;
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// One painter per type of item; each fills an empty <g> whose origin is the item's corner
-
-/** @param {number} w @param {number} y @param {number} foot @param {number} inset */
-function shoulders(w, y, foot, inset) {
-  const r = Math.min((w - 2 * inset) * 0.26, (foot - y) * 0.8);
-  return `M${inset} ${foot} V${round(y + r)} Q${inset} ${round(y)} ${round(inset + r)} ${round(y)} H${round(w - inset - r)} Q${round(w - inset)} ${round(y)} ${round(w - inset)} ${round(y + r)} V${foot} Z`;
-}
-
-/** @type {Record<string, (g: SVGElement, i: Item) => void>} */
-const PAINT = {
-  ground(g, i) {
-    g.append(el('rect', { x: 0, y: 0, width: i.w, height: i.h, class: 'ground-earth' }), el('path', { d: `M0 0 H${i.w}`, class: 'ground-top' }));
-  },
-  group(g, i) {
-    g.append(el('rect', { width: i.w, height: i.h, rx: 14, class: 'group-box' }));
-  },
-  seat(g, i) {
-    const { s, w, h } = i;
-    g.append(el('rect', { width: w, height: h, rx: 0.9 * s, class: `seat-box${i.taken ? '' : ' is-empty'}` }));
-    if (i.plate) {
-      g.append(
-        el('path', { d: `M0 ${h - i.plate} H${w} V${h - 0.9 * s} A${0.9 * s} ${0.9 * s} 0 0 1 ${w - 0.9 * s} ${h} H${0.9 * s} A${0.9 * s} ${0.9 * s} 0 0 1 0 ${h - 0.9 * s} Z`, class: 'seat-plate' }),
-        el('path', { d: `M0 ${h - i.plate} H${w}`, class: 'seat-desk' }),
-      );
-    }
-  },
-  vacant(g, i) {
-    g.append(
-      el('path', { d: shoulders(i.w, i.headY + i.r * 0.35, i.foot - 1, 0.9 * i.s), class: 'seat-shade' }),
-      el('circle', { cx: i.w / 2, cy: i.headY, r: i.r, class: 'seat-shade' }),
-    );
-  },
-  body(g, i) {
-    const { s, w, r, headY } = i;
-    const mid = w / 2;
-    g.append(el('path', { d: shoulders(w, headY + r * 0.35, i.foot + (i.tagH ? 2 : 0), i.inset), class: 'body-shape' }));
-    if (i.tagH) g.append(el('rect', { x: 0.3 * s, y: i.foot, width: w - 0.6 * s, height: i.tagH, rx: 0.5 * s, class: 'body-tag' }));
-    g.append(el('circle', { cx: mid, cy: headY, r: r + 0.42 * s, class: 'head-gap' }), face(i.uid, mid, headY, r));
-    const ringR = r + 0.22 * s;
-    g.append(
-      el('circle', { cx: mid, cy: headY, r: ringR, class: `ring-base ring-${i.phase}${i.ready ? ' is-ready' : ''}` }),
-      el('path', { d: `M${round(mid)} ${round(headY - ringR)} a${round(ringR)} ${round(ringR)} 0 0 1 0 ${round(2 * ringR)} a${round(ringR)} ${round(ringR)} 0 0 1 0 ${round(-2 * ringR)}`, pathLength: 100, class: `ring tone-${i.tone}`, 'data-part': 'ring' }),
-    );
-    const mx = mid + r * 0.78 + 0.1 * s;
-    const my = headY - r * 0.78;
-    if (i.deadline) {
-      g.append(el('g', { 'data-part': 'grace', class: 'grace', transform: `translate(${round(mx + 0.35 * s)} ${round(my)})` }, [
-        el('circle', { r: 1.25 * s, class: 'grace-ground' }),
-        text({ t: '', x: 0, y: 0.4 * s, size: s * 1.1, look: 'mono strong', at: 'middle' }),
-      ]));
-    } else {
-      g.append(el('circle', { cx: mx, cy: my, r: 0.98 * s, class: 'head-gap' }), markOf(i.mark, i.tone, mx, my, 0.78 * s));
-    }
-    const bw = 3.9 * s;
-    const by = headY + r - 0.6 * s;
-    g.append(
-      el('rect', { x: round(mid - bw / 2), y: round(by), width: round(bw), height: round(s * 1.45), rx: round(s * 0.72), class: 'uid-badge' }),
-      text({ t: i.short, x: mid, y: by + s * 1.08, size: s, look: 'mono uid', at: 'middle' }),
-    );
-    for (const box of i.scratch) {
-      g.append(
-        el('rect', { x: 1.3 * s, y: i.scratchY, width: w - 2.6 * s, height: i.lh + 0.25 * s, rx: 0.25 * s, class: 'scratch' }),
-        text({ t: box.text, x: mid, y: i.scratchY + i.lh * 0.84, size: s, look: 'mono quiet', at: 'middle' }),
-      );
-    }
-  },
-  mini(g, i) {
-    const c = i.w / 2;
-    if (!i.uid) {
-      g.append(el('circle', { cx: c, cy: c, r: i.r, class: 'seat-shade' }));
-      return;
-    }
-    g.append(face(i.uid, c, c, i.r), el('circle', { cx: c, cy: c, r: i.r + 0.14 * i.s, class: `ring-mini tone-${i.tone}` }));
-    if (i.mark !== 'check') g.append(markOf(i.mark, i.tone, c + i.r * 0.75, c - i.r * 0.75, 0.5 * i.s));
-  },
-  controller(g, i) {
-    const { s, w, h } = i;
-    if (i.plain) return;
-    const kind = i.kind === 'StatefulSet' ? 'sts' : i.kind === 'Deployment' ? 'deploy' : 'other';
-    if (kind === 'sts') g.append(el('rect', { x: 0.28 * s, y: -0.28 * s, width: w, height: h, rx: 0.5 * s, class: `owner owner-${kind} owner-shade` }));
-    g.append(el('rect', { width: w, height: h, rx: kind === 'deploy' ? 1.1 * s : 0.5 * s, class: `owner owner-${kind}${i.gone ? ' is-gone' : ''}` }));
-    i.pips.forEach((/** @type {string} */ pip, /** @type {number} */ n) => {
-      g.append(el('circle', { cx: round(i.pipsX - (i.pips.length - 1 - n) * 0.95 * s), cy: round(i.pipsY), r: round(0.34 * s), class: `pip pip-${pip}` }));
-    });
-    for (const set of i.sets) {
-      g.append(
-        el('rect', { x: set.x, y: set.y, width: set.w, height: set.h, rx: set.h / 2, class: 'owner-set' }),
-        text({ t: set.text, x: set.x + 0.7 * s, y: set.y + set.h * 0.71, size: s, look: 'mono quiet', at: 'start' }),
-        text({ t: set.count, x: set.x + set.w - 0.7 * s, y: set.y + set.h * 0.71, size: s, look: 'mono strong', at: 'end' }),
-      );
-    }
-  },
-  claim(g, i) {
-    const { s, w, h } = i;
-    const n = 0.55 * s;
-    const m = h / 2;
-    const k = 0.5 * s;
-    g.append(
-      el('path', { class: 'claim-shape', d: `M${k} 0 H${w - k} Q${w} 0 ${w} ${k} V${m - n} A${n} ${n} 0 0 0 ${w} ${m + n} V${h - k} Q${w} ${h} ${w - k} ${h} H${k} Q0 ${h} 0 ${h - k} V${m + n} A${n} ${n} 0 0 0 0 ${m - n} V${k} Q0 0 ${k} 0 Z` }),
-      el('rect', { x: w / 2 - 1.05 * s, y: -0.42 * s, width: 2.1 * s, height: 0.84 * s, rx: 0.26 * s, class: 'socket' }),
-      el('path', { d: `M${w / 2 - 0.42 * s} ${-0.14 * s} v${0.3 * s} M${w / 2 + 0.42 * s} ${-0.14 * s} v${0.3 * s}`, class: 'socket-holes' }),
-      markOf(i.mark, i.tone, i.glyph.x, i.glyph.y, 0.56 * s),
-    );
-  },
-  relic(g, i) {
-    g.append(el('rect', { width: i.w, height: i.h, rx: 0.5 * i.s, class: 'relic' }));
-  },
-  volume(g, i) {
-    const { s, w, h } = i;
-    const ry = 0.55 * s;
-    g.append(
-      el('path', { d: `M0 ${ry} V${h - ry} A${w / 2} ${ry} 0 0 0 ${w} ${h - ry} V${ry}`, class: `disk${i.hidden ? ' is-hidden' : ''} disk-${i.tone}` }),
-      el('ellipse', { cx: w / 2, cy: ry, rx: w / 2, ry, class: `disk disk-lid${i.hidden ? ' is-hidden' : ''}` }),
-    );
-    if (i.hidden) return;
-    if (i.glyph) g.append(markOf(i.mark, i.tone, i.glyph.x, i.glyph.y, 0.56 * s));
-    const t = i.table;
-    if (t) {
-      g.append(el('rect', { x: round(t.x), y: round(t.y), width: round(t.w), height: round(t.h), rx: 0.3 * s, class: 'rows-box' }));
-      for (let n = t.header ? 1 : 2; n <= t.rows + (t.header ? 0 : 1) && n * t.lh < t.h - 4; n += 1) {
-        if (t.header || n > 1) g.append(el('path', { d: `M${round(t.x)} ${round(t.y + 0.1 * s + (t.header ? n : n - 1) * t.lh)} h${round(t.w)}`, class: 'rows-line' }));
-      }
-      for (const line of t.lines) g.append(text(line));
-    }
-    if (i.badge) {
-      const bs = i.badgeSize;
-      const bh = bs * 1.7;
-      g.append(el('g', { class: 'badge tone-ok', transform: `translate(${round(w / 2 - i.badgeW / 2)} ${round(h - bh * 0.3)})` }, [
-        el('rect', { width: round(i.badgeW), height: round(bh), rx: round(bh / 2), class: 'badge-box' }),
-        markOf('check', 'ok', bs * 1.05, bh / 2, bs * 0.52),
-        text({ t: i.badge, x: bs * 1.9, y: bh * 0.69, size: bs, look: 'strong badge-text', at: 'start' }),
-      ]));
-    }
-  },
-  class(g, i) {
-    const { s, w, h } = i;
-    const c = i.flat ? h / 2 : 0.9 * s;
-    g.append(el('path', { d: `M${c} 0 H${w - c} L${w} ${c} V${h - c} L${w - c} ${h} H${c} L0 ${h - c} V${c} Z`, class: 'class-shape' }));
-    if (i.flat) g.append(el('path', { d: cog(1.4 * s, h / 2, 0.62 * s), class: 'class-cog' }));
-    else g.append(el('path', { d: cog(w - 1.5 * s, 1.2 * s, 0.66 * s), class: 'class-cog' }));
-  },
-  more(g, i) {
-    g.append(el('rect', { x: 3, y: 3, width: i.w - 6, height: i.h - 6, rx: i.h * 0.3, class: 'more-box' }));
-  },
-  pile(g, i) {
-    for (const n of [2, 1, 0]) g.append(el('rect', { x: n * 5, y: -n * 5, width: i.w, height: i.h, rx: i.kind === 'PV' ? i.h * 0.3 : 6, class: `pile pile-${i.kind.toLowerCase()}` }));
-  },
-  reins(g, i) {
-    const ys = i.tops[0]?.y ?? 0;
-    const bar = (ys - i.y) * 0.45;
-    for (const top of i.tops) {
-      const dx = top.x - i.x;
-      const r = Math.min(i.r, Math.abs(dx) / 2, bar);
-      const sign = Math.sign(dx);
-      const d = Math.abs(dx) < 1 ? `M0 0 V${round(top.y - i.y)}` : `M0 0 V${round(bar - r)} Q0 ${round(bar)} ${round(r * sign)} ${round(bar)} H${round(dx - r * sign)} Q${round(dx)} ${round(bar)} ${round(dx)} ${round(bar + r)} V${round(top.y - i.y)}`;
-      g.append(el('path', { d, class: 'rein' }));
-    }
-  },
-  maker(g, i) {
-    for (const end of i.ends) {
-      const d = i.below
-        ? `M${round(Math.min(i.right, Math.max(i.left, end.x)) - i.x)} 0 V${round(i.rail - i.y)} H${round(end.x - i.x)} V${round(end.y - i.y)}`
-        : `M0 0 H${round(-0.7 * i.s)} V${round(i.rail - i.y)} H${round(end.x - i.x)} V${round(end.y - i.y)}`;
-      g.append(el('path', { d, class: 'maker' }));
-    }
-  },
-  binding(g, i) {
-    const { s, h } = i;
-    const a = 0.42 * s;
-    const arrow = (/** @type {number} */ x, /** @type {number} */ y1, /** @type {number} */ y2, /** @type {string} */ look) => {
-      const up = Math.sign(y2 - y1);
-      return el('path', { d: `M${x} ${round(y1)} V${round(y2)} M${x - a} ${round(y2 - up * a * 1.3)} L${x} ${round(y2)} L${x + a} ${round(y2 - up * a * 1.3)}`, class: `bind ${look}` });
-    };
-    const both = i.down && i.up ? 'is-bound' : 'is-half';
-    if (i.down) g.append(arrow(-0.5 * s, 0.35 * s, h - 0.2 * s, both));
-    if (i.up) g.append(arrow(0.5 * s, h - 0.2 * s, 0.3 * s, both));
-    if (i.stub) g.append(arrow(0.5 * s, h - 0.2 * s, 0.3 * s, 'is-stub'));
-  },
-  cable(g, i) {
-    g.append(
-      el('path', { class: 'cable-guide', 'data-part': 'guide' }),
-      el('path', { class: 'cable-skin', 'data-part': 'skin' }),
-      el('path', { class: 'cable', 'data-part': 'wire' }),
-      el('g', { class: 'plug', 'data-part': 'plug' }, [
-        el('path', { d: `M${-0.42 * i.s} 0 v${0.5 * i.s} M${0.42 * i.s} 0 v${0.5 * i.s}`, class: 'plug-pins' }),
-        el('path', { d: `M${-0.95 * i.s} 0 V${-0.55 * i.s} Q${-0.95 * i.s} ${-1.05 * i.s} 0 ${-1.2 * i.s} Q${0.95 * i.s} ${-1.05 * i.s} ${0.95 * i.s} ${-0.55 * i.s} V0 Z`, class: 'plug-head' }),
-      ]),
-    );
-    if (i.mount) {
-      const w = i.mount.length * i.mono * i.s + 0.9 * i.s;
-      g.append(el('g', { class: 'mount', 'data-part': 'mount' }, [
-        el('rect', { x: round(-w / 2), y: round(-0.85 * i.s), width: round(w), height: round(1.6 * i.s), rx: round(0.4 * i.s), class: 'mount-box' }),
-        text({ t: i.mount, x: 0, y: 0.33 * i.s, size: i.s, look: 'mono', at: 'middle' }),
-      ]));
-    }
-  },
-};
-
-/** @param {number} x @param {number} y @param {number} r */
-function cog(x, y, r) {
-  let d = '';
-  for (let i = 0; i < 16; i += 1) {
-    const a = (i / 16) * Math.PI * 2;
-    const q = i % 4 < 2 ? r : r * 0.74;
-    d += `${i ? 'L' : 'M'}${round(x + Math.cos(a) * q)} ${round(y + Math.sin(a) * q)}`;
-  }
-  return `${d}Z M${round(x + r * 0.34)} ${y} a${round(r * 0.34)} ${round(r * 0.34)} 0 1 0 ${round(-r * 0.68)} 0 a${round(r * 0.34)} ${round(r * 0.34)} 0 1 0 ${round(r * 0.68)} 0`;
-}
 
 // ---------------------------------------------------------------------------------------------------------
 // Sprites and tweens
@@ -401,9 +80,36 @@ export function openStage(host) {
   let scene = null;
   /** @type {string} */
   let spotlit = '';
+  /** The id of the item that the Tab key stops at; the arrow keys lead on from there. */
+  let stop = '';
+
+  /** @param {string} id */
+  function stopAt(id) {
+    if (stop === id) return;
+    sprites.get(stop)?.el.setAttribute('tabindex', '-1');
+    stop = id;
+    sprites.get(id)?.el.setAttribute('tabindex', '0');
+  }
+
+  // Not on the SVG itself, which would become a stop of its own.
+  host.addEventListener('focusin', (event) => {
+    for (const [id, sprite] of sprites) if (sprite.el === event.target) stopAt(id);
+  });
+
+  /** Finds another stop when the last one left the scene, and takes the keyboard there if it was on it. @param {Item | undefined} left */
+  function mendStop(left) {
+    if (sprites.has(stop)) return;
+    const all = [...sprites.values()].filter((sprite) => sprite.item.hooks?.card).map((sprite) => sprite.item);
+    const far = (/** @type {Item} */ item) => (left ? Math.hypot(item.x - left.x, (item.seatY ?? item.y) - (left.seatY ?? left.y)) : 0);
+    const next = all.reduce((/** @type {Item | undefined} */ best, item) => (!best || far(item) < far(best) ? item : best), undefined);
+    stopAt(next?.id ?? '');
+    if (!left) return;
+    if (next) sprites.get(next.id)?.el.focus({ preventScroll: true });
+    else host.focus({ preventScroll: true });
+  }
 
   const LAYER = /** @type {Record<string, SVGElement>} */ ({
-    ground: layers.under, group: layers.under, seat: layers.back, vacant: layers.back, reins: layers.wires, binding: layers.wires, maker: layers.wires,
+    ground: layers.under, group: layers.under, seat: layers.back, vacant: layers.back, wait: layers.wires, shade: layers.bodies, reins: layers.wires, binding: layers.wires, maker: layers.wires,
     cable: layers.wires, body: layers.bodies, mini: layers.bodies,
   });
 
@@ -419,6 +125,8 @@ export function openStage(host) {
       g.replaceChildren();
       PAINT[item.type]?.(g, item);
       for (const line of item.lines ?? []) g.append(text(line));
+      const more = dots(item);
+      if (more) g.append(more);
       if (item.title) {
         const title = el('title');
         title.textContent = item.title;
@@ -429,8 +137,14 @@ export function openStage(host) {
     if (item.term) g.dataset.term = item.term;
     for (const [name, value] of Object.entries(item.hooks ?? {})) g.dataset[name] = String(value);
     if (item.label) {
-      g.setAttribute('role', 'img');
+      // What a reader may do something with is a button; one of them at a time is a stop of the Tab key.
+      const opens = Boolean(item.hooks?.card);
+      g.setAttribute('role', opens ? 'button' : 'img');
       g.setAttribute('aria-label', item.label);
+      if (opens) {
+        g.setAttribute('aria-haspopup', 'dialog');
+        g.setAttribute('tabindex', item.id === stop ? '0' : '-1');
+      }
     } else {
       g.setAttribute('aria-hidden', 'true');
     }
@@ -448,6 +162,11 @@ export function openStage(host) {
     else g.setAttribute('transform', `translate(${round(p.x + item.w / 2)} ${round(p.y + item.h / 2)}) scale(${Math.round(p.k * 1000) / 1000}) translate(${round(-item.w / 2)} ${round(-item.h / 2)})`);
     if (p.o >= 1) g.removeAttribute('opacity');
     else g.setAttribute('opacity', String(Math.max(0, Math.round(p.o * 100) / 100)));
+    const wipe = item.type === 'volume' && sprite.leaving ? g.querySelector('[data-part=wipe]') : null;
+    if (wipe) {
+      wipe.setAttribute('width', String(round(p.ext * item.w)));
+      g.querySelector('[data-part=edge]')?.setAttribute('transform', `translate(${round(p.ext * item.w)} 0)`);
+    }
     if (item.type === 'body') {
       const ring = g.querySelector('[data-part=ring]');
       ring?.setAttribute('stroke-dasharray', `${round(p.ring * 100)} 200`);
@@ -582,10 +301,14 @@ export function openStage(host) {
         return (order - 1) * STAGGER_MS;
       };
 
+      /** @type {Item | undefined} */
+      let held;
       for (const [id, sprite] of [...sprites]) {
         if (ids.has(id)) continue;
         sprites.delete(id);
         const { item } = sprite;
+        if (sprite.el === document.activeElement) held = item;
+        sprite.el.removeAttribute('tabindex');
         if (!may()) {
           remove(sprite);
           continue;
@@ -602,9 +325,10 @@ export function openStage(host) {
         } else if (item.type === 'cable') {
           tween(sprite, { ext: 0.05, o: 0 }, 380, 0, easeOut, () => remove(sprite));
         } else if (item.type === 'volume') {
-          tween(sprite, { y: sprite.pose.y + 2.5 * next.s, o: 0 }, 700, took(), easeInOut, () => remove(sprite));
+          leave(sprite, next, took());
+        } else if (item.type === 'claim') {
+          tween(sprite, { y: sprite.pose.y + 1.6 * next.s, o: 0 }, 620, took(), easeInOut, () => remove(sprite));
         } else {
-          if (item.type === 'claim') took();
           tween(sprite, { o: 0 }, item.type === 'seat' ? 600 : 420, 0, easeOut, () => remove(sprite));
         }
       }
@@ -647,6 +371,7 @@ export function openStage(host) {
         }
         if (animate && !resized && item.type === 'body' && before.phase === 'afloat' && item.phase !== 'afloat') landed(item, next);
       }
+      mendStop(held);
       flush();
     },
 
@@ -716,9 +441,44 @@ export function openStage(host) {
       return running;
     },
 
+    /**
+     * Tells the ages of rows anew.
+     * @param {(at: number, last: boolean) => string} ago
+     * @returns {boolean} whether there are any
+     */
+    ages(ago) {
+      let any = false;
+      for (const { el: g, item } of sprites.values()) {
+        const age = item.table?.age;
+        const part = age && g.querySelector('[data-part=age]');
+        if (!part) continue;
+        any = true;
+        part.textContent = ago(age.at, age.last);
+      }
+      return any;
+    },
+
     /** How many things are in motion. */
     moving: () => tweens.size,
   };
+
+  /**
+   * A volume goes: one whose data goes with it is wiped from edge to edge first, so that nobody takes it for one that
+   * was only put away.
+   * @param {Sprite} sprite @param {Scene} next @param {number} delay
+   */
+  function leave(sprite, next, delay) {
+    const { item, el: g } = sprite;
+    const s = next.s;
+    const sink = (/** @type {number} */ wait) => tween(sprite, { y: sprite.pose.y + 2.5 * s, o: 0 }, 700, wait, easeInOut, () => remove(sprite));
+    if (!item.doomed) {
+      sink(delay);
+      return;
+    }
+    g.append(el('rect', { x: 0, y: 0, height: item.h, width: 0, class: 'wipe', 'data-part': 'wipe' }), el('path', { d: `M0 ${round(-0.5 * s)} V${round(item.h + 0.3 * s)}`, class: 'wipe-edge', 'data-part': 'edge' }));
+    sprite.pose.ext = 0;
+    tween(sprite, { ext: 1 }, 1000, delay + 120, easeInOut, () => sink(150));
+  }
 
   /** @param {Sprite} sprite @param {Pose} target @param {(() => number) | null} took @param {Scene} next */
   function enter(sprite, target, took, next) {
@@ -766,8 +526,13 @@ export function openStage(host) {
         sprite.pose.k = 0.6;
         tween(sprite, { o: 1, k: 1 }, 420, took(), easeOut);
         break;
+      case 'tag':
+        // The claim falls away, and its name is left hanging.
+        sprite.pose.o = 0;
+        sprite.pose.y -= 1.6 * s;
+        tween(sprite, { y: target.y, o: 1 }, 700, 380, settle);
+        break;
       case 'vacant':
-      case 'relic':
         // The empty place is seen once the one who left is out of the way.
         sprite.pose.o = 0;
         tween(sprite, { o: 1 }, 400, 650, easeOut);
@@ -826,7 +591,7 @@ export function sign(name) {
 
 /** Small pictures on buttons. */
 const ICONS = /** @type {Record<string, string>} */ ({
-  pause: 'M7 5v14M17 5v14', play: 'M8 5l11 7l-11 7z', jump: 'M5 5l9 7l-9 7zM18 5v14', big: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5', small: 'M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5', copy: 'M9 9h10v11H9zM5 15V4h10', done: 'M5 12l5 5l9-10', close: 'M6 6l12 12M18 6l-12 12', eye: 'M3 12q9-9 18 0q-9 9-18 0zM4 20L20 4',
+  pause: 'M7 5v14M17 5v14', play: 'M8 5l11 7l-11 7z', jump: 'M5 5l9 7l-9 7zM18 5v14', big: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5', small: 'M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5', copy: 'M9 9h10v11H9zM5 15V4h10', done: 'M5 12l5 5l9-10', close: 'M6 6l12 12M18 6l-12 12', hands: 'M4 7h9M4 12h6M4 17h9M15 12h6M18 9l3 3l-3 3', reach: 'M4 12h12M11 7l5 5l-5 5M20 5v14', eye: 'M3 12q9-9 18 0q-9 9-18 0zM4 20L20 4', back: 'M18 5l-9 7l9 7zM6 5v14', on: 'M6 5l9 7l-9 7zM18 5v14', link: 'M10 14a4 4 0 0 1 0-6l3-3a4 4 0 0 1 6 6l-2 2M14 10a4 4 0 0 1 0 6l-3 3a4 4 0 0 1-6-6l2-2', save: 'M12 4v11M7 11l5 5l5-5M5 20h14', past: 'M4 12a8 8 0 1 0 3-6.2M4 4v4h4M12 8v4.5l3 2',
 });
 
 /** @param {string} name @returns {SVGElement} */

@@ -8,7 +8,12 @@
  * that one seat with one claim needs; every column is one lane or more.
  */
 
-import { claimHealth, graceLeft, grip, isOver, podHealth, volumeHealth } from './model.js';
+import { shadeItem } from './absent.js';
+import { middle, shortUid, widthOf, wrapName } from './names.js';
+import { faultKey, graceLeft, grip, isHomeless, isOver, lookKey, podHealth, shortVolume } from './model.js';
+import { asideOf, classItems, lanesOfShelf, shelfItems } from './shelves.js';
+
+export { middle, shortVolume, wrapName };
 
 /** @typedef {import('./model.js').Arrangement} Arrangement */
 /** @typedef {import('./model.js').Group} Group */
@@ -55,8 +60,15 @@ const CROWD = 12;
 /** The least width of a lane and the width beside the lanes for a class, as multiples of small text. */
 const NARROWEST = 9.8;
 const SIDE = 16.4;
-/** Rows of a table that are drawn; the rest are counted. */
-const ROWS_MAX = 3;
+
+/**
+ * The least size of small text. What counts on a wall is its share of the picture's height: a projector of few
+ * lines has as few in its scene.
+ * @param {Pick<Room, 'height' | 'projector'>} room
+ */
+function smallest({ height, projector }) {
+  return projector ? Math.max(13, Math.min(SMALLEST_PROJECTED, Math.floor(height / 38))) : SMALLEST;
+}
 
 /**
  * The size of small text for a scene of this room.
@@ -65,67 +77,8 @@ const ROWS_MAX = 3;
 export function typeSize({ width, height, projector }) {
   const fit = Math.floor(Math.min(width / 60, height / 45));
   return projector
-    ? Math.min(30, Math.max(SMALLEST_PROJECTED, fit))
+    ? Math.min(30, Math.max(smallest({ height, projector }), fit))
     : Math.min(18, Math.max(SMALLEST, fit));
-}
-
-/**
- * Breaks a Kubernetes name into lines, preferably after a hyphen; what does not fit loses its middle, since
- * names begin and end with what tells them apart.
- * @param {string} name
- * @param {number} chars that fit into a line
- * @param {number} most lines
- * @returns {string[]}
- */
-export function wrapName(name, chars, most) {
-  const limit = Math.max(4, chars);
-  /** @type {string[]} */
-  const lines = [];
-  let line = '';
-  for (const piece of name.split(/(?<=[-./])/)) {
-    let rest = piece;
-    if (line && line.length + rest.length > limit) {
-      lines.push(line);
-      line = '';
-    }
-    while (rest.length > limit) {
-      lines.push(rest.slice(0, limit));
-      rest = rest.slice(limit);
-    }
-    line += rest;
-  }
-  if (line) lines.push(line);
-  if (lines.length <= most) return lines;
-  if (most === 1) return [middle(name, limit)];
-  const head = lines.slice(0, most - 1);
-  return [...head, middle(name.slice(head.join('').length), limit)];
-}
-
-/** @param {string} text @param {number} chars */
-export function middle(text, chars) {
-  if (text.length <= chars) return text;
-  const tail = Math.max(1, Math.floor((chars - 1) * 0.45));
-  return `${text.slice(0, Math.max(1, chars - 1 - tail))}…${text.slice(-tail)}`;
-}
-
-/** A volume made for a claim is called `pvc-` and a uid: the first eight signs are enough. @param {string} name */
-export function shortVolume(name) {
-  return /^pvc-[0-9a-f]{8}-[0-9a-f-]{27}$/.test(name) ? `${name.slice(0, 12)}…` : name;
-}
-
-/** The first signs of a uid, as a person would say them. @param {string} uid */
-export function shortUid(uid) {
-  return uid.slice(0, 5);
-}
-
-/**
- * How wide a text is, about: half-width letters by the monospaced ratio, full-width ones a full size.
- * @param {string} text @param {number} size @param {number} mono
- */
-export function widthOf(text, size, mono) {
-  let ems = 0;
-  for (const sign of text) ems += /[\u2E80-\uFFEF]/.test(sign) ? 1 : mono;
-  return ems * size;
 }
 
 /**
@@ -153,7 +106,7 @@ export function layout(arrangement, model, room) {
 function fitted(arrangement, room, s) {
   const lanes = arrangement.groups.map((group) => group.columns.reduce((sum, column) => sum + lanesOf(column), 0)).filter((n) => n <= CROWD);
   const units = lanes.reduce((sum, n) => sum + n * NARROWEST + 2.5, 2) + (arrangement.classes.length ? SIDE : 0);
-  return Math.max(room.projector ? SMALLEST_PROJECTED : SMALLEST, Math.min(s, Math.floor(room.width / units)));
+  return Math.max(smallest(room), Math.min(s, Math.floor(room.width / units)));
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -168,7 +121,7 @@ function fitted(arrangement, room, s) {
 /** @param {Column} column */
 function lanesOf(column) {
   let lanes = 0;
-  for (const shelf of column.shelves) lanes += Math.max(1, shelf.volumes.length);
+  for (const shelf of column.shelves) lanes += lanesOfShelf(shelf);
   return Math.max(1, lanes);
 }
 
@@ -194,7 +147,8 @@ function planColumns(arrangement, room, s) {
     width: 0,
   }));
   // A few lanes more than fit may be scrolled to; anything wider, or a crowd, is drawn small instead.
-  const most = Math.max(avail, room.width * (below ? 2.4 : 1.6));
+  // Nobody scrolls what is on a wall.
+  const most = room.projector ? avail : Math.max(avail, room.width * (below ? 2.4 : 1.6));
   for (const d of drafts) d.compact = d.lanes > CROWD;
   const need = () =>
     drafts.reduce((sum, d) => sum + (d.compact ? 14 * s : d.lanes * narrowest) + 2 * pad + gap, -gap);
@@ -259,7 +213,8 @@ function planColumns(arrangement, room, s) {
  * @property {number} bind
  * @property {number} volume
  * @property {boolean} beside Whether the rows stand beside the volume's data, not below.
- * @property {number} tableLines
+ * @property {number} tableLines Lines for rows and notes.
+ * @property {number} noteLines
  * @property {number} ground
  * @property {number} below
  * @property {number} foot
@@ -299,7 +254,9 @@ function planBands(plan, arrangement, model, room, s, density) {
   const beside = plan.lane >= 19 * s;
   const looked = model.inside.size > 0;
   const tableRows = looked || density === 0 ? (density >= 3 ? 2 : 3) : 0;
-  const tableLines = tableRows;
+  // Under the rows stands how old they are, and what stood in the way of the last look.
+  const noteLines = !looked ? 0 : [...model.inside.values()].some((inside) => inside.fault) ? 2 : 1;
+  const tableLines = tableRows + noteLines;
   const volumeText = density >= 2 ? 2 : 3;
   const volume = hasClaims
     ? 1.2 * s + (beside ? Math.max(volumeText, tableLines) : volumeText + tableLines) * lh + (tableLines && !beside ? 0.5 * s : 0) + 0.9 * s
@@ -327,7 +284,7 @@ function planBands(plan, arrangement, model, room, s, density) {
   left -= footGrow;
   return {
     natural, density, lh, controllers, plate, plateLines, bodyLines, nodeLine, scratch, claim, claimLines, claimMerged,
-    volume, beside, tableLines, ground, below,
+    volume, beside, tableLines, noteLines, ground, below,
     reins: reins + reinGrow + left * 0.15,
     r: r + grow,
     seat: seatOf(r + grow),
@@ -406,9 +363,11 @@ function place(plan, b, arrangement, model, room, s) {
     /** @type {{x: number, y: number}[]} */
     const tops = [];
     placed.columns.forEach(({ column, x: cx, w: fullWidth }, index) => {
-      const seatW = Math.min(fullWidth, plan.lane * 1.4) - 0.9 * s;
-      const seatX = cx + (fullWidth - seatW) / 2;
-      const mid = cx + fullWidth / 2;
+      // The seat stays over what is its own; what an earlier claim left stands beside that.
+      const ownWidth = fullWidth - column.shelves.reduce((sum, shelf) => sum + asideOf(shelf), 0) * plan.lane;
+      const seatW = Math.min(ownWidth, plan.lane * 1.4) - 0.9 * s;
+      const seatX = cx + (ownWidth - seatW) / 2;
+      const mid = cx + ownWidth / 2;
       const wanted = column.wanted || column.pod;
       if (wanted && group.kind !== 'Loose') {
         tops.push({ x: mid, y: ySeats });
@@ -429,13 +388,17 @@ function place(plan, b, arrangement, model, room, s) {
         }
       }
       if (column.pod) {
-        bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, model.at, room, s, head.id));
+        bodies.push(bodyItem(column.pod, column, seatX, ySeats, seatW, b, model, room, s, head.id));
         bodiesLeft -= 1;
+      }
+      for (const pod of column.unsure ?? []) {
+        const shelf = column.shelves.find((it) => pod.claims?.some((/** @type {any} */ use) => use.claim === it.name));
+        back.push(shadeItem(pod, { x: seatX, y: ySeats, w: seatW, r: b.r, foot: b.seat, tight: b.density >= 2, claim: shelf?.claim ? { x: cx + plan.lane / 2 + Math.min(plan.lane - 0.9 * s, 21 * s) * 0.32, y: yClaims } : undefined }, room, s));
       }
       let laneX = cx;
       for (const shelf of column.shelves) {
-        const lanes = Math.max(1, shelf.volumes.length);
-        shelfItems(shelf, laneX, lanes, { yClaims, yVolumes, plan, b, model, room, s, things, wires, disks });
+        const lanes = lanesOfShelf(shelf);
+        shelfItems(shelf, laneX, column, { ySeats, yClaims, yVolumes, plan, b, arrangement, model, room, s, things, wires, disks });
         laneX += lanes * plan.lane;
       }
     });
@@ -469,7 +432,7 @@ function controllerItem(placed, w, y, b, room, s) {
   const lh = b.lh;
   const card = group.controller;
   const plain = group.kind === 'Pod' || group.kind === 'Loose';
-  const title = group.kind === 'Pod' ? say('scene.bare') : group.kind === 'Loose' ? say('scene.loose') : group.kind;
+  const title = group.kind === 'Pod' ? say('scene.bare') : group.kind === 'Loose' ? say(group.columns.some((c) => c.pod) ? 'scene.loose.used' : 'scene.loose') : group.kind;
   const pods = group.columns.reduce((n, c) => n + (c.pod ? 1 : 0), 0);
   const ready = card?.ready ?? group.columns.reduce((n, c) => n + (c.pod?.isReady ? 1 : 0), 0);
   const wanted = card?.replicas ?? pods;
@@ -494,17 +457,17 @@ function controllerItem(placed, w, y, b, room, s) {
     pips: plain || wanted > 8 ? [] : Array.from({ length: Math.max(wanted, Math.min(card?.existing ?? pods, 8)) }, (_, i) => (i < ready ? (i < wanted ? 'ready' : 'over') : i < (card?.existing ?? pods) ? 'there' : 'wanted')),
     pipsX: cw - 0.9 * s - widthOf(`${ready}/${wanted}`, s * 1.15, room.mono) - 0.7 * s, pipsY: 0.4 * s + lh * 0.52,
     sets, lines, term: { StatefulSet: 'statefulset', Deployment: 'deployment' }[group.kind],
-    hooks: { controller: group.key },
+    hooks: { controller: group.key, ...(card && group.kind !== 'ReplicaSet' ? { card: card.uid } : {}) },
     label: plain ? title : say('aria.controller', { kind: group.kind, name: group.name, wanted, ready }),
   };
 }
 
 /**
  * @param {Card} pod @param {Column} column @param {number} x @param {number} y @param {number} w
- * @param {Bands} b @param {number} at The cluster's clock. @param {Room} room @param {number} s @param {string} from
+ * @param {Bands} b @param {Model} model @param {Room} room @param {number} s @param {string} from
  * @returns {Item}
  */
-function bodyItem(pod, column, x, y, w, b, at, room, s, from) {
+function bodyItem(pod, column, x, y, w, b, model, room, s, from) {
   const lh = b.lh;
   const health = podHealth(pod);
   const headY = 0.95 * s + b.r;
@@ -518,7 +481,7 @@ function bodyItem(pod, column, x, y, w, b, at, room, s, from) {
   const statusSize = Math.min(s * 1.22, fit / Math.max(1, widthOf(pod.status, 1, 0.6)));
   /** @type {Line[]} */
   const lines = [{ t: pod.status, x: mid, y: chest + lh * 0.72, size: Math.max(s, statusSize), look: `strong tone-${health.tone}`, at: 'middle', fit: widthOf(pod.status, s, 0.6) > fit ? fit : undefined }];
-  const where = pod.ip ?? '';
+  const where = isHomeless(pod) ? room.say('scene.nowhere') : (pod.ip ?? '');
   const facts = b.bodyLines - (b.nodeLine ? 1 : 0);
   if (b.nodeLine && pod.node) lines.push({ t: middle(pod.node, chars), x: mid, y: chest + lh * (facts + 0.72), size: s, look: 'mono quiet', at: 'middle' });
   if (facts >= 3) {
@@ -528,14 +491,19 @@ function bodyItem(pod, column, x, y, w, b, at, room, s, from) {
     const both = `${ready}${again}${where ? ` ${where}` : ''}`;
     lines.push({ t: both.length <= chars ? both : `READY ${ready}${again}`, x: mid, y: chest + lh * 1.76, size: s, look: 'mono quiet', at: 'middle' });
   }
+  // Rows that lie on no claim are the body's own; another body's are not here.
+  const own = pod.claims?.length ? undefined : model.inside.get(lookKey(model, pod));
+  const rows = own && own.podUid === pod.uid && own.columns.length ? room.say('look.scratch', { n: own.rows.length }) : own?.fault ? room.say(faultKey(own.fault)) : '';
   const scratch = scratchOf(pod).slice(0, 1).map((/** @type {any} */ v) => {
+    const seen = `${v.type} · ${rows}`;
+    if (v.type === 'emptyDir' && rows && widthOf(seen, s, room.mono) < w - 2.8 * s) return { type: v.type, text: seen };
     const fate = v.type === 'emptyDir' ? `${v.type} ${room.say('scene.scratch')}` : `${v.type} ${v.mount ?? ''}`;
     return { type: v.type, text: widthOf(fate, s, room.mono) < w - 3.2 * s ? fate : v.type };
   });
   const named = Boolean(column.seat);
   const tag = named ? [] : wrapName(pod.name, chars, b.plateLines);
   tag.forEach((t, i) => lines.push({ t, x: mid, y: b.seat - b.plate + 0.25 * s + (i + 0.5 * (b.plateLines - tag.length)) * lh + lh * 0.74, size: s, look: 'mono strong on-tag', at: 'middle' }));
-  const grace = graceLeft(pod, at);
+  const grace = graceLeft(pod, model.at);
   const afloat = !pod.node && !isOver(pod);
   return {
     id: `body:${pod.uid}`, type: 'body', x, y: y - (afloat ? 0.55 * s : 0), w, h: b.seat, s, lh, r: b.r, headY, chest, inset,
@@ -543,7 +511,7 @@ function bodyItem(pod, column, x, y, w, b, at, room, s, from) {
     phase: afloat ? 'afloat' : isOver(pod) ? 'over' : pod.deleting ? 'leaving' : 'seated', ready: pod.isReady, from, seatY: y,
     deadline: pod.deleting && !isOver(pod) ? pod.deleting : null,
     scratch, scratchY: chest + b.bodyLines * lh + 0.2 * s, lines, term: 'pod',
-    hooks: { uid: pod.uid, pod: pod.name },
+    hooks: { uid: pod.uid, pod: pod.name, card: pod.uid },
     label: [
       room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready }),
       pod.ip ? room.say('aria.body.ip', { ip: pod.ip }) : '',
@@ -552,177 +520,6 @@ function bodyItem(pod, column, x, y, w, b, at, room, s, from) {
     ].join(''),
     title: pod.message ?? '',
   };
-}
-
-/** The width to squeeze a text into, if it is wider. @param {string} text @param {number} w @param {number} s @param {number} mono */
-function detailFit(text, w, s, mono) {
-  return widthOf(text, s, mono) > w ? w : undefined;
-}
-
-/**
- * @param {Shelf} shelf @param {number} x @param {number} lanes
- * @param {{yClaims: number, yVolumes: number, plan: Plan, b: Bands, model: Model, room: Room, s: number, things: Item[], wires: Item[], disks: any[]}} to
- */
-function shelfItems(shelf, x, lanes, to) {
-  const { yClaims, yVolumes, plan, b, model, room, s, things, wires, disks } = to;
-  const { say } = room;
-  const { lane } = plan;
-  const lh = b.lh;
-  const w = Math.min(lane - 0.9 * s, 21 * s);
-  const left = x + (lane - w) / 2;
-  const { claim } = shelf;
-  const same = claim ? model.same.get(claim.name) : undefined;
-  if (claim) {
-    const health = claimHealth(claim);
-    const held = claim.deleting ? claim.finalizers?.[0] : undefined;
-    const size = claim.capacity ?? claim.request ?? '';
-    const modes = (claim.modes ?? []).join(',');
-    const name = wrapName(claim.name, Math.floor((w - 1.6 * s) / (room.mono * s)), b.claimLines);
-    const top = 0.55 * s + (b.claimLines - name.length) * lh * 0.5;
-    const detail = held ? held.split('/').pop() : [size, modes].filter(Boolean).join(' · ');
-    const status = { t: claim.status, x: 0, y: 0, size: s * 1.08, look: `strong tone-${health.tone}`, at: /** @type {const} */ ('start') };
-    /** @type {Line[]} */
-    const lines = name.map((t, i) => ({ t, x: w / 2, y: top + lh * (i + 0.78), size: s, look: 'mono strong', at: 'middle' }));
-    const row = top + name.length * lh;
-    const statusW = widthOf(claim.status, s * 1.08, 0.56) + 1.5 * s;
-    const spare = w - statusW - 1.8 * s;
-    const short = !b.claimMerged || held || widthOf(detail, s, room.mono) <= spare ? detail : widthOf(size, s, room.mono) <= spare ? size : '';
-    const detailW = widthOf(short, s, room.mono);
-    let glyph;
-    if (b.claimMerged && !(held && statusW + detailW + s > w)) {
-      const start = (w - statusW - (short ? detailW + 0.7 * s : 0)) / 2;
-      glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
-      lines.push({ ...status, x: start + 1.35 * s, y: row + lh * 0.82 });
-      if (short) lines.push({ t: short, x: start + statusW + 0.6 * s, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
-    } else {
-      const start = (w - statusW) / 2;
-      const first = b.claimMerged ? row : row + lh;
-      glyph = { x: start + 0.5 * s, y: first + lh * 0.5 };
-      lines.push({ ...status, x: start + 1.35 * s, y: first + lh * 0.82 });
-      if (!b.claimMerged) lines.push({ t: detail, fit: detailFit(detail, w - 1.4 * s, s, room.mono), x: w / 2, y: row + lh * 0.8, size: s, look: 'mono quiet', at: 'middle' });
-    }
-    things.push({
-      id: `claim:${claim.uid}`, type: 'claim', x: left, y: yClaims, w, h: b.claim, s, tone: health.tone, mark: health.mark,
-      held: Boolean(held), glyph, lines, term: 'pvc', same: Boolean(same), pulse: say('scene.same.claim'), hooks: { claim: claim.name },
-      label: say('aria.claim', { name: claim.name, status: claim.status, size }) + (held ? say('aria.claim.held', { finalizer: held }) : ''),
-    });
-    if (claim.volume && shelf.volumes.length === 0) {
-      // The claim names a volume that this reader may not see, or that has not been told yet.
-      things.push({ id: `volume:?${claim.volume}`, type: 'volume', hidden: true, x: left, y: yVolumes, w, h: b.volume, s, lh, tone: 'gone', mark: 'stop', lines: [{ t: shortVolume(claim.volume), x: w / 2, y: b.volume / 2 + 0.6 * s, size: s, look: 'mono quiet', at: 'middle' }], hooks: {}, label: '' });
-    }
-  }
-  if (!claim && shelf.volumes.some((volume) => volume.claim)) {
-    // The volume still remembers the claim that is gone; that memory is why nobody else may have it.
-    const name = wrapName(shelf.name, Math.floor((w - 1.6 * s) / (room.mono * s)), b.claimLines);
-    const top = Math.max(0.3 * s, (b.claim - (name.length + 1) * lh) / 2);
-    const word = say('scene.released');
-    things.push({
-      id: `relic:${shelf.name}`, type: 'relic', x: left, y: yClaims, w, h: b.claim, s, label: '',
-      lines: [
-        ...name.map((t, i) => ({ t, x: w / 2, y: top + lh * (i + 0.78), size: s, look: 'mono quiet', at: /** @type {const} */ ('middle') })),
-        { t: word, fit: detailFit(word, w - s, s, 0.56), x: w / 2, y: top + lh * (name.length + 0.82), size: s, look: 'quiet', at: /** @type {const} */ ('middle') },
-      ],
-    });
-  }
-  shelf.volumes.forEach((volume, i) => {
-    const vx = left + i * lane;
-    things.push(volumeItem(volume, shelf, vx, yVolumes, w, same, to));
-    disks.push({ x: vx + w / 2, left: vx, w, y: yVolumes, h: b.volume, volume });
-    const down = claim?.volume === volume.name;
-    const up = Boolean(claim && volume.claim?.name === claim.name && (!volume.claim.uid || volume.claim.uid === claim.uid));
-    if (down || up || volume.claim) {
-      const wide = b.bind > 1.75 * lh && w > 13 * s && i === 0;
-      wires.push({
-        id: `binding:${shelf.name}/${volume.name}`, type: 'binding', x: vx + w / 2, y: yClaims + b.claim, w: 0, h: b.bind, s, down, up,
-        stub: Boolean(volume.claim) && !up, shift: i === 0 ? 0 : left + w / 2 - (vx + w / 2), hooks: { binding: `${shelf.name}↔${volume.name}` },
-        label: down && up ? say('aria.binding', { claim: shelf.name, volume: volume.name }) : '',
-        lines: !wide ? [] : [
-          ...(down ? [{ t: 'volumeName', x: -1.1 * s, y: b.bind / 2 + 0.3 * s, size: s, look: 'mono quiet', at: /** @type {const} */ ('end') }] : []),
-          ...(volume.claim ? [{ t: 'claimRef', x: 1.1 * s, y: b.bind / 2 + 0.3 * s, size: s, look: 'mono quiet', at: /** @type {const} */ ('start') }] : []),
-        ],
-      });
-    }
-  });
-}
-
-/**
- * @param {Card} volume @param {Shelf} shelf @param {number} x @param {number} y @param {number} w
- * @param {{volume: string, at: number} | undefined} same
- * @param {{b: Bands, model: Model, room: Room, s: number}} to
- * @returns {Item}
- */
-function volumeItem(volume, shelf, x, y, w, same, { b, model, room, s }) {
-  const lh = b.lh;
-  const health = volumeHealth(volume);
-  const inside = model.inside.get(shelf.name);
-  const mine = inside && (volume.claim?.name === shelf.name) ? inside : undefined;
-  const beside = b.beside && Boolean(mine);
-  const textW = beside ? w * 0.52 : w;
-  const mid = beside ? textW / 2 + 0.4 * s : w / 2;
-  const chars = Math.floor((textW - 1.2 * s) / (room.mono * s));
-  const rowsRoom = mine && !beside ? b.tableLines * lh + 0.5 * s : 0;
-  const textLines = b.density >= 2 ? 2 : 3;
-  const top = 1.2 * s + Math.max(0, (b.volume - 2.1 * s - textLines * lh - rowsRoom) / 2);
-  const what = [volume.capacity, volume.reclaim].filter(Boolean).join(' · ');
-  const statusW = widthOf(volume.status, s * 1.08, 0.56) + 1.4 * s;
-  /** @type {Line[]} */
-  const lines = [{ t: middle(shortVolume(volume.name), chars), x: mid, y: top + lh * 0.78, size: s, look: 'mono strong', at: 'middle' }];
-  let glyph;
-  const merged = b.density >= 2;
-  const row = top + lh * (merged ? 1 : 2);
-  if (merged) {
-    const extra = widthOf(volume.capacity ?? '', s, room.mono);
-    const start = mid - (statusW + extra + 0.9 * s) / 2;
-    glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
-    lines.push({ t: volume.status, x: start + 1.35 * s, y: row + lh * 0.82, size: s * 1.08, look: `strong tone-${health.tone}`, at: 'start' });
-    lines.push({ t: volume.capacity ?? '', x: start + statusW + 0.9 * s, y: row + lh * 0.82, size: s, look: 'mono quiet', at: 'start' });
-  } else {
-    lines.push({ t: middle(what, chars), x: mid, y: top + lh * 1.78, size: s, look: 'mono quiet', at: 'middle' });
-    const start = mid - statusW / 2;
-    glyph = { x: start + 0.5 * s, y: row + lh * 0.5 };
-    lines.push({ t: volume.status, x: start + 1.35 * s, y: row + lh * 0.82, size: s * 1.08, look: `strong tone-${health.tone}`, at: 'start' });
-  }
-  const table = mine ? tableOf(mine, beside ? { x: textW + 0.2 * s, w: w - textW - 0.9 * s, y: 1.3 * s, h: b.volume - 2.2 * s } : { x: 1 * s, w: w - 2 * s, y: top + textLines * lh + 0.3 * s, h: b.tableLines * lh }, b, room, s) : null;
-  const proven = same && same.volume === volume.name ? (mine && mine.at >= same.at ? room.say('scene.same.rows', { rows: mine.rows.length }) : room.say('scene.same.volume')) : '';
-  const badgeSize = Math.min(s * 1.05, (w + 0.4 * s) / Math.max(1, widthOf(proven, 1, 0.56) + 2.6));
-  return {
-    id: `volume:${volume.uid}`, type: 'volume', x, y, w, h: b.volume, s, lh, tone: health.tone, mark: health.mark, hidden: false,
-    glyph, lines, table, badge: proven, badgeSize: Math.max(badgeSize, s * 0.92), badgeW: (widthOf(proven, 1, 0.56) + 2.6) * Math.max(badgeSize, s * 0.92), term: 'pv', from: 'class', hooks: { volume: volume.name },
-    label: room.say('aria.volume', { name: volume.name, status: volume.status, size: volume.capacity ?? '', reclaim: volume.reclaim ?? '' }) + (mine ? room.say('aria.volume.rows', { rows: mine.rows.length }) : ''),
-  };
-}
-
-/**
- * The rows as a table of text in the space given.
- * @param {import('./model.js').Inside} inside @param {{x: number, y: number, w: number, h: number}} box
- * @param {Bands} b @param {Room} room @param {number} s
- */
-function tableOf(inside, box, b, room, s) {
-  const fits = Math.max(1, Math.min(ROWS_MAX + 1, Math.floor((box.h + 2) / b.lh)));
-  const header = fits >= 3;
-  const space = fits - (header ? 1 : 0);
-  const cut = inside.rows.length > space;
-  const shown = inside.rows.slice(0, cut ? space - 1 : space);
-  const all = header ? [inside.columns, ...shown] : shown;
-  const widths = inside.columns.map((_, c) => Math.max(...all.map((row) => widthOf(row[c] ?? '', s, room.mono)), s));
-  const total = widths.reduce((sum, v) => sum + v + 1.1 * s, 0);
-  const shrink = Math.min(1, box.w / total);
-  const w = Math.min(box.w, total);
-  const x = box.x + (box.w - w) / 2;
-  const h = (all.length + (cut ? 1 : 0)) * b.lh;
-  const y = box.y + Math.max(0, (box.h - h) / 2);
-  /** @type {Line[]} */
-  const lines = [];
-  all.forEach((row, r) => {
-    let cx = x + 0.55 * s;
-    row.forEach((cell, c) => {
-      const cellW = widths[c] * shrink;
-      lines.push({ t: middle(cell, Math.max(1, Math.floor((cellW + 0.2 * s) / (room.mono * s)))), x: cx, y: y + b.lh * (r + 0.76), size: s, look: header && r === 0 ? 'mono quiet' : 'mono strong', at: 'start' });
-      cx += cellW + 1.1 * s * shrink;
-    });
-  });
-  if (cut) lines.push({ t: room.say('scene.rows.more', { n: inside.rows.length - shown.length }), x: x + w / 2, y: y + b.lh * (all.length + 0.76), size: s, look: 'quiet', at: 'middle' });
-  return { x, y: y - 0.1 * s, w, h: h + 0.25 * s, header: header ? b.lh : 0, rows: shown.length, lh: b.lh, lines };
 }
 
 /**
@@ -740,12 +537,13 @@ function cableItems(plan, b, ySeats, yClaims, room, s, wires) {
       let laneX = x;
       for (const shelf of column.shelves) {
         if (shelf.claim) claims.set(shelf.name, { x: laneX + plan.lane / 2, w: Math.min(plan.lane - 0.9 * s, 21 * s) });
-        laneX += Math.max(1, shelf.volumes.length) * plan.lane;
+        laneX += lanesOfShelf(shelf) * plan.lane;
       }
       const uses = column.pod?.claims ?? [];
       uses.forEach((/** @type {any} */ use, /** @type {number} */ nth) => {
         const list = users.get(use.claim) ?? [];
-        list.push({ pod: /** @type {Card} */ (column.pod), x, w, use, nth, of: uses.length });
+        const own = w - column.shelves.reduce((sum, shelf) => sum + asideOf(shelf), 0) * plan.lane;
+        list.push({ pod: /** @type {Card} */ (column.pod), x, w: own, use, nth, of: uses.length });
         users.set(use.claim, list);
       });
     }
@@ -767,42 +565,6 @@ function cableItems(plan, b, ySeats, yClaims, room, s, wires) {
       });
     });
   }
-}
-
-/**
- * @param {Card[]} classes @param {{x: number, left: number, w: number, y: number, h: number, volume: Card}[]} disks
- * @param {Plan} plan @param {Bands} b @param {number} yVolumes @param {number} yGround @param {number} height
- * @param {Room} room @param {number} s @param {Item[]} things @param {Item[]} wires
- */
-function classItems(classes, disks, plan, b, yVolumes, yGround, height, room, s, things, wires) {
-  if (classes.length === 0) return;
-  const lh = b.lh;
-  const shown = [...classes].sort((a, c) => Number(c.isDefault) - Number(a.isDefault)).slice(0, plan.below ? 2 : 3);
-  shown.forEach((card, i) => {
-    const made = disks.filter((d) => d.volume.class === card.name && d.volume.provisioner);
-    const label = room.say('aria.class', { name: card.name, provisioner: card.provisioner, binding: card.binding, reclaim: card.reclaim });
-    const common = { type: 'class', s, isDefault: card.isDefault, term: 'storageclass', hooks: { class: card.name }, label, made: made.map((d) => d.volume.name) };
-    if (plan.below) {
-      const w = (Math.min(plan.width, room.width) - 2 * s) / shown.length - 0.5 * s;
-      const text = middle(`${card.name}${card.isDefault ? ' (default)' : ''} · ${card.binding}`, Math.floor((w - 3.4 * s) / (room.mono * s)));
-      const item = { ...common, id: `class:${card.uid}`, x: s + i * (w + 0.5 * s), y: height - b.below + 0.4 * s, w, h: lh + 0.6 * s, flat: true, lines: [{ t: text, x: 2.4 * s, y: 0.3 * s + lh * 0.77, size: s, look: 'mono', at: 'start' }] };
-      things.push(item);
-      if (made.length) wires.push({ id: `maker:${card.uid}`, type: 'maker', x: item.x + 1.2 * s, y: item.y, w: 0, h: 0, s, rail: yGround + 0.3 * lh, ends: made.map((d) => ({ x: d.left + d.w * 0.86, y: d.y + d.h - 0.3 * s })), left: item.x + s, right: item.x + w - s, below: true });
-      return;
-    }
-    const w = plan.side - 2 * s;
-    const inner = Math.floor((w - 1.5 * s) / (room.mono * s));
-    const few = b.density >= 2 || shown.length > 1;
-    /** @type {Line[]} */
-    const lines = [{ t: 'StorageClass', x: 0.9 * s, y: 0.5 * s + lh * 0.78, size: s, look: 'kind', at: 'start' }];
-    const texts = [`${card.name}${card.isDefault ? ' (default)' : ''}`, ...(few ? [] : [card.provisioner]), card.binding, ...(few ? [] : [`reclaim ${card.reclaim}`])];
-    texts.forEach((t, n) => lines.push({ t: middle(t, inner), x: 0.9 * s, y: 0.5 * s + lh * (1.82 + n), size: s, look: n === 0 ? 'mono strong' : 'mono quiet', at: 'start' }));
-    const h = lh * (texts.length + 1) + 1.3 * s;
-    const y = Math.min(yVolumes + (b.volume || 3 * s) - h - 0.2 * s, yGround - h - s) - i * (h + 0.8 * s);
-    const item = { ...common, id: `class:${card.uid}`, x: plan.sideX + s, y, w, h, flat: false, lines };
-    things.push(item);
-    if (made.length) wires.push({ id: `maker:${card.uid}`, type: 'maker', x: item.x, y: item.y + h / 2, w: 0, h: 0, s, rail: yVolumes - 0.75 * s, ends: made.map((d) => ({ x: d.left + d.w - 1.2 * s, y: d.y + 0.35 * s })), below: false });
-  });
 }
 
 /**
@@ -828,9 +590,12 @@ function crowd(placed, y, b, yClaims, yVolumes, model, room, s, things, bodies, 
     const cy = y + 0.3 * s + Math.floor(i / perRow) * cell;
     const pod = seat.pod;
     const health = pod ? podHealth(pod) : { tone: 'gone', mark: 'stop' };
+    const numbered = Boolean(seat.seat) && cell >= 4.4 * s;
     bodies.push({
-      id: pod ? `body:${pod.uid}` : `seat:${seat.seat ?? `${placed.group.key}/${i}`}`, type: 'mini', x, y: cy, w: cell, h: cell, s, r: 0.37 * cell, uid: pod?.uid ?? '', from,
-      tone: health.tone, mark: health.mark, lines: [], term: 'pod', hooks: pod ? { uid: pod.uid, pod: pod.name } : {}, title: pod ? `${pod.name} ${pod.status}` : (seat.seat ?? ''),
+      id: pod ? `body:${pod.uid}` : `seat:${seat.seat ?? `${placed.group.key}/${i}`}`, type: 'mini', x, y: cy, w: cell, h: cell, s, r: (numbered ? 0.31 : 0.37) * cell, uid: pod?.uid ?? '', from,
+      tone: health.tone, mark: health.mark, term: 'pod',
+      lines: numbered ? [{ t: /\d+$/.exec(seat.seat ?? '')?.[0] ?? '', x: cell / 2, y: 0.62 * cell + 1.2 * s, size: s, look: 'mono quiet', at: /** @type {const} */ ('middle') }] : [],
+      hooks: pod ? { uid: pod.uid, pod: pod.name, card: pod.uid } : {}, title: pod ? `${pod.name} ${pod.status}` : (seat.seat ?? ''),
       label: pod ? room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready: (pod.ready ?? []).join('/') }) : room.say('aria.seat.empty', { name: seat.seat ?? '' }),
     });
   });
@@ -841,7 +606,7 @@ function crowd(placed, y, b, yClaims, yVolumes, model, room, s, things, bodies, 
     things.push({ id: `more:${placed.group.key}`, type: 'more', x: x0 + (i % perRow) * cell, y: y + 0.3 * s + Math.floor(i / perRow) * cell, w: cell * wide, h: cell, s, label: room.say('aria.more', { n }), hooks: { more: n }, lines: [{ t: `+${n}`, x: (cell * wide) / 2, y: cell / 2 + 0.36 * s, size: s, look: 'mono strong', at: 'middle' }] });
   }
   const claims = seatsShelves(placed.group).map((shelf) => shelf.claim).filter(Boolean);
-  const volumes = seatsShelves(placed.group).flatMap((shelf) => shelf.volumes);
+  const volumes = seatsShelves(placed.group).flatMap((shelf) => [...shelf.volumes, ...shelf.left]);
   for (const [kind, list, top, h] of /** @type {const} */ ([['PVC', claims, yClaims, b.claim], ['PV', volumes, yVolumes, b.volume]])) {
     if (!list.length || !h) continue;
     /** @type {Record<string, number>} */

@@ -8,7 +8,9 @@
 /**
  * @typedef {Record<string, any> & {kind: string, uid: string, name: string}} Card The few fields of an object.
  * @typedef {{key: string, params: Record<string, string>}} Story
- * @typedef {{claim: string, query: string, columns: string[], rows: string[][], at: number}} Inside
+ * @typedef {{columns: string[], rows: string[][], at: number, pod?: string, podUid?: string, volume?: string}} Seen
+ * @typedef {Seen & {key: string, claim?: string, query: string, before?: Seen, fault?: {cause: string, detail: string, at: number}}} Inside
+ *   The rows last seen, those of the body before, and what stood in the way of the last look.
  * @typedef {{group: string, slot: number}} Place
  *
  * @typedef {object} Memory Where things were put, so that nobody moves because somebody else left.
@@ -16,6 +18,8 @@
  * @property {Map<string, Place>} pods By uid; only Pods whose name says nothing about their place.
  * @property {Map<string, Place>} claims By name; kept for the volume that outlives its claim.
  * @property {Map<string, Place>} volumes By name; only volumes that no claim places.
+ * @property {Map<string, number>} lanes How wide each claim's place was since the last arrival.
+ * @property {Set<string>} seen The uids of the claims and volumes that have come.
  * @property {Map<string, string>} parents ReplicaSet name to Deployment name, remembered past both.
  *
  * @typedef {object} Model
@@ -25,16 +29,19 @@
  * @property {any} source
  * @property {any} link
  * @property {Map<string, Card>} cards By uid.
- * @property {Map<string, Inside>} inside By claim name: the last look into its volume.
- * @property {Map<string, {uid: string, volume: string, at: number}>} same By claim name: a new body was
- *   seen Ready on the volume the old one had.
+ * @property {Map<string, Inside>} inside By claim, or by workload where there is none: the last look inside.
+ * @property {Map<string, {uid: string, volume: string, at: number, kind: 'same' | 'rebound' | 'other'}>} same By claim
+ *   name: a new body was seen Ready on the volume the old one had, by the same claim or by another, or on another volume.
+ * @property {Map<string, Card>} unsure By uid: Pods whose record went first, so that nobody knows of their containers.
+ * @property {Map<string, string[]>} had By the name of a Pod with a seat: the uids of the claims its last body had.
  * @property {Set<string>} reborn The uids of Pods that took the name of one that had died.
+ * @property {{steps: Record<string, any>} | null} lesson How far the lesson is; null where the server tells of none.
  * @property {Memory} memory
  */
 
 /** @returns {Memory} */
 function newMemory() {
-  return { groups: new Map(), pods: new Map(), claims: new Map(), volumes: new Map(), parents: new Map() };
+  return { groups: new Map(), pods: new Map(), claims: new Map(), volumes: new Map(), lanes: new Map(), seen: new Set(), parents: new Map() };
 }
 
 /**
@@ -51,10 +58,16 @@ export function newModel() {
     cards: new Map(),
     inside: new Map(),
     same: new Map(),
+    unsure: new Map(),
+    had: new Map(),
     reborn: new Set(),
+    lesson: null,
     memory: newMemory(),
   };
 }
+
+/** How a story says that a new body is Ready to what it says of the disk. */
+const READY = /** @type {Record<string, 'same' | 'rebound' | 'other'>} */ ({ 'pod.ready.same': 'same', 'pod.ready.rebound': 'rebound', 'pod.ready.other': 'other' });
 
 /**
  * Takes one frame in. Total: a frame it does not know changes only the clock. Taking the same frame twice
@@ -69,49 +82,152 @@ export function apply(model, event, data) {
   model.seq = data.seq ?? model.seq;
   switch (event) {
     case 'snapshot':
-      model.inside = new Map(data.insides.map((/** @type {Inside} */ inside) => [inside.claim, inside]));
       model.same.clear();
+      model.unsure.clear();
+      model.had.clear();
       model.reborn.clear();
       model.epoch = data.epoch;
       model.source = data.source;
+      model.lesson = data.lesson ?? null;
       model.link = data.link;
       model.cards = new Map(data.cards.map((/** @type {Card} */ card) => [card.uid, card]));
       model.memory = newMemory();
+      model.inside = new Map();
+      for (const inside of data.insides) look(model, inside, inside.at);
       break;
     case 'added':
     case 'modified':
       model.cards.set(data.card.uid, data.card);
-      if (data.story?.key === 'pod.recreated') model.reborn.add(data.card.uid);
-      if (data.story?.key === 'pod.ready.same') {
+      if (data.story?.key.startsWith('pod.recreated')) model.reborn.add(data.card.uid);
+      if (READY[data.story?.key]) {
         model.same.set(data.story.params.claim, {
           uid: data.card.uid,
           volume: data.story.params.volume,
           at: data.at,
+          kind: READY[data.story.key],
         });
+      }
+      // Once the next one serves, the doubt about the last is no longer what a reader looks at.
+      if (data.card.kind === 'Pod' && data.card.isReady) {
+        for (const [uid, card] of model.unsure) if (card.name === data.card.name || (card.owner && card.owner.uid === data.card.owner?.uid)) model.unsure.delete(uid);
       }
       break;
     case 'deleted':
+      if (data.card.kind === 'Pod' && data.card.owner?.kind === 'StatefulSet') {
+        const named = new Set((data.card.claims ?? []).map((/** @type {any} */ use) => use.claim));
+        model.had.set(data.card.name, cardsOf(model, 'PersistentVolumeClaim').filter((claim) => named.has(claim.name)).map((claim) => claim.uid));
+      }
       model.cards.delete(data.card.uid);
       model.reborn.delete(data.card.uid);
+      if (data.story?.key.startsWith('pod.gone.forced')) model.unsure.set(data.card.uid, data.card);
       if (data.card.kind === 'PersistentVolumeClaim') model.same.delete(data.card.name);
-      if (data.card.kind === 'PersistentVolume' && data.card.claim) model.inside.delete(data.card.claim.name);
+      if (data.card.kind === 'PersistentVolume') forgetRows(model, data.card);
+      // What lived on no claim is known by its workload, and gone with it.
+      if (model.inside.has(data.card.name) && !model.inside.get(data.card.name)?.claim && ['Deployment', 'StatefulSet'].includes(data.card.kind)) model.inside.delete(data.card.name);
       for (const [claim, mark] of model.same) if (mark.uid === data.card.uid) model.same.delete(claim);
       break;
     case 'link':
       model.link = data.link;
       break;
+    case 'lesson':
+      model.lesson = { steps: { ...model.lesson?.steps, ...data.steps } };
+      break;
     case 'inside':
-      model.inside.set(data.inside.claim, { ...data.inside, at: data.at });
+      look(model, data.inside, data.at);
       break;
     case 'restarted':
       model.cards.clear();
       model.inside.clear();
       model.same.clear();
+      model.unsure.clear();
+      model.had.clear();
       model.reborn.clear();
       model.memory = newMemory();
       break;
   }
   return model;
+}
+
+/**
+ * Takes a look inside in. One that failed says why beside the rows last known; one through another body keeps what
+ * was seen through the body before.
+ * @param {Model} model @param {any} inside @param {number} at
+ */
+function look(model, inside, at) {
+  const key = inside.key ?? inside.claim;
+  const known = model.inside.get(key);
+  if (inside.fault) {
+    const none = { key, claim: inside.claim, query: inside.query ?? '', columns: [], rows: [], at };
+    model.inside.set(key, { ...(known ?? none), fault: { ...inside.fault, at } });
+    return;
+  }
+  const claim = cardsOf(model, 'PersistentVolumeClaim').find((card) => card.name === inside.claim);
+  // The server may know better than the claim of now, which need not be the one that was looked through.
+  const volume = inside.volume ?? claim?.volume;
+  const seen = { ...inside, key, at, ...(volume ? { volume } : {}) };
+  const other = known?.columns.length && known.podUid && inside.podUid && known.podUid !== inside.podUid;
+  const before = other ? { columns: known.columns, rows: known.rows, at: known.at, pod: known.pod, podUid: known.podUid, volume: known.volume } : known?.before;
+  model.inside.set(key, before ? { ...seen, before } : seen);
+}
+
+/**
+ * The rows last seen in a volume, by the volume's own name: a claim of an old name may have another one.
+ * @param {Model} model @param {Card} volume
+ * @returns {Inside | undefined}
+ */
+export function rowsIn(model, volume) {
+  for (const inside of model.inside.values()) {
+    if (inside.volume === volume.name) return inside;
+    if (inside.before?.volume === volume.name) return { key: inside.key, claim: inside.claim, query: inside.query, ...inside.before };
+    // A look of which no more is known than its claim is one into the volume that this claim had.
+    if (!inside.volume && inside.claim && inside.claim === volume.claim?.name) return inside;
+  }
+  return undefined;
+}
+
+/** A volume that is gone takes along what was seen in it. @param {Model} model @param {Card} volume */
+function forgetRows(model, volume) {
+  for (const [key, inside] of model.inside) {
+    if (inside.before?.volume === volume.name) model.inside.set(key, { ...inside, before: undefined });
+    if (inside.volume === volume.name || (!inside.volume && inside.claim && inside.claim === volume.claim?.name)) model.inside.delete(key);
+  }
+}
+
+/**
+ * The key under which a Pod's rows are known: its first claim, or else the workload it belongs to.
+ * @param {Model} model @param {Card} pod
+ */
+export function lookKey(model, pod) {
+  if (pod.claims?.[0]) return pod.claims[0].claim;
+  const owner = pod.owner;
+  if (!owner) return pod.name;
+  return (owner.kind === 'ReplicaSet' ? model.memory.parents.get(owner.name) : undefined) ?? owner.name;
+}
+
+/** What may stand in the way of a look; there are words for each. */
+const FAULTS = ['no-pod', 'not-ready', 'no-database', 'no-table', 'refused', 'other'];
+
+/** Whether the last body of a seat had this very claim, not only one of its name. @param {Model} model @param {string} pod @param {Card} claim */
+export function hadClaim(model, pod, claim) {
+  return Boolean(model.had.get(pod)?.includes(claim.uid)) && !claim.deleting;
+}
+
+/** The key of the words for what stood in the way of a look. @param {{cause: string}} fault */
+export function faultKey(fault) {
+  return `look.fault.${FAULTS.includes(fault.cause) ? fault.cause : 'other'}`;
+}
+
+/**
+ * How long ago something was, no finer than is worth telling: the key of the words and their number.
+ * @param {number} ms
+ * @returns {{key: 'now' | 'seconds' | 'minutes' | 'hours', n: number}}
+ */
+export function ageOf(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  if (s < 5) return { key: 'now', n: 0 };
+  if (s < 60) return { key: 'seconds', n: s < 10 ? s : s - (s % 10) };
+  if (s < 3600) return { key: 'minutes', n: Math.floor(s / 60) };
+  return { key: 'hours', n: Math.floor(s / 3600) };
 }
 
 /**
@@ -146,7 +262,7 @@ function volumeIsOurs(model, volume) {
 
 /**
  * @typedef {'ok' | 'busy' | 'bad' | 'gone' | 'calm'} Tone What colour says.
- * @typedef {'check' | 'dots' | 'clock' | 'hourglass' | 'stop' | 'cross' | 'lock'} Mark What shape says.
+ * @typedef {'check' | 'dots' | 'clock' | 'hourglass' | 'stop' | 'cross' | 'lock' | 'bang'} Mark What shape says.
  */
 
 const TROUBLE = /^(Init:)?(Error|CrashLoopBackOff|ErrImage.*|ImagePullBackOff|InvalidImageName|CreateContainer.*Error|RunContainerError|ContainerCannotRun|StartError|OOMKilled|Failed|Evicted|DeadlineExceeded|OutOf.*|ExitCode:\d+|Signal:\d+|NodeLost|Unknown|ContainerStatusUnknown|Lost)$/;
@@ -160,6 +276,7 @@ export function podHealth(pod) {
   if (isOver(pod)) return { tone: 'gone', mark: 'stop' };
   if (pod.deleting) return { tone: 'busy', mark: 'hourglass' };
   if (pod.isReady) return { tone: 'ok', mark: 'check' };
+  if (isHomeless(pod)) return { tone: 'busy', mark: 'bang' };
   if (pod.status === 'Pending' && !pod.node) return { tone: 'calm', mark: 'clock' };
   return { tone: 'busy', mark: 'dots' };
 }
@@ -170,7 +287,7 @@ export function podHealth(pod) {
  * @returns {{tone: Tone, mark: Mark}}
  */
 export function claimHealth(claim) {
-  if (claim.deleting) return { tone: 'busy', mark: claim.finalizers?.length ? 'lock' : 'hourglass' };
+  if (claim.deleting) return { tone: 'busy', mark: 'hourglass' };
   if (claim.status === 'Bound') return { tone: 'ok', mark: 'check' };
   if (claim.status === 'Lost') return { tone: 'bad', mark: 'cross' };
   return { tone: 'calm', mark: 'clock' };
@@ -186,6 +303,11 @@ export function volumeHealth(volume) {
   if (volume.status === 'Failed') return { tone: 'bad', mark: 'cross' };
   if (volume.status === 'Released') return { tone: 'gone', mark: 'stop' };
   return { tone: 'calm', mark: 'clock' };
+}
+
+/** Whether the scheduler found no node, and not for want of a claim, which is a healthy wait. @param {Card} pod */
+export function isHomeless(pod) {
+  return !pod.node && !isOver(pod) && Boolean(pod.message) && !/persistentvolumeclaim/i.test(pod.message);
 }
 
 /** Whether the containers of a Pod have stopped for good. @param {Card} pod */
@@ -226,12 +348,15 @@ export function graceLeft(pod, at) {
  * @typedef {object} Shelf A claim's place: the claim, if it is there, and the volumes that belong under it.
  * @property {string} name
  * @property {Card | null} claim
- * @property {Card[]} volumes
+ * @property {Card[]} volumes The volume it is bound to, or about to be.
+ * @property {Card[]} left Volumes that belonged to an earlier claim of this name.
+ * @property {number} [lanes] How wide it was while more stood here; only an arrival makes it narrower.
  *
  * @typedef {object} Column
  * @property {string | null} seat The name on the plate; null where names belong to bodies.
  * @property {boolean} wanted Whether the controller wants somebody here.
  * @property {Card | null} pod
+ * @property {Card[]} [unsure] Pods of this place whose record went before their containers.
  * @property {Shelf[]} shelves
  *
  * @typedef {object} Group
@@ -292,9 +417,16 @@ export function arrange(model) {
 
   /** @type {Map<string, Card[]>} */
   const seated = new Map();
+  /** @type {Card[]} Pods of nobody that come to a claim which is there already. */
+  const guests = [];
   for (const pod of of('Pod')) {
     const owner = pod.owner;
     const parent = owner?.kind === 'ReplicaSet' ? memory.parents.get(owner.name) : undefined;
+    const loose = owner ? undefined : memory.claims.get(pod.claims?.[0]?.claim);
+    if (loose?.group === 'Loose/' || memory.pods.get(pod.uid)?.group === 'Loose/') {
+      guests.push(pod);
+      continue;
+    }
     const mine = parent ? group('Deployment', parent) : owner ? group(owner.kind, owner.name) : group('Pod', '');
     const list = seated.get(mine.key);
     if (list) list.push(pod);
@@ -305,6 +437,14 @@ export function arrange(model) {
     const pods = seated.get(mine.key) ?? [];
     if (mine.kind === 'StatefulSet') seatByOrdinal(mine, pods);
     else seatByArrival(mine, pods, memory);
+  }
+  seatGuests(guests, group, memory);
+  for (const pod of model.unsure.values()) {
+    const parent = pod.owner?.kind === 'ReplicaSet' ? memory.parents.get(pod.owner.name) : undefined;
+    const mine = groups.get(parent ? `Deployment/${parent}` : pod.owner ? `${pod.owner.kind}/${pod.owner.name}` : 'Pod/');
+    if (!mine) continue;
+    const place = mine.columns.find((seat) => seat.seat === pod.name) ?? mine.columns[0];
+    if (place) (place.unsure ??= []).push(pod);
   }
   shelve(model, groups, group, of('PersistentVolumeClaim').sort(byName), of('PersistentVolume').sort(byName));
   return { groups: keepPlaces(groups, memory), classes: of('StorageClass').sort(byName), nodes: of('Node').sort(byName) };
@@ -370,6 +510,21 @@ function seatByArrival(group, pods, memory) {
   }
 }
 
+/** A Pod of nobody sits above the claim it uses, if that was there before it. @param {Card[]} pods @param {(kind: string, name: string) => Group} group @param {Memory} memory */
+function seatGuests(pods, group, memory) {
+  for (const pod of pods) {
+    const place = memory.pods.get(pod.uid) ?? memory.claims.get(pod.claims[0].claim);
+    if (!place) continue;
+    let { slot } = place;
+    const loose = group('Loose', '');
+    while (column(loose, slot).pod) slot += 1;
+    memory.pods.set(pod.uid, { group: 'Loose/', slot });
+    column(loose, slot).pod = pod;
+  }
+  const present = new Set(pods.map((pod) => pod.uid));
+  for (const [uid, place] of memory.pods) if (place.group === 'Loose/' && !present.has(uid)) memory.pods.delete(uid);
+}
+
 /**
  * Puts claims under the Pods that use them, and volumes under their claims.
  * @param {Model} model
@@ -410,13 +565,29 @@ function shelve(model, groups, group, claims, volumes) {
     if (!place || (place.group === 'Loose/' && user)) place = user ?? { group: 'Loose/', slot: freeLoose(memory) };
     places.set(name, place);
     const at = place.group.indexOf('/');
-    const made = { name, claim: null, volumes: [] };
+    const made = /** @type {Shelf} */ ({ name, claim: null, volumes: [], left: [] });
     column(group(place.group.slice(0, at), place.group.slice(at + 1)), place.slot).shelves.push(made);
     shelves.set(label, made);
     return made;
   };
 
-  for (const claim of claims) shelf(claim.name, memory.claims, `claim ${claim.name}`).claim = claim;
+  // Volumes made by hand stand side by side before any claim comes to them, in the order of their names.
+  for (const volume of volumes) {
+    const claim = volume.claim?.name;
+    if (volume.provisioner || !volumeIsOurs(model, volume) || memory.volumes.has(volume.name)) continue;
+    if (claim && (users.has(claim) || memory.claims.has(claim))) continue;
+    memory.volumes.set(volume.name, { group: 'Loose/', slot: freeLoose(memory) });
+  }
+  for (const claim of claims) {
+    // The claim comes to the volume that was chosen for it, and the others stay where they are.
+    const chosen = claim.volume ? memory.volumes.get(claim.volume) : undefined;
+    const place = memory.claims.get(claim.name);
+    if (chosen && !users.has(claim.name) && (!place || place.group === 'Loose/')) {
+      memory.claims.set(claim.name, chosen);
+      memory.volumes.delete(claim.volume);
+    }
+    shelf(claim.name, memory.claims, `claim ${claim.name}`).claim = claim;
+  }
   /** @type {Map<string, string>} */
   const wantedBy = new Map(claims.filter((claim) => claim.volume).map((claim) => [claim.volume, claim.name]));
   const living = new Set();
@@ -426,7 +597,10 @@ function shelve(model, groups, group, claims, volumes) {
     living.add(volume.name);
     if (name) {
       living.add(name);
-      shelf(name, memory.claims, `claim ${name}`).volumes.push(volume);
+      const mine = shelf(name, memory.claims, `claim ${name}`);
+      // The name may have come back; only the uid says whether the claim did.
+      const another = mine.claim && volume.claim?.uid && volume.claim.uid !== mine.claim.uid;
+      (another ? mine.left : mine.volumes).push(volume);
     } else {
       shelf(volume.name, memory.volumes, `volume ${volume.name}`).volumes.push(volume);
     }
@@ -435,8 +609,16 @@ function shelve(model, groups, group, claims, volumes) {
   for (const places of [memory.claims, memory.volumes]) {
     for (const name of places.keys()) if (!living.has(name)) places.delete(name);
   }
+  const arrived = [...claims, ...volumes].some((card) => !memory.seen.has(card.uid));
+  if (arrived) {
+    memory.lanes.clear();
+    memory.seen = new Set([...claims, ...volumes].map((card) => card.uid));
+  }
+  for (const [label, made] of shelves) {
+    made.lanes = Math.max(memory.lanes.get(label) ?? 0, Math.max(1, made.volumes.length) + made.left.length);
+    memory.lanes.set(label, made.lanes);
+  }
   for (const made of shelves.values()) {
-    // The volume that is bound comes first; one that was released by an earlier claim of this name, after.
     made.volumes.sort((a, b) => Number(b.name === made.claim?.volume) - Number(a.name === made.claim?.volume));
   }
 }
@@ -479,6 +661,11 @@ function keepPlaces(groups, memory) {
 // ---------------------------------------------------------------------------------------------------------
 // Words
 
+/** A volume made for a claim is called `pvc-` and a uid: the first eight signs are enough. @param {string} name */
+export function shortVolume(name) {
+  return /^pvc-[0-9a-f]{8}-[0-9a-f-]{27}$/.test(name) ? `${name.slice(0, 12)}…` : name;
+}
+
 /**
  * Puts values into a text: `{pod}` is replaced where a value named `pod` is given; other braces, such as a
  * jsonpath's `{.status.phase}`, are left alone.
@@ -501,7 +688,10 @@ export function fill(text, params) {
  */
 export function tell(story, stories) {
   const words = stories[story.key];
-  const say = (/** @type {string} */ part) => (words?.[part] ? fill(words[part], story.params) : '');
+  // In a sentence a volume's name is read, in a command it is run.
+  const { volume } = story.params;
+  const short = volume ? { ...story.params, volume: shortVolume(volume) } : story.params;
+  const say = (/** @type {string} */ part) => (words?.[part] ? fill(words[part], part === 'kubectl' ? story.params : short) : '');
   if (words) return { key: story.key, who: say('who'), what: say('what'), why: say('why'), field: say('field'), kubectl: say('kubectl') };
   const reason = story.key.replace(/^event\./, '');
   const { from = '', object = '', message = '' } = story.params;
@@ -521,14 +711,24 @@ const HOLDS = /** @type {Record<string, number>} */ ({
   'pod.stopped': 1300,
   'pod.gone': 1500,
   'pod.gone.seat': 2200,
+  'pod.gone.forced': 2400,
+  'pod.gone.released': 2000,
   'pod.ready': 1200,
   'pod.ready.same': 1600,
+  'pod.ready.rebound': 1800,
+  'pod.ready.other': 2000,
   'pod.mounting': 1300,
+  'pod.mounting.shared': 2400,
   'pvc.': 1000,
   'pvc.named': 800,
   'pvc.bound': 1200,
-  'pvc.deleting.held': 1600,
+  'pvc.created.again': 1600,
+  'pvc.deleting.held': 2000,
+  'pvc.gone': 1600,
   'pv.': 1000,
+  'pv.chosen': 1800,
+  'pv.freed': 1500,
+  'pv.gone.wiped': 1800,
   'pv.released': 1500,
   'sts.': 1100,
   'deploy.': 1100,

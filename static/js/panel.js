@@ -1,50 +1,34 @@
 // @ts-check
 /**
- * Owns the panel beside the text: builds its DOM, lets frames pass at a pace a reader can follow, writes the
- * story, and says how the connection is and what to do about it. Hands scenes to draw.js. Touches neither
- * SVG nor EventSource, and shows only what the source said.
+ * Owns the panel beside the text: builds its frame and joins its parts: the stream to the player, the player to the
+ * scene, the story, the timeline and the rest of the page. Decides neither when something is shown (player.js) nor
+ * how (layout.js, draw.js); touches neither SVG nor EventSource, and shows only what the source said.
  */
 
-import { commandLine, h } from './dom.js';
-import { icon, openStage, sign } from './draw.js';
+import { Archive, readHistory, readTimeline } from './archive.js';
+import { commandLine, h, typed } from './dom.js';
+import { icon, openStage } from './draw.js';
 import { publish } from './feed.js';
 import { layout } from './layout.js';
-import { apply, arrange, fill, graceLeft, holdOf, isEmpty, isTold, newModel, tell } from './model.js';
+import { ago } from './look.js';
+import { arrange, fill, graceLeft, hadClaim, rowsIn, tell } from './model.js';
+import { openNotice, stateName } from './notice.js';
+import { newPlayer } from './player.js';
+import { LINES_MAX, openStory } from './story.js';
 import { openStream } from './stream.js';
+import { hashOf, momentOf } from './timeline.js';
+import { openTransport } from './transport.js';
 
-/** Lines of the story that are kept; a class of ninety minutes does not need more. */
-const LINES_MAX = 200;
-/** More frames than this in a paused buffer are not worth keeping: a new snapshot costs less. */
-const BUFFER_MAX = 5000;
 /** So long a lost connection may be a hiccup and is not yet told. */
 const GRACE_MS = 1200;
 /** How long a plug travels to its socket. */
 const PLUGGED_MS = 560;
+/** How often the ages of rows are told anew. */
+const AGEING_MS = 10_000;
 /** How long "back again" stays. */
 const BACK_MS = 5000;
-const SPEEDS = /** @type {const} */ ([[1, '1×'], [0.5, '½'], [0.25, '¼']]);
-/** Where what a fault says can be looked at is told per cause; these are all there are words for. */
-const CAUSES = ['no-kubeconfig', 'kubeconfig-unreadable', 'context-not-found', 'unreachable', 'timeout', 'unauthorized', 'forbidden', 'tls', 'other'];
-const FAULT_SIGNS = /** @type {Record<string, string>} */ ({ unauthorized: 'unauthorized', forbidden: 'forbidden', tls: 'tls', unreachable: 'interrupted', timeout: 'interrupted' });
-/** The names RBAC has for the kinds that are watched. */
-const RESOURCES = /** @type {Record<string, string>} */ ({
-  Pod: 'pods', PersistentVolumeClaim: 'persistentvolumeclaims', PersistentVolume: 'persistentvolumes', StorageClass: 'storageclasses.storage.k8s.io',
-  StatefulSet: 'statefulsets.apps', Deployment: 'deployments.apps', ReplicaSet: 'replicasets.apps', Node: 'nodes', Event: 'events',
-});
-
-/** What was typed, after the prompt of the shell unless it brings one of its own, such as psql's. @param {string} text */
-function typed(text) {
-  const own = /^\w+[=(-][*]?[#>] /.exec(text)?.[0];
-  return [h('span', { class: 'prompt', 'aria-hidden': 'true' }, [own ?? '$ ']), text.slice(own?.length ?? 0)];
-}
-
-const clock = (/** @type {number} */ ms) => new Date(ms).toLocaleTimeString('ja-JP', { hour12: false });
-
-/** @param {number} ms */
-function day(ms) {
-  const at = new Date(ms);
-  return `${at.getFullYear()}-${String(at.getMonth() + 1).padStart(2, '0')}-${String(at.getDate()).padStart(2, '0')}`;
-}
+/** Keys that belong to what is written into. */
+const WRITING = 'input, textarea, select, [contenteditable]';
 
 /**
  * Opens the panel in an element and keeps it alive as long as the page is.
@@ -54,35 +38,31 @@ function day(ms) {
  */
 export function openPanel(aside, { words, stories, url = '/events' }) {
   const say = (/** @type {string} */ key, /** @type {Record<string, unknown>} */ params = {}) => fill(words[key] ?? key, params);
-  const has = (/** @type {string} */ key) => key in words;
   const still = matchMedia('(prefers-reduced-motion: reduce)');
+  const hours = new Intl.DateTimeFormat(document.documentElement.lang || undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+  const clock = (/** @type {number} */ ms) => hours.format(ms);
 
-  const model = newModel();
-  /** @type {{event: string, data: any}[]} */
-  let queue = [];
-  let behind = 0;
-  let paused = false;
-  let speed = 1;
-  let overflown = false;
-  let drawing = false;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let holding;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let ticking;
-  let shownAt = performance.now();
   /** @type {'opening' | 'open' | 'lost' | 'hidden'} */
   let phase = 'opening';
   let gone = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let goneSoon;
   /** @type {any} The connection as last heard, ahead of the frames that still wait. */
-  let link = model.link;
+  let link = { state: 'connecting', since: 0, kinds: {} };
   let backUntil = 0;
-  /** @type {string | null} */
-  let openKind = null;
-  let fallbackSeen = false;
   /** Whether anything happened since the recording began. */
   let begun = false;
+  /** What was typed last, as far as now goes. */
+  let typedNow = '';
+  /** How the player was when it was last said. */
+  let saidOf = '';
+  let drawing = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let ticking;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let ageing;
+  /** The moment that the address names, until the cluster it is of has been heard. */
+  let named = momentOf(location.hash);
 
   // -------------------------------------------------------------------------------------------------------
   // DOM
@@ -90,31 +70,29 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const live = h('div', { class: 'unseen', 'aria-live': 'polite' });
   const announce = (/** @type {string} */ text) => { live.textContent = text; };
   const command = (/** @type {string} */ value) => commandLine(value, say, announce);
+  const story = openStory({ say, stories, command, clock });
+  const notice = openNotice(aside, { words, say, command, clock });
 
-  const source = h('span', { class: 'chip chip-source' });
-  const namespace = h('span', { class: 'panel-namespace' });
-  const state = h('span', { class: 'panel-state', role: 'status' });
-  const kinds = h('span', { class: 'panel-kinds' });
-  const pauseButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setPaused(!paused) });
-  const speeds = h('span', { class: 'speeds', role: 'group', 'aria-label': say('panel.speed') }, SPEEDS.map(([value, label]) =>
-    h('button', { type: 'button', class: 'tool', 'aria-pressed': String(value === 1), data: { speed: String(value) }, onclick: () => setSpeed(value) }, [label])));
-  const jumpButton = h('button', { type: 'button', class: 'tool tool-jump', hidden: true, onclick: jump });
+  const player = newPlayer({
+    archive: new Archive(readHistory),
+    linesMax: LINES_MAX,
+    reopen: () => stream.reopen(),
+    sentence: (_event, data) => (data.story ? tell(data.story, stories).what : undefined),
+    view: { frame, snapshot, moment, back, picture, changed, lost },
+  });
+  const transport = openTransport({ player, say, stories, clock, announce });
+
   const bigButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
-  const bar = h('header', { class: 'panel-bar' }, [
-    h('span', { class: 'panel-who' }, [source, namespace, state]),
-    h('span', { class: 'panel-tools' }, [jumpButton, pauseButton, speeds, bigButton]),
-    kinds,
-  ]);
-  const drawer = h('div', { class: 'panel-drawer', hidden: true });
   const terminal = h('p', { class: 'panel-terminal', hidden: true });
   const host = h('div', { class: 'panel-scene', tabindex: '0', role: 'group', 'aria-label': say('panel.scene') });
-  const notice = h('div', { class: 'panel-notice', hidden: true });
-  const list = h('ol', { class: 'story' });
-  const latest = h('button', { type: 'button', class: 'tool latest', hidden: true, onclick: () => toEnd(true) }, [say('panel.latest')]);
-  const storyBox = h('section', { class: 'panel-story', 'aria-label': say('panel.story') }, [h('p', { class: 'story-empty' }, [say('panel.story.empty')]), list, latest]);
+  const lostText = h('span', {});
+  const lostBox = h('div', { class: 'panel-lost', role: 'alert', hidden: true }, [icon('past'), lostText, h('button', { type: 'button', class: 'tool', 'aria-label': say('panel.close'), onclick: () => { lostBox.hidden = true; } }, [icon('close')])]);
   aside.replaceChildren(h('div', { class: 'panel-frame' }, [
-    bar,
-    h('div', { class: 'panel-body' }, [h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice, drawer])]), storyBox]),
+    h('header', { class: 'panel-bar' }, [notice.who, h('span', { class: 'panel-tools' }, [...transport.tools, bigButton]), notice.kinds]),
+    h('div', { class: 'panel-body' }, [
+      h('div', { class: 'panel-stage' }, [terminal, h('div', { class: 'panel-view' }, [host, notice.notice, lostBox, notice.drawer]), transport.element]),
+      story.element,
+    ]),
     live,
   ]));
   aside.classList.add('panel');
@@ -123,38 +101,97 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const mono = monoRatio(aside);
 
   // -------------------------------------------------------------------------------------------------------
-  // Frames in, at the pace of a reader
+  // What the player hands on
 
-  /** Shows frames up to the next one that needs time, then waits that long. */
-  function pump() {
-    holding = undefined;
-    if (paused) return;
-    let hold = 0;
-    /** @type {{event: string, data: any} | undefined} */
-    let told;
-    let restart = false;
-    while (queue.length && hold === 0) {
-      const next = /** @type {{event: string, data: any}} */ (queue.shift());
-      if (isTold(next.event, next.data)) {
-        behind -= 1;
-        told = next;
-      }
-      hold = holdOf(next.event, next.data, behind, speed);
-      restart ||= next.event === 'restarted';
-      take(next.event, next.data, true);
+  /** @type {import('./player.js').View['frame']} */
+  function frame({ event, data }, model, { aloud, line }) {
+    publish(event, data, model);
+    if (event === 'said' || event === 'restarted') {
+      const text = event === 'said' ? data.text : '';
+      if (!player.past) typedNow = text;
+      showTyped(text);
+      if (aloud) announce(text ? `${say('panel.terminal')}: ${text}` : say('panel.restarted'));
     }
-    shown();
-    // A story is drawn as it is told; of what only arrives, such as a list, the last picture is enough.
-    if (told || restart) draw(!restart);
-    else drawSoon();
-    if (told) light(told.event, told.data);
-    showBehind();
-    if (hold > 0) holding = setTimeout(pump, hold);
-    else if (overflown && !queue.length) {
-      overflown = false;
-      stream.reopen();
-    }
+    if (!player.past && (data.story || event === 'restarted')) begun = event !== 'restarted';
+    if (line) story.add(event, data);
+    if (aloud && data.story) announce(tell(data.story, stories).what);
   }
+
+  /** @type {import('./player.js').View['snapshot']} */
+  function snapshot(model, data) {
+    begun = false;
+    typedNow = '';
+    showTyped('');
+    aside.dataset.epoch = data.epoch;
+    publish('snapshot', data, model);
+  }
+
+  /** @type {import('./player.js').View['moment']} */
+  function moment(model, frames) {
+    lostBox.hidden = true;
+    aside.dataset.past = 'true';
+    publish('snapshot', whole(model), model);
+    story.recall(frames);
+    showTyped(frames.findLast(({ event }) => event === 'said' || event === 'restarted')?.data.text ?? '');
+    const told = frames.findLast(({ data }) => data.story);
+    // That it is the past, and when, is said by the state in the bar.
+    if (told) announce(tell(told.data.story, stories).what);
+  }
+
+  /** @type {import('./player.js').View['back']} */
+  function back(model) {
+    delete aside.dataset.past;
+    // An address that names a moment would lead there again when the page is loaded anew.
+    if (momentOf(location.hash)) history.replaceState(history.state, '', location.pathname + location.search);
+    publish('snapshot', whole(model), model);
+    story.back();
+    showTyped(typedNow);
+    announce(say('time.at.now'));
+  }
+
+  /** @type {import('./player.js').View['picture']} */
+  function picture(how, told) {
+    if (how === 'soon') drawSoon();
+    else draw(how === 'play');
+    if (told) light(told.event, told.data, how === 'play');
+    else if (how === 'jump') stage.spot('');
+    if (how === 'jump') story.toEnd(true);
+  }
+
+  function changed() {
+    aside.dataset.behind = String(player.behind());
+    aside.dataset.paused = String(player.paused);
+    aside.dataset.at = hashOf(player.model.epoch, player.model.seq).slice('#at='.length);
+    transport.show();
+    const said = [player.paused, player.past, player.past && player.model.at, player.speed].join();
+    if (said === saidOf) return;
+    saidOf = said;
+    showState();
+    countDown();
+  }
+
+  /** @type {import('./player.js').View['lost']} */
+  function lost(what) {
+    lostBox.hidden = false;
+    lostText.textContent = say(`time.lost.${what}`);
+  }
+
+  /** All of a model as the stream would send it. @param {import('./model.js').Model} model */
+  function whole(model) {
+    const { epoch, seq, at, source, link: connection, cards, inside } = model;
+    const lesson = /** @type {any} */ (model).lesson;
+    return { epoch, seq, at, source, link: connection, cards: [...cards.values()], insides: [...inside.values()], ...(lesson ? { lesson } : {}) };
+  }
+
+  /** A recording tells what was typed; its line is there from the start, or the scene would shift for it. @param {string} text */
+  function showTyped(text) {
+    terminal.hidden = !text && player.model.source?.kind !== 'recording';
+    terminal.classList.toggle('is-idle', !text);
+    terminal.replaceChildren(...(text ? typed(text) : [say('panel.terminal.idle')]));
+  }
+
+  // -------------------------------------------------------------------------------------------------------
+  // Scene
 
   /** Draws once for all that arrives until the next picture of the screen is due. */
   function drawSoon() {
@@ -164,47 +201,44 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       drawing = false;
       draw(true);
     };
-    // A page that nobody sees gets no animation frames.
-    if (document.visibilityState === 'visible') requestAnimationFrame(now);
+    // A page that nobody sees gets no animation frames; where nothing is to move, none is needed.
+    if (document.visibilityState === 'visible' && !still.matches) requestAnimationFrame(now);
     else setTimeout(now, 100);
   }
 
-  function shown() {
-    shownAt = performance.now();
+  function draw(/** @type {boolean} */ animate) {
+    const width = Math.floor(host.clientWidth);
+    const height = Math.floor(host.clientHeight);
+    if (width < 50 || height < 50) return;
+    const { model } = player;
+    const scene = layout(arrange(model), model, { width, height, projector: projected(), mono, say });
+    stage.draw(scene, animate && !still.matches && document.visibilityState === 'visible');
+    countDown();
+    // The first object of a namespace, or its last one, changes the state as a message of the link does.
+    if (aside.dataset.state === stateName(how())) notice.showNotice(how());
+    else showState();
   }
 
-  /** The cluster's clock as the reader sees it: it stands while the panel is paused. */
-  function now() {
-    return model.at + (paused ? 0 : (performance.now() - shownAt) * speed * (model.source?.speed ?? 1));
+  function countDown() {
+    clearTimeout(ticking);
+    const at = player.time();
+    age(at);
+    const running = stage.countdown((deleting) => graceLeft(/** @type {any} */ ({ deleting }), at) ?? { seconds: 0, share: 0 });
+    if (running && !player.paused) ticking = setTimeout(countDown, Math.min(4000, 1000 / player.speed));
   }
 
-  /** @param {string} event @param {any} data @param {boolean} aloud */
-  function take(event, data, aloud) {
-    apply(model, event, data);
-    publish(event, data, model);
-    if (event === 'said') {
-      terminal.hidden = false;
-      terminal.replaceChildren(...typed(data.text));
-      addLine(h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text))]));
-      if (aloud) announce(`${say('panel.terminal')}: ${data.text}`);
-    } else if (event === 'restarted') {
-      terminal.replaceChildren(...typed(''));
-      begun = false;
-      addLine(h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]));
-      if (aloud) announce(say('panel.restarted'));
-    }
-    if (data.story) {
-      begun = true;
-      const told = tell(data.story, stories);
-      addLine(storyLine(told, data.at));
-      if (aloud) announce(told.what);
-    }
+  /** How old the rows in the volumes are; told anew now and then, as long as there are some. @param {number} at */
+  function age(at) {
+    clearTimeout(ageing);
+    const any = stage.ages((then, last) => (last ? say('look.last', { age: ago(at - then, say) }) : ago(at - then, say)));
+    if (any && !player.paused && !player.past && document.visibilityState === 'visible') ageing = setTimeout(() => age(player.time()), AGEING_MS);
   }
 
-  /** Lights what the story speaks of. @param {string} event @param {any} data */
-  function light(event, data) {
+  /** Lights what the story speaks of. @param {string} event @param {any} data @param {boolean} moving whether it is seen to happen */
+  function light(event, data, moving) {
+    const { model } = player;
     if (event === 'inside') {
-      const volume = [...model.cards.values()].find((card) => card.kind === 'PersistentVolume' && card.claim?.name === data.inside.claim);
+      const volume = [...model.cards.values()].find((card) => card.kind === 'PersistentVolume' && rowsIn(model, card)?.key === (data.inside.key ?? data.inside.claim));
       if (volume) stage.spot(`volume:${volume.uid}`);
       return;
     }
@@ -212,72 +246,34 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     const kind = /** @type {Record<string, string>} */ ({ Pod: 'body', PersistentVolumeClaim: 'claim', PersistentVolume: 'volume', StorageClass: 'class' })[card?.kind] ?? 'controller';
     const seat = card?.kind === 'Pod' && event === 'deleted';
     stage.spot(card ? (seat ? `seat:${model.source?.namespace}/${card.name}` : `${kind}:${card.uid}`) : '');
-    if (still.matches || !data.story) return;
+    if (still.matches || !moving || !data.story) return;
     // The one moment the chapter is about: the new body takes the claim that the old one had.
     if (data.story.key === 'pod.running' && model.reborn.has(card.uid)) {
       for (const use of card.claims ?? []) {
         const claim = [...model.cards.values()].find((other) => other.kind === 'PersistentVolumeClaim' && other.name === use.claim);
         // Rung when the plug arrives, not when it sets out.
-        if (claim) setTimeout(() => stage.pulse(`claim:${claim.uid}`, say('scene.same.claim')), PLUGGED_MS);
+        if (claim && hadClaim(model, card.name, claim)) setTimeout(() => stage.pulse(`claim:${claim.uid}`, say('scene.same.claim')), PLUGGED_MS);
       }
     }
   }
 
-  function jump() {
-    clearTimeout(holding);
-    holding = undefined;
-    if (overflown) {
-      queue = [];
-      behind = 0;
-      overflown = false;
-      showBehind();
-      stream.reopen();
-      return;
-    }
-    // Lines that would be pushed out at once are not worth making.
-    let lines = queue.filter(({ event, data }) => isTold(event, data)).length;
-    for (const { event, data } of queue) {
-      if (!isTold(event, data) || lines-- <= LINES_MAX) take(event, data, false);
-      else {
-        apply(model, event, data);
-        publish(event, data, model);
-      }
-    }
-    queue = [];
-    behind = 0;
-    shown();
-    stage.spot('');
+  new ResizeObserver(() => draw(false)).observe(host);
+  // Large type changes every measure, even where the room stays the same.
+  new MutationObserver(() => {
+    showProjector();
     draw(false);
-    showBehind();
-    showState();
-    toEnd(true);
+    story.toEnd(false);
+  }).observe(document.documentElement, { attributes: true, attributeFilter: ['data-projector'] });
+
+  // -------------------------------------------------------------------------------------------------------
+  // How the connection is, and how large
+
+  function how() {
+    return { model: player.model, link, gone, back: performance.now() < backUntil, begun, paused: player.paused, past: player.past };
   }
 
-  /** @param {boolean} next */
-  function setPaused(next) {
-    if (paused === next) return;
-    if (next) model.at = now();
-    paused = next;
-    shown();
-    if (paused) {
-      clearTimeout(holding);
-      holding = undefined;
-      clearTimeout(ticking);
-    } else if (overflown) {
-      jump();
-    } else {
-      pump();
-    }
-    showTools();
-    showState();
-  }
-
-  /** @param {number} next */
-  function setSpeed(next) {
-    model.at = now();
-    shown();
-    speed = next;
-    for (const button of speeds.querySelectorAll('button')) button.setAttribute('aria-pressed', String(Number(button.dataset.speed) === next));
+  function showState() {
+    notice.show(how());
   }
 
   function projected() {
@@ -289,269 +285,86 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     document.documentElement.toggleAttribute('data-projector', on);
   }
 
-  // -------------------------------------------------------------------------------------------------------
-  // Scene
-
-  function draw(/** @type {boolean} */ animate) {
-    const width = Math.floor(host.clientWidth);
-    const height = Math.floor(host.clientHeight);
-    if (width < 50 || height < 50) return;
-    const scene = layout(arrange(model), model, { width, height, projector: projected(), mono, say });
-    stage.draw(scene, animate && !still.matches && document.visibilityState === 'visible');
-    countDown();
-    // The first object of a namespace, or its last one, changes the state as a message of the link does.
-    if (aside.dataset.state === stateName()) showNotice();
-    else showState();
-  }
-
-  function countDown() {
-    clearTimeout(ticking);
-    const at = now();
-    const running = stage.countdown((deleting) => graceLeft(/** @type {any} */ ({ deleting }), at) ?? { seconds: 0, share: 0 });
-    if (running && !paused) ticking = setTimeout(countDown, Math.min(4000, 1000 / speed));
-  }
-
-  new ResizeObserver(() => draw(false)).observe(host);
-  // Large type changes every measure, even where the room stays the same.
-  new MutationObserver(() => {
-    showTools();
-    draw(false);
-    toEnd(false);
-  }).observe(document.documentElement, { attributes: true, attributeFilter: ['data-projector'] });
-
-  // -------------------------------------------------------------------------------------------------------
-  // Story
-
-  /** @param {import('./model.js').Told} told @param {number} at */
-  function storyLine(told, at) {
-    const more = told.field || told.kubectl;
-    const line = h('li', { class: `line kind-${told.key.split('.')[0]}`, data: { story: told.key } });
-    const head = [h('time', {}, [clock(at)]), told.who ? h('span', { class: 'actor', data: { actor: told.who } }, [told.who]) : null, h('strong', {}, [told.what])];
-    const why = told.why ? h('p', { class: 'why' }, [told.why]) : null;
-    if (!more) {
-      line.append(h('div', { class: 'line-head' }, head), ...(why ? [why] : []));
-      return line;
-    }
-    const fold = h('details', {}, [
-      h('summary', { class: 'line-head' }, head),
-      h('div', { class: 'proof' }, [told.field ? h('code', { class: 'field' }, [told.field]) : null, told.kubectl ? command(told.kubectl) : null]),
-    ]);
-    line.append(fold, ...(why ? [why] : []));
-    return line;
-  }
-
-  let following = true;
-  storyBox.addEventListener('scroll', () => {
-    following = storyBox.scrollHeight - storyBox.scrollTop - storyBox.clientHeight < 60;
-    if (following) latest.hidden = true;
-  });
-
-  /** @param {HTMLElement} line */
-  function addLine(line) {
-    storyBox.classList.add('has-lines');
-    list.querySelector('.is-now')?.classList.remove('is-now');
-    line.classList.add('is-now');
-    list.append(line);
-    while (list.children.length > LINES_MAX) list.firstElementChild?.remove();
-    toEnd(false);
-  }
-
-  /** @param {boolean} anyway */
-  function toEnd(anyway) {
-    if (anyway) following = true;
-    if (following) storyBox.scrollTop = storyBox.scrollHeight;
-    latest.hidden = following;
-  }
-
-  // -------------------------------------------------------------------------------------------------------
-  // How the connection is, and what to do
-
-  /** @returns {'connecting' | 'live' | 'empty' | 'interrupted' | 'misconfigured' | 'gone'} */
-  function stateName() {
-    if (gone) return 'gone';
-    if (!model.source) return 'connecting';
-    if (link.state !== 'live') return link.state;
-    return isEmpty(model) && model.source.kind !== 'recording' ? 'empty' : 'live';
-  }
-
-  function showState() {
-    const name = stateName();
-    const from = model.source;
-    aside.dataset.state = name;
-    if (from) aside.dataset.source = from.kind;
-    source.className = `chip chip-source chip-${from?.kind ?? 'none'}`;
-    source.replaceChildren(...(from ? [h('b', {}, [say(`panel.source.${from.kind}`)]), from.kind === 'recording' ? (from.recorded ? day(from.recorded) : from.label) : from.kind === 'kube' ? from.label : ''] : []));
-    source.hidden = !from;
-    source.title = from?.label ?? '';
-    namespace.replaceChildren(...(from?.namespace ? [h('span', { class: 'word' }, ['namespace ']), from.namespace] : []));
-    const back = performance.now() < backUntil && name !== 'gone' && name !== 'interrupted';
-    state.textContent = paused && name === 'live' ? say('panel.paused') : back ? say('panel.state.back') : name === 'live' && from?.kind === 'recording' ? say('panel.state.playing') : say(`panel.state.${name}`, { time: clock(link.since) });
-    state.classList.toggle('is-back', back);
-    showKinds();
-    showTools();
-    showNotice();
-  }
-
-  function showKinds() {
-    const chips = Object.entries(link.kinds ?? {}).filter(([, how]) => how === 'forbidden' || (how === 'failing' && link.state === 'live')).map(([kind, how]) =>
-      how === 'forbidden'
-        ? h('button', { type: 'button', class: 'chip chip-forbidden', 'aria-expanded': String(openKind === kind), data: { forbidden: kind }, onclick: () => { openKind = openKind === kind ? null : kind; showKinds(); } }, [icon('eye'), say('state.forbidden', { kind })])
-        : h('span', { class: 'chip chip-failing', data: { failing: kind } }, [say('state.failing', { kind })]));
-    const fault = model.source?.fallback;
-    if (fault && !fallbackSeen) {
-      chips.push(h('button', { type: 'button', class: 'chip chip-fallback', 'aria-expanded': String(openKind === 'fallback'), onclick: () => { openKind = openKind === 'fallback' ? null : 'fallback'; showKinds(); } }, [say(`fault.${causeOf(fault)}.title`, faultParams(fault))]));
-    }
-    kinds.replaceChildren(...chips);
-    kinds.hidden = chips.length === 0;
-    if (!chips.some((chip) => chip.getAttribute('aria-expanded') === 'true')) openKind = null;
-    if (openKind === 'fallback' && fault) drawer.replaceChildren(...fallbackText(fault));
-    else if (openKind && openKind !== 'fallback') {
-      const resource = RESOURCES[openKind] ?? openKind.toLowerCase();
-      drawer.replaceChildren(h('p', {}, [say('state.forbidden.text', { kind: openKind })]), command(say('state.forbidden.command', { resource })));
-    }
-    drawer.hidden = !openKind;
-  }
-
-  const causeOf = (/** @type {any} */ fault) => (CAUSES.includes(fault?.cause) ? fault.cause : 'other');
-  const faultParams = (/** @type {any} */ fault) => ({ context: fault?.context ?? fault?.contexts?.[0] ?? '', path: fault?.path ?? '~/.kube/config' });
-
-  /** @param {any} fault */
-  function fallbackText(fault) {
-    return [
-      h('p', {}, [say(model.source.kind === 'embedded' ? 'state.fallback.embedded' : 'state.fallback.text')]),
-      h('p', { class: 'detail' }, [fault.detail ?? '']),
-      command(say('state.fallback.command')),
-      h('button', { type: 'button', class: 'tool', onclick: () => { fallbackSeen = true; openKind = null; showKinds(); } }, [say('panel.close')]),
-    ];
-  }
-
-  function showNotice() {
-    const name = stateName();
-    const blank = name === 'live' && model.source?.kind === 'recording' && !begun && isEmpty(model);
-    const what = blank ? 'blank' : name;
-    const params = { time: clock(link.since), namespace: model.source?.namespace ?? '', ...faultParams(link.fault), context: link.fault?.context ?? model.source?.label ?? '' };
-    aside.dataset.notice = what === 'live' ? '' : what;
-    if (what === 'live') {
-      notice.hidden = true;
-      notice.replaceChildren();
-      notice.dataset.for = '';
-      return;
-    }
-    const key = JSON.stringify([what, params, link.fault, isEmpty(model)]);
-    if (notice.dataset.for === key) return;
-    notice.dataset.for = key;
-    notice.hidden = false;
-    notice.classList.toggle('is-over', !isEmpty(model));
-    const text = (/** @type {string} */ title, /** @type {string} */ body) => [h('h3', {}, [title]), h('p', {}, [body])];
-    /** @type {(Node | null)[]} */
-    let parts;
-    // Waiting does not help against these: a person has to do something.
-    const refused = ['unauthorized', 'forbidden', 'tls'].includes(link.fault?.cause ?? '');
-    if (what === 'misconfigured' || (what === 'connecting' && refused)) {
-      const fault = link.fault ?? { cause: 'other', detail: '' };
-      const cause = causeOf(fault);
-      const contexts = cause === 'context-not-found' ? (fault.contexts ?? []) : [];
-      parts = [
-        sign(FAULT_SIGNS[cause] ?? 'misconfigured'),
-        ...text(say(`fault.${cause}.title`, params), say(cause === 'context-not-found' && !contexts.length ? 'fault.context-not-found.none' : `fault.${cause}.text`, params)),
-        ...(cause === 'context-not-found'
-          ? contexts.length ? contexts.map((/** @type {string} */ context) => command(say('fault.context-not-found.command', { context }))) : [command(say('state.fallback.command'))]
-          : has(`fault.${cause}.command`) ? [command(say(`fault.${cause}.command`, params))] : []),
-        fault.detail ? h('p', { class: 'detail' }, [fault.detail]) : null,
-      ];
-    } else if (what === 'empty') {
-      parts = [
-        sign('empty'),
-        ...text(say('state.empty.title', params), say('state.empty.text', params)),
-        // The embedded cluster is no context of the reader's own kubeconfig: kubectl has to be told of it.
-        model.source.kubeconfig ? command(say('state.empty.kubeconfig', { path: model.source.kubeconfig })) : null,
-        h('a', { class: 'download', href: '/manifests/stateful-app.tar.gz', download: true }, [say('state.empty.download')]),
-        command(say('state.empty.unpack')),
-        command(say('state.empty.command')),
-      ];
-    } else {
-      const fault = what === 'interrupted' || what === 'connecting' ? link.fault : null;
-      parts = [
-        sign(what === 'blank' ? 'recording' : what),
-        ...text(say(`state.${what}.title`, params), say(`state.${what}.text`, params)),
-        has(`state.${what}.command`) ? command(say(`state.${what}.command`, params)) : null,
-        fault?.detail ? h('p', { class: 'detail' }, [fault.detail]) : null,
-      ];
-    }
-    notice.replaceChildren(h('div', { class: `notice notice-${what}` }, parts.filter((part) => part !== null).map((part) => /** @type {Node} */ (part))));
-  }
-
-  function showTools() {
-    pauseButton.replaceChildren(icon(paused ? 'play' : 'pause'));
-    pauseButton.setAttribute('aria-pressed', String(paused));
-    pauseButton.setAttribute('aria-label', say(paused ? 'panel.resume' : 'panel.pause'));
-    pauseButton.title = say(paused ? 'panel.resume' : 'panel.pause');
+  function showProjector() {
     const full = projected();
     bigButton.replaceChildren(icon(full ? 'small' : 'big'));
     bigButton.setAttribute('aria-pressed', String(full));
     bigButton.setAttribute('aria-label', say(full ? 'panel.projector.off' : 'panel.projector'));
-    bigButton.title = say(full ? 'panel.projector.off' : 'panel.projector');
-    aside.dataset.paused = String(paused);
+    bigButton.title = `${say(full ? 'panel.projector.off' : 'panel.projector')} (P)`;
   }
 
-  function showBehind() {
-    aside.dataset.behind = String(behind);
-    const worth = behind > 2 || (paused && behind > 0) || overflown;
-    // A button that goes away must not take the keyboard with it.
-    if (!worth && document.activeElement === jumpButton) host.focus({ preventScroll: true });
-    jumpButton.hidden = !worth;
-    if (worth) jumpButton.replaceChildren(h('span', { class: 'count' }, [say('panel.behind', { n: overflown ? `${BUFFER_MAX}+` : behind })]), icon('jump'), h('span', { class: 'word' }, [say('panel.jump')]));
-  }
+  // -------------------------------------------------------------------------------------------------------
+  // Keys and addresses
 
-  aside.addEventListener('keydown', (event) => {
-    const inside = /** @type {HTMLElement} */ (event.target);
-    if (event.ctrlKey || event.metaKey || event.altKey || inside.closest('input, textarea, select')) return;
-    if (event.key === ' ' && !inside.closest('button, summary, a')) {
-      event.preventDefault();
-      setPaused(!paused);
-    } else if (event.key === 'p') {
-      setProjector(!projected());
+  /** @type {Record<string, () => void>} */
+  const KEYS = {
+    p: () => setProjector(!projected()),
+    l: () => player.jump(),
+    ',': () => player.step(-1, { single: true }),
+    '.': () => player.step(1, { single: true }),
+  };
+  document.addEventListener('keydown', (event) => {
+    const at = event.target instanceof Element ? event.target : document.body;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || at.closest(WRITING)) return;
+    // Elsewhere a letter may mean something else; where nothing has the keyboard, one leads out of the past.
+    const here = aside.contains(at) || (at === document.body && (projected() || player.past));
+    if (!here) return;
+    if (event.key === ' ') {
+      if (at.closest('button, summary, a')) return;
+      player.setPaused(!player.paused);
+    } else {
+      const act = KEYS[event.key.toLowerCase()];
+      if (!act) return;
+      act();
     }
+    event.preventDefault();
   });
 
-  showTools();
-  showBehind();
-  showState();
+  /** Goes to the moment that the address names, and says so where it is gone. */
+  function openNamed() {
+    if (!named || !player.now.epoch) return;
+    const { epoch, seq } = named;
+    named = null;
+    if (epoch !== player.now.epoch) lost('run');
+    else if (seq > player.last) lost('moment');
+    else player.enter(seq);
+    if (aside.getBoundingClientRect().top > innerHeight / 2) aside.scrollIntoView({ block: 'start', behavior: 'instant' });
+  }
+  addEventListener('hashchange', () => {
+    named = momentOf(location.hash);
+    openNamed();
+  });
+
+  /** What happened before the page was opened, or while it did not listen. */
+  async function readMarks() {
+    try {
+      const { epoch, first, marks } = await readTimeline();
+      if (epoch === player.now.epoch) player.marks.merge(marks, first);
+    } catch {
+      // The timeline begins with what this page hears itself; the next connection asks again.
+    }
+    transport.show();
+    openNamed();
+  }
+
+  // -------------------------------------------------------------------------------------------------------
+  // Stream
+
+  showProjector();
+  changed();
   const stream = openStream(url, {
     frame(event, data) {
-      if (event === 'snapshot') {
-        queue = [];
-        behind = 0;
-        overflown = false;
-        clearTimeout(holding);
-        holding = undefined;
+      if (event === 'snapshot' || event === 'link') {
+        if (event === 'link' && link.state === 'interrupted' && data.link.state === 'live') {
+          backUntil = performance.now() + BACK_MS;
+          setTimeout(showState, BACK_MS + 50);
+        }
         link = data.link;
-        apply(model, event, data);
-        publish(event, data, model);
-        begun = false;
-        // A recording tells what was typed; its line is there from the start, or the scene would shift for it.
-        terminal.hidden = model.source?.kind !== 'recording';
-        terminal.replaceChildren(...typed(''));
-        shown();
-        aside.dataset.epoch = data.epoch;
-        stage.spot('');
-        draw(false);
-        showState();
-        showBehind();
-        return;
       }
-      if (event === 'link') {
-        if (link.state === 'interrupted' && data.link.state === 'live') backUntil = performance.now() + BACK_MS;
-        link = data.link;
-        showState();
-        if (backUntil) setTimeout(showState, BACK_MS + 50);
-      }
-      if (queue.length >= BUFFER_MAX) overflown = true;
-      if (overflown) return;
-      queue.push({ event, data });
-      if (isTold(event, data)) behind += 1;
-      if (!holding) pump();
-      showBehind();
+      player.receive(event, data);
+      // The connection is said as it is, however far behind the picture.
+      if (event === 'snapshot' || event === 'link') showState();
+      if (event === 'snapshot') readMarks();
     },
     phase(next) {
       phase = next;

@@ -9,7 +9,7 @@
  */
 
 /** The names under which the server sends frames; `ping` is counted as a sign of life and not handed on. */
-export const EVENTS = ['snapshot', 'added', 'modified', 'deleted', 'link', 'said', 'inside', 'restarted'];
+export const EVENTS = ['snapshot', 'added', 'modified', 'deleted', 'link', 'said', 'inside', 'lesson', 'restarted'];
 
 /** Two pings fit into this silence; longer means the connection is dead even if nobody said so. */
 export const SILENCE_MS = 25_000;

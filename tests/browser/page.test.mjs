@@ -5,8 +5,11 @@ import { after, before, test } from 'node:test';
 import { LAPTOP, PHONE, PROJECTOR, launch, openPage, panelIs } from './support/browser.mjs';
 import { startEizoku } from './support/eizoku.mjs';
 
-/** Requests of a first visit besides the stream of events. */
-const REQUESTS_MAX = 8;
+/**
+ * Requests of a first visit besides the stream of events. Modules are many and small; the page names them all at once,
+ * so that none waits for another.
+ */
+const REQUESTS_MAX = 45;
 
 let browser;
 let eizoku;
@@ -40,6 +43,10 @@ test('the first paint needs few requests, nothing from elsewhere, and no error',
     assert.deepEqual(elsewhere, []);
     const fetched = requests.filter(({ type, url }) => type !== 'eventsource' && !url.startsWith('data:')).map(({ url }) => url);
     assert.ok(fetched.length <= REQUESTS_MAX, `${fetched.length} requests: ${fetched.join(' ')}`);
+    const modules = fetched.filter((url) => url.endsWith('.js')).map((url) => new URL(url).pathname);
+    const named = await page.evaluate(() => [...document.querySelectorAll('link[rel=modulepreload], script[src]')].map((it) => it.getAttribute('href') ?? it.getAttribute('src')));
+    assert.deepEqual(modules.filter((path) => !named.includes(path)), [], 'a module that the page did not name waits for another');
+    assert.equal(new Set(modules).size, modules.length, 'a module is fetched once');
     assert.equal(requests.filter(({ type }) => type === 'eventsource').length, 1);
     assert.deepEqual(requests.filter(({ type }) => type === 'font'), []);
     assert.equal(await page.evaluate(() => document.fonts.size), 0);
@@ -184,4 +191,18 @@ test('a command is copied as it is to be typed', () =>
     assert.match(typed, /^kubectl /);
     await command.getByRole('button').click();
     await page.waitForFunction(async (text) => (await navigator.clipboard.readText()) === text, typed);
+  }));
+
+test('a module that could not be fetched is fetched again, and the page stands', () =>
+  onPage({}, async ({ page }) => {
+    await panelIs(page, 'live');
+    let failed = 0;
+    await page.route('**/js/layout.js', (route) => {
+      failed += 1;
+      return failed <= 2 ? route.abort('connectionreset') : route.continue();
+    });
+    await page.reload();
+    await panelIs(page, 'live');
+    assert.ok(failed > 2, `${failed} requests`);
+    assert.equal(await page.evaluate(() => sessionStorage.getItem('eizoku.retries')), null);
   }));

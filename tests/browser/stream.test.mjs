@@ -39,7 +39,7 @@ test('what is there when the page opens stands still, and nothing is told of it'
     assert.equal(await page.evaluate(() => window.__watch.frames), 0);
     assert.equal(await page.evaluate(() => document.getAnimations().filter((it) => it.playState === 'running').length), 0);
     assert.equal(await page.locator('#panel .story > li').count(), 0);
-    assert.equal(await page.locator('#panel [aria-live]').textContent(), '');
+    assert.equal((await page.locator('#panel [aria-live]').allTextContents()).join(''), '');
     assert.deepEqual(errors, []);
     await shot('at-rest');
   }));
@@ -82,7 +82,7 @@ test('the program ends and starts again: the page says so and comes back by itse
 
 test('a pause keeps what happens for later, and a jump shows it at once', () =>
   besideCluster(async ({ api, page, shot }) => {
-    const pause = page.locator('#panel .panel-tools [aria-pressed]').first();
+    const pause = page.locator('#panel .tool-pause');
     await pause.click();
     await page.waitForSelector('#panel[data-paused="true"]');
     for (const n of [0, 1, 2, 3]) api.put('Pod', podNamed(`later-${n}`, `uid-${n}`));
@@ -98,7 +98,7 @@ test('a pause keeps what happens for later, and a jump shows it at once', () =>
 
 test('after a pause without a jump the events are played one by one, in order', () =>
   besideCluster(async ({ api, page, scenes }) => {
-    const pause = page.locator('#panel .panel-tools [aria-pressed]').first();
+    const pause = page.locator('#panel .tool-pause');
     await pause.click();
     for (const n of [0, 1, 2]) api.put('Pod', podNamed(`later-${n}`, `uid-${n}`));
     await page.waitForSelector('#panel[data-behind="3"]');

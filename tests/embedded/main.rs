@@ -2,6 +2,30 @@
 
 mod clients;
 mod cluster;
+#[cfg(feature = "postgres")]
+mod crash;
 mod door;
 mod durability;
+#[cfg(feature = "postgres")]
+mod kubectl;
+#[cfg(feature = "postgres")]
+mod likeness;
+#[cfg(feature = "postgres")]
+mod lives;
+#[cfg(feature = "postgres")]
+mod many;
+#[cfg(feature = "postgres")]
+mod program;
+#[cfg(feature = "postgres")]
+mod random;
+#[cfg(feature = "postgres")]
+#[expect(
+    dead_code,
+    reason = "some of it was never recorded: tests/cluster lives it on both clusters"
+)]
+mod scripts;
+#[cfg(feature = "postgres")]
+mod transcript;
+#[cfg(feature = "postgres")]
+mod wire;
 mod workloads;

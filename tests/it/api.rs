@@ -35,6 +35,8 @@ struct Objects {
     broken: Vec<String>,
     unauthorized: bool,
     silent: bool,
+    /// Requests for single objects that are answered before it falls silent.
+    answers_left: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -69,6 +71,7 @@ impl Api {
                 "/apis/{group}/v1/namespaces/{namespace}/{resource}",
                 get(group_namespaced),
             )
+            .fallback(single)
             .with_state(self.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, router).await });
         *self.serving.lock().unwrap() = Some(serving.abort_handle());
@@ -167,6 +170,13 @@ impl Api {
         self.state.lock().unwrap().silent = silent;
     }
 
+    /// Answers this many requests for single objects, with nothing, and then falls silent.
+    pub(crate) fn silence_after(&self, answers: usize) {
+        let mut state = self.state.lock().unwrap();
+        state.silent = answers == 0;
+        state.answers_left = Some(answers);
+    }
+
     /// Every watch hears that its resourceVersion is too old; what happened until now is forgotten.
     pub(crate) fn expire(&self) {
         let resources: Vec<String> = {
@@ -231,6 +241,17 @@ impl Api {
         Body::from_stream(follow(resource, missed, lines)).into_response()
     }
 
+    /// A request for a single object, or to make one: there is none, and none is made.
+    async fn answer_single(&self) -> Response {
+        self.hold_while_silent().await;
+        let mut state = self.state.lock().unwrap();
+        if let Some(left) = &mut state.answers_left {
+            *left = left.saturating_sub(1);
+            state.silent = state.answers_left == Some(0);
+        }
+        status(404, "NotFound", "not found")
+    }
+
     async fn hold_while_silent(&self) {
         while self.state.lock().unwrap().silent {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -283,6 +304,10 @@ impl Objects {
 }
 
 type Words = Query<BTreeMap<String, String>>;
+
+async fn single(State(api): State<Api>) -> Response {
+    api.answer_single().await
+}
 
 async fn readyz(State(api): State<Api>) -> Result<Response, Infallible> {
     api.hold_while_silent().await;

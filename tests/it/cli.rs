@@ -104,6 +104,59 @@ fn check_reports_every_error_at_once() {
 }
 
 #[test]
+fn check_holds_the_lesson_and_the_languages_against_each_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let status = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(root().join("content"))
+        .arg(folder.path())
+        .status()
+        .expect("cp");
+    assert!(status.success());
+    let content = folder.path().join("content");
+    let drop_line = |file: &str, part: &str| {
+        let path = content.join(file);
+        let text = std::fs::read_to_string(&path).expect("text");
+        let kept: Vec<&str> = text.lines().filter(|line| !line.contains(part)).collect();
+        assert!(kept.len() < text.lines().count(), "{part} in {file}");
+        std::fs::write(path, kept.join("\n")).expect("written");
+    };
+    drop_line("en/words.toml", "\"panel.speed\"");
+    drop_line("ja/words.toml", "\"hint.pod.seat\"");
+    let lesson = content.join("lesson.toml");
+    let text = std::fs::read_to_string(&lesson).expect("text");
+    let line = text.lines().count() + 2;
+    let broken = format!(
+        "{text}\n[[step]]\nid = \"step-nowhere\"\nobjective = \"goal-none\"\ncheck = 'pod.size() == 0'\nundo = 'pods.exists('\n"
+    );
+    std::fs::write(&lesson, broken).expect("written");
+    let message = fails(&["check", "--content", &content.display().to_string()]);
+    for part in [
+        "en/words.toml:1: `\"panel.speed\"` is missing".to_owned(),
+        "ja/words.toml:1: `\"hint.pod.seat\"` is missing".to_owned(),
+        format!(
+            "lesson.toml:{}: no heading in `en` has the anchor `{{#step-nowhere}}`",
+            line + 1
+        ),
+        format!(
+            "lesson.toml:{}: no objective in `ja` has the id `goal-none`",
+            line + 2
+        ),
+        format!(
+            "lesson.toml:{}: `check`: there is no variable `pod`",
+            line + 3
+        ),
+        format!("lesson.toml:{}: `undo`: not CEL: ", line + 4),
+    ] {
+        assert!(message.contains(&part), "{part} in {message}");
+    }
+    assert!(
+        message.contains("`\"hint.pod.seat\"` is missing in ja/words.toml"),
+        "{message}"
+    );
+}
+
+#[test]
 fn licences_of_every_linked_crate_are_shown() {
     let output = run(&["licenses"]);
     let text = String::from_utf8(output.stdout).expect("text");
@@ -134,5 +187,30 @@ fn licences_of_every_linked_crate_are_shown() {
             name == "eizoku" || text.contains(&entry),
             "{entry}is missing: run tests/third-party"
         );
+    }
+}
+
+#[test]
+fn licences_of_every_script_from_elsewhere_are_shown() {
+    let output = run(&["licenses"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let vendor = root().join("static/vendor");
+    let list = std::fs::read_to_string(vendor.join("vendored.json")).expect("a list");
+    let scripts: Vec<serde_json::Value> = serde_json::from_str(&list).expect("JSON");
+    assert!(scripts.len() >= 2);
+    for script in &scripts {
+        let word = |name: &str| script[name].as_str().expect("text");
+        let entry = format!(
+            "{} {}: {}",
+            word("package"),
+            word("version"),
+            word("license")
+        );
+        assert!(text.contains(&entry), "{entry} is missing");
+        let licence = std::fs::read_to_string(vendor.join(word("text"))).expect("a licence");
+        assert!(text.contains(licence.trim()), "{entry}: its text");
+        for file in script["files"].as_array().expect("files") {
+            assert!(vendor.join(file.as_str().expect("text")).is_file());
+        }
     }
 }

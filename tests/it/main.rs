@@ -1,9 +1,11 @@
 //! The program as its users meet it: over HTTP and on the command line.
 
+mod act;
 mod api;
 mod cli;
 mod events;
 mod files;
+mod history;
 mod kube;
 mod pages;
 mod security;

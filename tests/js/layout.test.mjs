@@ -76,13 +76,13 @@ test('a claim bound to a volume that may not be seen shows its name and no more'
   assert.deepEqual(hidden.lines.map((line) => line.t), ['pvc-3b0c6809…']);
 });
 
-test('both ends of a binding are told apart: volumeName down, claimRef up, a stub when the claim is gone', () => {
+test('both ends of a binding are told apart: volumeName down, claimRef up', () => {
   const claim = card('PersistentVolumeClaim', 'data', { status: 'Bound', volume: 'v', modes: ['RWO'], capacity: '1Gi' });
   const volume = (ref) => card('PersistentVolume', 'v', { status: 'Bound', capacity: '1Gi', reclaim: 'Retain', modes: ['RWO'], claim: { namespace: 'default', name: 'data', uid: ref } });
-  const of = (cards) => { const { down, up, stub } = scene(holding(cards), room()).items.find((item) => item.type === 'binding'); return { down, up, stub }; };
-  assert.deepEqual(of([claim, volume(claim.uid)]), { down: true, up: true, stub: false });
-  assert.deepEqual(of([{ ...claim, volume: undefined }, volume(claim.uid)]), { down: false, up: true, stub: false });
-  assert.deepEqual(of([volume('another')]), { down: false, up: false, stub: true });
+  const of = (cards) => { const { down, up } = scene(holding(cards), room()).items.find((item) => item.type === 'binding') ?? {}; return { down, up }; };
+  assert.deepEqual(of([claim, volume(claim.uid)]), { down: true, up: true });
+  assert.deepEqual(of([{ ...claim, volume: undefined }, volume(claim.uid)]), { down: false, up: true });
+  assert.deepEqual(of([volume('another')]), { down: undefined, up: undefined });
 });
 
 test('ten thousand Pods draw a bounded number of bodies and count the rest', () => {
@@ -122,7 +122,163 @@ test('names break at hyphens, keep head and tail, and never grow past the line',
       assert.ok(lines.at(-1).endsWith('7'));
     }
   }
+  // The ordinal is never alone on a line, and never cut from its name.
+  assert.deepEqual(wrapName('postgres-statefulset-0', 12, 3), ['postgres-', 'statefu…et-0']);
+  assert.deepEqual(wrapName('data-lane-statefulset-11', 16, 3), ['data-lane-', 'statefulset-11']);
   assert.equal(middle('abcdef', 6), 'abcdef');
   assert.equal(shortVolume('pvc-3b0c6809-ad88-4480-8d92-b7ac56741283'), 'pvc-3b0c6809…');
   assert.equal(shortVolume('pv-nfs-10'), 'pv-nfs-10');
+});
+
+test('a claim held back bears a lock with the name of the finalizer', () => {
+  const of = (more) => scene(holding([card('PersistentVolumeClaim', 'data', { status: 'Terminating', phase: 'Bound', modes: ['RWO'], capacity: '1Gi', ...more })]), room()).items.find((item) => item.type === 'claim');
+  assert.equal(of({ deleting: {}, finalizers: ['kubernetes.io/pvc-protection'] }).held, 'pvc-protection');
+  assert.ok(!of({ status: 'Bound', finalizers: ['kubernetes.io/pvc-protection'] }).held);
+});
+
+test('a claim that is gone leaves its name on the volume, and a new one of that name does not stand on it', () => {
+  const all = frames('claim-life');
+  const CLAIM = 'postgres-data-postgres-statefulset-0';
+  const kept = scene(seen(all, told('pvc.gone.retain', CLAIM)), room());
+  const tag = kept.items.find((item) => item.type === 'tag');
+  const volume = kept.items.find((item) => item.type === 'volume');
+  assert.ok(Math.abs(tag.x + tag.w / 2 - volume.x - volume.w / 2) < 1, 'the tag hangs over its volume');
+  assert.equal(kept.items.find((item) => item.type === 'claim'), undefined);
+
+  const again = scene(seen(all, told('pvc.created.again', CLAIM)), room());
+  const claim = again.items.find((item) => item.type === 'claim');
+  const old = again.items.find((item) => item.type === 'volume');
+  assert.ok(old.x >= claim.x + claim.w, 'the old volume stands aside');
+  assert.equal(again.items.find((item) => item.type === 'binding'), undefined);
+  assert.equal(old.doomed, true);
+});
+
+test('a volume that leaves does not move what stays', () => {
+  const all = frames('claim-life');
+  const model = newModel();
+  let before;
+  for (const { event, data } of all) {
+    apply(model, event, data);
+    // Drawn at each step, as the panel does, since places are remembered from one picture to the next.
+    const now = scene(model, room()).items.filter((item) => ['claim', 'seat'].includes(item.type)).map(({ id, x, w }) => ({ id, x, w }));
+    if (data.story?.key === 'pv.gone.wiped') {
+      assert.deepEqual(now, before);
+      return;
+    }
+    before = now;
+  }
+  assert.fail('no volume was wiped');
+});
+
+test('three volumes stand side by side, and the claim comes to the one chosen', () => {
+  const model = newModel();
+  const where = () => Object.fromEntries(scene(model, room()).items.filter((item) => item.type === 'volume').map((item) => [item.hooks.volume, item.x]));
+  let free;
+  for (const { event, data } of frames('static-volumes')) {
+    apply(model, event, data);
+    const at = where();
+    if (Object.keys(at).length === 3 && !free) free = Object.keys(at).sort((a, b) => at[a] - at[b]);
+    if (data.story?.key === 'pod.ready') break;
+  }
+  assert.deepEqual(free, ['static-5gi', 'static-10gi', 'static-100gi']);
+  const drawn = scene(model, room());
+  const at = where();
+  assert.deepEqual(Object.keys(at).sort((a, b) => at[a] - at[b]), free, 'the others stay, and so does the chosen one');
+  const middleOf = (item) => item.x + item.w / 2;
+  const [claim, second] = ['claim-10gi', 'claim-10gi-again'].map((name) => drawn.items.find((item) => item.hooks?.claim === name));
+  const disk = (name) => drawn.items.find((item) => item.hooks?.volume === name);
+  assert.equal(middleOf(claim), middleOf(disk('static-10gi')));
+  assert.equal(middleOf(second), middleOf(disk('static-100gi')));
+  const body = drawn.items.find((item) => item.type === 'body');
+  assert.ok(Math.abs(middleOf(body) - middleOf(claim)) < 1, 'the Pod sits above the claim that was there before it');
+});
+
+test('only a claim that waits for its first consumer reaches for a Pod', () => {
+  const model = seen(frames('binding'), told('pvc.created.waiting'));
+  const waits = scene(model, room()).items.filter((item) => item.type === 'wait');
+  assert.deepEqual(waits.map((item) => item.hooks.awaits), ['claim-when-used']);
+  const used = seen(frames('binding'), told('pod.created.bare'));
+  assert.deepEqual(scene(used, room()).items.filter((item) => item.type === 'wait'), []);
+});
+
+test('a Pod that was forced out leaves a shade until the next one serves', () => {
+  const all = frames('workloads');
+  const shades = (when) => scene(seen(all, when), room()).items.filter((item) => item.type === 'shade');
+  const [shade] = shades(told('pod.gone.forced.seat', POD));
+  assert.ok(shade.wire, 'its plug may still be in the claim');
+  assert.equal(shades(told('pod.recreated', POD)).length, 1);
+  assert.equal(shades(told('pod.ready.same', POD)).length, 0);
+});
+
+test('two Pods on one claim are seen on its volume', () => {
+  const badge = (when) => scene(seen(frames('two-pods'), when), room(1600)).items.filter((item) => item.type === 'volume').map((item) => item.badge).filter(Boolean);
+  assert.deepEqual(badge(told('pod.mounting.shared', 'lane-claim')), ['scene.shared']);
+});
+
+test('what the badge says of the disk is what was proven', () => {
+  const all = frames('claim-life');
+  const badge = (key) => scene(seen(all, told(key)), room()).items.filter((item) => item.type === 'volume').map(({ badge, badgeTone }) => `${badge} ${badgeTone}`);
+  assert.deepEqual(badge('pod.ready.other'), ['scene.other.volume busy']);
+  assert.deepEqual(badge('pod.ready.rebound'), ['scene.rebound.volume ok']);
+  assert.deepEqual(badge('pod.ready.same'), ['scene.same.volume ok']);
+});
+
+test('nothing of the claims\' lives is cut off or covers its neighbour', () => {
+  for (const [name, where] of [...ROOMS, ['projector of 720 lines', room(880, 540, { projector: true })]]) {
+    for (const fixture of ['claim-life', 'static-volumes', 'binding', 'workloads', 'two-pods', 'trouble']) {
+      const model = newModel();
+      for (const { event, data } of frames(fixture)) {
+        apply(model, event, data);
+        const drawn = scene(model, where);
+        for (const type of ['seat', 'body', 'claim', 'volume', 'controller', 'tag']) {
+          const all = drawn.items.filter((item) => item.type === type).sort((a, b) => a.x - b.x);
+          all.forEach((item, i) => {
+            assert.ok(item.x >= 0 && item.x + item.w <= drawn.width + 0.5 && item.y >= -1 && item.y + item.h <= drawn.height + 0.5, `${name} ${fixture} ${data.seq}: ${item.id} is inside`);
+            if (i) assert.ok(all[i - 1].x + all[i - 1].w <= item.x + 0.5, `${name} ${fixture} ${data.seq}: ${all[i - 1].id} and ${item.id}`);
+          });
+        }
+      }
+    }
+  }
+});
+
+test('twelve replicas fit on a projector', () => {
+  const sts = card('StatefulSet', 'db', { replicas: 12, existing: 12, ready: 12, claimTemplates: [] });
+  const cards = [sts, ...Array.from({ length: 12 }, (_, i) => pod(`db-${i}`, { ordinal: i, owner: { kind: 'StatefulSet', name: 'db', uid: sts.uid } }))];
+  const where = room(1330, 930, { projector: true });
+  assert.ok(scene(holding(cards), where).width <= where.width);
+});
+
+test('under the rows stands their age; what stood in the way of the last look stands beside them', () => {
+  const claim = card('PersistentVolumeClaim', 'data', { status: 'Bound', volume: 'pv-1', capacity: '1Gi', modes: ['RWO'] });
+  const volume = card('PersistentVolume', 'pv-1', { status: 'Bound', phase: 'Bound', capacity: '1Gi', reclaim: 'Delete', claim: { namespace: 'default', name: 'data', uid: claim.uid } });
+  for (const [name, where] of ROOMS) {
+    const model = holding([claim, volume]);
+    const look = (inside) => apply(model, 'inside', { seq: model.seq + 1, at: model.at + 1000, inside: { key: 'data', claim: 'data', query: 'q', ...inside } });
+    const drawn = () => find(scene(model, where), `volume:${volume.uid}`);
+    look({ columns: [], rows: [], fault: { cause: 'no-table', detail: '' } });
+    assert.equal(drawn().table.age, null, name);
+    assert.ok(drawn().table.lines.some((line) => line.t === 'look.fault.no-table'), name);
+    look({ podUid: 'a', columns: ['id', 'name'], rows: [['1', 'apple'], ['2', 'orange']] });
+    assert.equal(drawn().table.age.at, model.at, name);
+    assert.equal(drawn().table.stale, false);
+    look({ columns: [], rows: [], fault: { cause: 'not-ready', detail: '' } });
+    const { table, h } = drawn();
+    assert.equal(table.age.at, model.at - 1000, name);
+    assert.ok(table.stale);
+    assert.ok(table.lines.some((line) => line.t === 'apple'), name);
+    for (const y of [...table.lines.map((line) => line.y), table.age.y]) assert.ok(y > 0 && y < h, `${name}: ${y} of ${h}`);
+  }
+});
+
+test('rows of a Pod without a claim are on its scratch, and another body does not have them', () => {
+  const set = card('StatefulSet', 'lane', { replicas: 1, claimTemplates: [] });
+  const body = (uid) => pod('lane-0', { uid, owner: { kind: 'StatefulSet', name: 'lane' }, scratch: [{ volume: 'data', type: 'emptyDir', mount: '/data' }] });
+  const model = holding([set, body('a')]);
+  apply(model, 'inside', { seq: 2, at: 2000, inside: { key: 'lane', pod: 'lane-0', podUid: 'a', query: 'q', columns: ['id'], rows: [['1']] } });
+  const text = (uid) => find(scene(model, room(900, 640)), `body:${uid}`).scratch[0].text;
+  assert.match(text('a'), /look\.scratch/);
+  apply(model, 'deleted', { seq: 3, at: 3000, card: body('a') });
+  apply(model, 'added', { seq: 4, at: 4000, card: body('b') });
+  assert.doesNotMatch(text('b'), /look\.scratch/);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { apply, arrange, claimHealth, fill, graceLeft, grip, holdOf, isEmpty, isTold, newModel, podHealth, tell } from '../../static/js/model.js';
+import { ageOf, apply, arrange, claimHealth, fill, graceLeft, grip, holdOf, isEmpty, isTold, lookKey, newModel, podHealth, tell } from '../../static/js/model.js';
 import { card, frames, holding, pod, seen, told } from './frames.mjs';
 
 const CLAIM = 'postgres-data-postgres-statefulset-0';
@@ -96,11 +96,14 @@ test('a start ordinal shifts names, not places', () => {
   assert.equal(group.columns[1].shelves[0].name, 'data-db-6');
 });
 
-test('a claim that waits is calm, one held back shows a lock, and only trouble is bad', () => {
+test('a claim that waits is calm, one that is to go is not, and only trouble is bad', () => {
   assert.deepEqual(claimHealth({ status: 'Pending' }), { tone: 'calm', mark: 'clock' });
-  assert.deepEqual(claimHealth({ status: 'Terminating', deleting: {}, finalizers: ['kubernetes.io/pvc-protection'] }), { tone: 'busy', mark: 'lock' });
+  assert.deepEqual(claimHealth({ status: 'Terminating', deleting: {}, finalizers: ['kubernetes.io/pvc-protection'] }), { tone: 'busy', mark: 'hourglass' });
   assert.equal(podHealth(pod('p', { status: 'CrashLoopBackOff', isReady: false })).tone, 'bad');
   assert.equal(podHealth(pod('p', { status: 'Pending', isReady: false, node: undefined })).tone, 'calm');
+  const waits = { status: 'Pending', isReady: false, node: undefined };
+  assert.deepEqual(podHealth(pod('p', { ...waits, message: "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector." })), { tone: 'busy', mark: 'bang' });
+  assert.equal(podHealth(pod('p', { ...waits, message: 'persistentvolumeclaim "data" not found' })).tone, 'calm');
   assert.equal(podHealth(pod('p', { status: 'Completed', phase: 'Succeeded', isReady: false, deleting: { deadline: 1 } })).tone, 'gone');
 });
 
@@ -168,7 +171,58 @@ test('a kill of two seconds is told within twenty', () => {
 test('a page opened late has the rows of the last look', () => {
   const look = { claim: 'c', query: 'SELECT 1;', columns: ['a'], rows: [['1']], at: 900 };
   const model = apply(newModel(), 'snapshot', { epoch: 'e', seq: 1, at: 1000, source: {}, link: { kinds: {} }, cards: [], insides: [look] });
-  assert.deepEqual(model.inside.get('c'), look);
+  assert.deepEqual(model.inside.get('c'), { ...look, key: 'c' });
+});
+
+/** A model with a claim on a volume, which has heard these looks. */
+function looked(...looks) {
+  const claim = card('PersistentVolumeClaim', 'data', { volume: 'pv-1', status: 'Bound' });
+  const model = holding([claim]);
+  looks.forEach((inside, i) => apply(model, 'inside', { seq: i + 2, at: 2000 + i * 1000, inside: { key: 'data', claim: 'data', query: 'SELECT 1', columns: ['id'], rows: [], ...inside } }));
+  return { model, inside: model.inside.get('data') };
+}
+
+test('rows seen through a new body stand beside those seen through the old one, on the same volume', () => {
+  const { model, inside } = looked({ podUid: 'a', rows: [['1']] }, { podUid: 'a', rows: [['1'], ['2']] }, { podUid: 'b', rows: [['1'], ['2']] });
+  assert.deepEqual(inside.rows, [['1'], ['2']]);
+  assert.deepEqual(inside.before, { columns: ['id'], rows: [['1'], ['2']], at: 3000, pod: undefined, podUid: 'a', volume: 'pv-1' });
+  assert.equal(inside.volume, inside.before.volume);
+  // Heard twice, it is still the body before that stands there.
+  apply(model, 'inside', { seq: 5, at: 5000, inside: { key: 'data', claim: 'data', podUid: 'b', query: 'SELECT 1', columns: ['id'], rows: [['1'], ['2'], ['3']] } });
+  assert.equal(model.inside.get('data').before.podUid, 'a');
+});
+
+test('a look that failed says why beside the rows last known, with their own age', () => {
+  const fault = { cause: 'not-ready', detail: 'no container runs' };
+  const { model, inside } = looked({ podUid: 'a', rows: [['1']] }, { columns: [], rows: [], fault });
+  assert.deepEqual(inside.rows, [['1']]);
+  assert.equal(inside.at, 2000);
+  assert.deepEqual(inside.fault, { ...fault, at: 3000 });
+  apply(model, 'inside', { seq: 4, at: 4000, inside: { key: 'data', claim: 'data', podUid: 'a', query: 'SELECT 1', columns: ['id'], rows: [['1']] } });
+  assert.equal(model.inside.get('data').fault, undefined);
+  const first = looked({ columns: [], rows: [], fault }).inside;
+  assert.deepEqual(first.columns, []);
+  assert.equal(first.fault.cause, 'not-ready');
+});
+
+test('rows on no claim are known by the workload, and gone with it', () => {
+  const deployment = card('Deployment', 'lane-emptydir', { replicas: 1 });
+  const set = card('ReplicaSet', 'lane-emptydir-77', { replicas: 1, existing: 1, owner: { kind: 'Deployment', name: 'lane-emptydir' } });
+  const body = pod('lane-emptydir-77-x', { owner: { kind: 'ReplicaSet', name: 'lane-emptydir-77' } });
+  const model = holding([deployment, set, body]);
+  arrange(model);
+  assert.equal(lookKey(model, body), 'lane-emptydir');
+  apply(model, 'inside', { seq: 2, at: 2000, inside: { key: 'lane-emptydir', pod: body.name, podUid: body.uid, query: 'q', columns: ['id'], rows: [['1']] } });
+  assert.equal(model.inside.get(lookKey(model, body)).rows.length, 1);
+  apply(model, 'deleted', { seq: 3, at: 3000, card: deployment });
+  assert.equal(model.inside.size, 0);
+});
+
+test('ages are told no finer than is worth it', () => {
+  for (const [ms, want] of [[-5, 'now 0'], [4999, 'now 0'], [7000, 'seconds 7'], [19_999, 'seconds 10'], [59_000, 'seconds 50'], [60_000, 'minutes 1'], [3_600_000, 'hours 1']]) {
+    const { key, n } = ageOf(ms);
+    assert.equal(`${key} ${n}`, want, `${ms}`);
+  }
 });
 
 test('trouble in an init container is trouble', () => {

@@ -13,7 +13,7 @@ import { apply, newModel } from '../../static/js/model.js';
 
 const root = normalize(join(dirname(fileURLToPath(import.meta.url)), '../..'));
 const { values: args } = parseArgs({ options: { port: { type: 'string', default: '8150' }, words: { type: 'string' }, frames: { type: 'string', default: join(root, 'tests/frames') } } });
-const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json' };
+const TYPES = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.json': 'application/json' };
 
 const KINDS = ['Pod', 'PersistentVolumeClaim', 'PersistentVolume', 'StorageClass', 'StatefulSet', 'Deployment', 'ReplicaSet', 'Node', 'Event'];
 const kube = { kind: 'kube', label: 'kind-kind', namespace: 'default' };
@@ -39,9 +39,9 @@ function page(query) {
   const attributes = ['theme', 'projector'].filter((name) => query.has(name)).map((name) => `data-${name}="${query.get(name).replace(/\W/g, '')}"`).join(' ');
   const rest = encodeURI(query.toString()).replaceAll('"', '');
   return `<!doctype html><html lang="ja" ${attributes}><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>panel</title>
-${['base', 'chapter', 'panel', 'print'].map((name) => `<link rel="stylesheet" href="/static/css/${name}.css">`).join('')}<link rel="stylesheet" href="/player.css?column=${Number(query.get('column') ?? 0)}">
+${['base', 'chapter', 'panel', 'menu', 'print'].map((name) => `<link rel="stylesheet" href="/static/css/${name}.css">`).join('')}<link rel="stylesheet" href="/player.css?column=${Number(query.get('column') ?? 0)}">
 <aside id="panel" class="panel" data-events="/events?${rest}"></aside>
-<script type="application/json" id="words">${words.replaceAll('<', '\\u003c')}</script><script type="module" src="/static/js/panel.js"></script>`;
+<script type="application/json" id="words">${words.replaceAll('<', '\\u003c')}</script><script type="module" src="/static/js/panel.js"></script><script type="module" src="/static/js/menu.js"></script>`;
 }
 
 /** The panel fills the window, or stands as a column at its right, as beside the chapter. */
@@ -62,16 +62,14 @@ function play(query, request, response) {
   for (const { event, data } of frames.slice(0, from)) apply(model, event, data);
   const state = query.has('state') ? stateOf(query.get('state'), model.at) : {};
   const cards = query.get('cards') === 'none' ? [] : [...model.cards.values()];
-  send('snapshot', { epoch: '4f2a', seq: model.seq, at: model.at, source: model.source, link: model.link, ...state, cards });
-  for (const inside of model.inside.values()) send('inside', { seq: ++model.seq, at: model.at, inside });
-  const shift = model.seq - (frames[from - 1]?.data.seq ?? 0);
+  send('snapshot', { epoch: '4f2a', seq: model.seq, at: model.at, source: model.source, link: model.link, ...state, cards, insides: [...model.inside.values()] });
   const timers = new Set();
   let last = model.at;
   let wait = 0;
   for (const { event, data } of frames.slice(from, to)) {
     wait += speed > 0 ? Math.max(0, data.at - last) / speed : 0;
     last = data.at;
-    const timer = setTimeout(() => send(event, { ...data, seq: data.seq + shift }), wait);
+    const timer = setTimeout(() => send(event, data), wait);
     timers.add(timer);
   }
   const ping = setInterval(() => send('ping', { at: last }), 10_000);

@@ -226,17 +226,22 @@ impl Walk<'_, '_, '_, '_> {
             }
             Kind::Scene => self.html(r#"<div class="scene">"#),
             Kind::Question => {
-                let id = self.question_id(args, line);
+                let (id, goals) = self.question_args(args, line);
                 let (question, write) = (word("page.question"), word("page.write"));
                 self.html(format!(
-                    r#"<section class="question" id="{id}"><p class="box-label">{question}</p>"#
+                    r#"<section class="question" id="{id}"{goals}><p class="box-label">{question}</p>"#
                 ));
                 // The reader writes after the question and before the answer; the field waits for `answer`.
                 self.done.questions.push(Question::free(id, write));
             }
             Kind::Answer => {
                 let answer = word("page.answer");
-                if let Some(question) = self.done.questions.last_mut() {
+                if self.guessing.is_some() {
+                    self.end_guesses();
+                    self.html(format!(
+                        r#"<details class="answer"><summary>{answer}</summary>"#
+                    ));
+                } else if let Some(question) = self.done.questions.last_mut() {
                     question.answered = true;
                     let (id, write) = (question.id.clone(), question.write.clone());
                     self.html(format!(
@@ -245,7 +250,7 @@ impl Walk<'_, '_, '_, '_> {
                 }
             }
             Kind::Choice => {
-                let id = self.question_id(args, line);
+                let (id, goals) = self.question_args(args, line);
                 let rights = self.count_right();
                 if rights == 0 {
                     self.notes
@@ -253,7 +258,7 @@ impl Walk<'_, '_, '_, '_> {
                 }
                 let label = word("page.choice");
                 self.html(format!(
-                    r#"<section class="question choice" id="{id}"><p class="box-label">{label}</p>"#
+                    r#"<section class="question choice" id="{id}"{goals}><p class="box-label">{label}</p>"#
                 ));
                 self.choice = Some(Choice {
                     id: id.clone(),
@@ -263,6 +268,8 @@ impl Walk<'_, '_, '_, '_> {
                 });
                 self.done.questions.push(Question::choice(id, rights));
             }
+            Kind::Predict => self.open_predict(args, line),
+            Kind::Lanes => self.open_lanes(args, line),
         }
     }
 
@@ -279,6 +286,11 @@ impl Walk<'_, '_, '_, '_> {
                 }
             }
             Kind::Answer => self.html("</details>"),
+            Kind::Predict => {
+                self.end_guesses();
+                self.html("</section>");
+            }
+            Kind::Lanes => self.html("</div>"),
             Kind::Question => {
                 if self
                     .done
@@ -302,7 +314,25 @@ impl Walk<'_, '_, '_, '_> {
         }
     }
 
-    fn question_id(&mut self, args: &str, line: usize) -> String {
+    /// The id of a question, and the attribute that names the objectives it counts for.
+    fn question_args(&mut self, args: &str, line: usize) -> (String, String) {
+        let (id, goals) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+        let id = self.question_id(id, line);
+        let goals: Vec<&str> = goals.split_whitespace().collect();
+        self.done
+            .goals
+            .extend(goals.iter().map(|&goal| (goal.to_owned(), line)));
+        self.done
+            .shapes
+            .push((format!("question {id} {}", goals.join(" ")), line));
+        if goals.is_empty() {
+            return (id, String::new());
+        }
+        let goals = format!(r#" data-goals="{}""#, escape(&goals.join(" ")));
+        (id, goals)
+    }
+
+    pub(super) fn question_id(&mut self, args: &str, line: usize) -> String {
         if args.is_empty() {
             self.notes
                 .add(line, "give the question an id, as in `::: question q1`");

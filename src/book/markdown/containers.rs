@@ -25,9 +25,11 @@ pub(super) enum Kind {
     Question,
     Answer,
     Choice,
+    Predict,
+    Lanes,
 }
 
-const NAMES: [(&str, Kind); 7] = [
+const NAMES: [(&str, Kind); 9] = [
     ("note", Kind::Note),
     ("warning", Kind::Warning),
     ("summary", Kind::Summary),
@@ -35,6 +37,8 @@ const NAMES: [(&str, Kind); 7] = [
     ("question", Kind::Question),
     ("answer", Kind::Answer),
     ("choice", Kind::Choice),
+    ("predict", Kind::Predict),
+    ("lanes", Kind::Lanes),
 ];
 
 const MARK: &str = "<!--:::";
@@ -150,10 +154,12 @@ fn check_nesting(
             Fence::Close { .. } => None,
         });
     match kind {
-        Kind::Answer if parent != Some(Kind::Question) => {
-            notes.add(at, "`answer` belongs inside `question`");
+        Kind::Answer if !matches!(parent, Some(Kind::Question | Kind::Predict)) => {
+            notes.add(at, "`answer` belongs inside `question` or `predict`");
         }
-        Kind::Scene | Kind::Question | Kind::Choice if !open.is_empty() => {
+        Kind::Scene | Kind::Question | Kind::Choice | Kind::Predict | Kind::Lanes
+            if !open.is_empty() =>
+        {
             notes.add(
                 at,
                 "this container can't stand inside another; close the one above it first",

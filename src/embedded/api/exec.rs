@@ -206,9 +206,9 @@ fn result_status(result: &Result<i32, ExecError>) -> Value {
         }),
         Err(error) => {
             let message = format!("error executing command in container: {error}");
-            // The kubelet says it first, and the API server says it about that.
-            let inner = Failure::internal(message.clone()).message;
-            let mut status = Failure::internal(inner).to_status();
+            // The real one says it twice: the kubelet once, and the API server about the kubelet.
+            let mut status =
+                Failure::internal(format!("Internal error occurred: {message}")).to_status();
             status["details"] = json!({"causes": [{"message": message}]});
             status
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use rustix::process::{Signal, getpid, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use super::Mount;
@@ -85,9 +86,14 @@ fn run() -> io::Result<i32> {
     let order: Order = serde_json::from_slice(&json)?;
     let console = Arc::new(Console::new(order.tty));
     let pump = Arc::clone(&console);
+    let is_main = order.is_main;
     std::thread::spawn(move || {
         pump.fill(&mut input);
-        // The pipe has ended: the parent is gone, and nobody reads what this container does.
+        // The pipe has ended: the parent is gone, and nobody reads what this container does. Its own children go with
+        // it, which may be in the middle of a long statement and would not notice before its end.
+        if is_main {
+            let _ = kill_process_group(getpid(), Signal::KILL);
+        }
         std::process::exit(137);
     });
     let mut world = World {

@@ -146,16 +146,11 @@ impl Runtime {
 async fn attend(mut child: Child, pid: u32, log: Arc<Log>, tell: watch::Sender<Option<Exit>>) {
     let stdout = child.stdout.take().expect("standard output is a pipe");
     let stderr = child.stderr.take().expect("standard error is a pipe");
-    let logs = [
-        tokio::spawn(write_log(stdout, Arc::clone(&log), "stdout")),
-        tokio::spawn(write_log(stderr, log, "stderr")),
-    ];
+    let logs = tokio::spawn(write_log(stdout, stderr, log));
     let status = child.wait().await;
     // What the main process leaves behind ends with it, as with a PID namespace.
     signal_group(pid, Signal::KILL);
-    for writer in logs {
-        let _ = writer.await;
-    }
+    let _ = logs.await;
     let exit = match status {
         Ok(status) => {
             use std::os::unix::process::ExitStatusExt;
@@ -171,11 +166,29 @@ async fn attend(mut child: Child, pid: u32, log: Arc<Log>, tell: watch::Sender<O
     tell.send_replace(Some(exit));
 }
 
-async fn write_log(mut from: impl AsyncRead + Unpin, log: Arc<Log>, stream: &'static str) {
-    let mut lines = Lines::new(log, stream);
-    let mut buffer = vec![0; CHUNK];
-    while let Ok(n @ 1..) = from.read(&mut buffer).await {
-        lines.push(&buffer[..n]);
+/// Writes both streams down. Where both have something, standard output goes first: programs that greet there and then
+/// log to standard error, as PostgreSQL's entrypoint does, are read in the order in which they spoke.
+async fn write_log(
+    mut stdout: impl AsyncRead + Unpin,
+    mut stderr: impl AsyncRead + Unpin,
+    log: Arc<Log>,
+) {
+    let mut out = Lines::new(Arc::clone(&log), "stdout");
+    let mut err = Lines::new(log, "stderr");
+    let (mut from_out, mut from_err) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let (mut out_is_open, mut err_is_open) = (true, true);
+    while out_is_open || err_is_open {
+        tokio::select! {
+            biased;
+            read = stdout.read(&mut from_out), if out_is_open => match read {
+                Ok(n @ 1..) => out.push(&from_out[..n]),
+                _ => out_is_open = false,
+            },
+            read = stderr.read(&mut from_err), if err_is_open => match read {
+                Ok(n @ 1..) => err.push(&from_err[..n]),
+                _ => err_is_open = false,
+            },
+        }
     }
 }
 

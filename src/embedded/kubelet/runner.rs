@@ -128,13 +128,6 @@ impl Runner {
         });
     }
 
-    fn be_ready(&mut self, ready: bool) {
-        if self.seen.ready != ready {
-            self.seen.ready = ready;
-            self.report();
-        }
-    }
-
     async fn event(&self, kind: &'static str, reason: &'static str, message: String) {
         let note = if kind == "Normal" {
             Note::normal(&self.pod, reason, message)
@@ -374,6 +367,14 @@ impl Runner {
         end
     }
 
+    /// Readiness, told when it changes.
+    fn put_in_service(&mut self, is_ready: bool) {
+        if self.seen.ready != is_ready {
+            self.seen.ready = is_ready;
+            self.report();
+        }
+    }
+
     /// Asks the probes until the process ends, a probe ends it, or the Pod is stopped.
     async fn watch_over(
         &mut self,
@@ -436,7 +437,7 @@ impl Runner {
                             ask_rest(&mut asking, &self.address);
                         }
                         // A Pod that is not ready gets no traffic; its container is left alone.
-                        ("Readiness", good) => self.be_ready(good),
+                        ("Readiness", good) => self.put_in_service(good),
                         (kind, false) => {
                             self.event("Normal", "Killing", format!("Container {} failed {} probe, will be restarted", self.seen.name, kind.to_lowercase())).await;
                             self.kill(container, image).await;

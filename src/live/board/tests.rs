@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::{LinkState, Recording, SourceKind};
-use crate::live::history::replay;
+use crate::cluster::{
+    Acting, Hindrance, Inside, InsideFault, LinkState, Recording, SourceKind, Why,
+};
+
+mod recorded;
 
 fn board() -> Board {
     let source = SourceInfo {
@@ -17,6 +20,7 @@ fn board() -> Board {
         speed: None,
         kubeconfig: None,
         fallback: None,
+        acting: Acting::new(Why::Recording),
     };
     Board::new("e".into(), source, 0)
 }
@@ -244,21 +248,51 @@ fn a_snapshot_is_of_this_moment() {
     }
 }
 
+/// A look into the volume of the claim `c`.
+fn inside() -> Inside {
+    Inside {
+        key: "c".into(),
+        claim: Some("c".into()),
+        query: "SELECT 1;".into(),
+        columns: vec!["a".into()],
+        rows: vec![vec!["1".into()]],
+        ..Inside::default()
+    }
+}
+
 #[test]
 fn what_was_seen_in_a_volume_goes_with_it() {
     let board = board();
     let volume = || volume("v", "default");
-    let inside = Inside {
-        claim: "c".into(),
-        query: "SELECT 1;".into(),
-        columns: vec!["a".into()],
-        rows: vec![vec!["1".into()]],
-    };
-    play(&board, [What::Applied(volume()), What::Inside(inside)]);
+    play(&board, [What::Applied(volume()), What::Inside(inside())]);
     assert_eq!(snapshot(&board)["insides"][0]["claim"], "c");
     assert_eq!(snapshot(&board)["insides"][0]["at"], 1);
     play(&board, [What::Deleted(volume())]);
     assert_eq!(snapshot(&board)["insides"], json!([]));
+}
+
+#[test]
+fn a_look_that_failed_leaves_the_rows_that_are_known() {
+    let board = board();
+    let seen = Inside {
+        key: "c".into(),
+        rows: vec![vec!["1".into()]],
+        ..Inside::default()
+    };
+    let failed = Inside {
+        key: "c".into(),
+        fault: Some(InsideFault::new(Hindrance::NotReady, "starting")),
+        ..Inside::default()
+    };
+    play(&board, [What::Inside(seen.clone()), What::Inside(failed)]);
+    let insides = snapshot(&board)["insides"].clone();
+    assert_eq!(insides[0]["rows"], json!([["1"]]));
+    assert_eq!(insides[1]["fault"]["cause"], "not-ready");
+    play(&board, [What::Inside(seen)]);
+    assert_eq!(
+        snapshot(&board)["insides"].as_array().map(Vec::len),
+        Some(1)
+    );
 }
 
 fn parse(name: &str, text: &str) -> Recording {
@@ -342,10 +376,10 @@ async fn history_replays_to_the_board_as_it_is() {
             }
             _ => {}
         }
-        let (keyframe, steps) = board.history(frame.seq).expect("within the ring");
-        assert_eq!(by_uid(replay(keyframe, &steps)), now, "at {}", frame.seq);
+        let past = board.history(frame.seq).expect("within the ring");
+        assert_eq!(by_uid(past.replay().cards), now, "at {}", frame.seq);
     }
-    assert_eq!(board.span().1, frames.len() as u64);
+    assert_eq!(board.span().last, frames.len() as u64);
 }
 
 #[tokio::test(start_paused = true)]
@@ -358,7 +392,7 @@ async fn no_secret_leaves_through_a_frame() {
     }
 }
 
-/// The frames of both recordings as JSON, the one fixture that Rust writes and JavaScript reads.
+/// The frames of all recordings as JSON, the one fixture that Rust writes and JavaScript reads.
 /// `UPDATE_FRAMES=1 cargo test frames_fixture` writes it anew.
 #[tokio::test(start_paused = true)]
 async fn the_frames_fixture_is_what_the_board_says() {
@@ -368,6 +402,12 @@ async fn the_frames_fixture_is_what_the_board_says() {
             "lanes",
             include_str!("../../../content/recordings/lanes.jsonl"),
         ),
+        ("claim-life", recorded::CLAIM_LIFE),
+        ("static-volumes", recorded::STATIC_VOLUMES),
+        ("binding", recorded::BINDING),
+        ("workloads", recorded::WORKLOADS),
+        ("two-pods", recorded::TWO_PODS),
+        ("trouble", recorded::TROUBLE),
     ] {
         let recording = parse(name, text);
         let source = recording.info(1.0, None);

@@ -1,22 +1,44 @@
-//! Who sat in a seat before: what makes "the same name, another body, the same disk" provable.
+//! Who was here before: what makes "the same name, another body, the same disk" provable, and its
+//! counterpart, "the same name, another disk".
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::super::card::Card;
 use super::super::cards::Cards;
 use crate::cluster::Kind;
 
-/// The last Pod of each StatefulSet seat. Names of such Pods come again and again, so this stays
-/// as small as the sets are; Pods with random names are not remembered.
-#[derive(Debug, Default)]
-pub struct Past(HashMap<(String, String), Before>);
+/// Claims that are gone and still remembered. A claim's name may be a random one that never comes
+/// again, so the oldest are forgotten.
+const CLAIMS_MAX: usize = 1024;
 
-/// What is remembered of a Pod that is gone.
+/// The last Pods of each StatefulSet seat, and the claims that are gone. Names of such Pods come
+/// again and again, so the seats stay as few as the sets' replicas; Pods with random names are not
+/// remembered.
+#[derive(Debug, Default)]
+pub struct Past {
+    seats: HashMap<Name, Sitters>,
+    claims: HashMap<Name, GoneClaim>,
+    order: VecDeque<Name>,
+}
+
+/// Namespace and name.
+type Name = (String, String);
+
+/// The Pod that sits in a seat, or sat there last, and the one before it.
+#[derive(Debug)]
+struct Sitters {
+    now: Before,
+    before: Option<Before>,
+}
+
+/// What is remembered of a Pod.
 #[derive(Debug)]
 pub struct Before {
     /// Its uid.
     pub uid: String,
-    /// The disks it had.
+    /// The uid of the StatefulSet that made it.
+    pub owner: String,
+    /// The disks it had, or if it never had one, those that the seat had before it.
     pub disks: Vec<Disk>,
 }
 
@@ -33,35 +55,110 @@ pub struct Disk {
     pub volume: String,
 }
 
+/// What is remembered of a claim that is gone.
+#[derive(Debug)]
+pub struct GoneClaim {
+    /// Its uid.
+    pub uid: String,
+}
+
 impl Past {
-    /// Remembers `card` if it is a Pod of a StatefulSet.
-    pub fn remember(&mut self, card: &Card, cards: &Cards) {
-        if card.pod().is_none()
-            || card.owner.as_ref().map(|it| it.kind.as_str()) != Some("StatefulSet")
-        {
+    /// Remembers `card` as it is now: a Pod of a StatefulSet while it lives, with the disks it has,
+    /// since its claims may be seen to go before it does.
+    pub fn see(&mut self, card: &Card, cards: &Cards) {
+        if card.pod().is_none() {
             return;
         }
-        let seat = (
-            card.namespace.clone().unwrap_or_default(),
-            card.name.clone(),
-        );
-        self.0.insert(
-            seat,
-            Before {
+        let Some(owner) = card.owner.as_ref().filter(|it| it.kind == "StatefulSet") else {
+            return;
+        };
+        let disks = disks(card, cards);
+        match self.seats.get_mut(&name(card)) {
+            Some(sitters) if sitters.now.uid == card.uid => {
+                // A set made anew may have taken in the Pod that an older one left behind.
+                sitters.now.owner.clone_from(&owner.uid);
+                if !disks.is_empty() {
+                    sitters.now.disks = disks;
+                }
+            }
+            // The card of one who is gone may be seen once more while its successor sits.
+            Some(Sitters {
+                before: Some(before),
+                ..
+            }) if before.uid == card.uid => {}
+            known => {
+                let now = Before {
+                    uid: card.uid.clone(),
+                    owner: owner.uid.clone(),
+                    disks,
+                };
+                match known {
+                    Some(sitters) => {
+                        let mut left = std::mem::replace(&mut sitters.now, now);
+                        if left.disks.is_empty()
+                            && let Some(before) = sitters.before.take()
+                        {
+                            left.disks = before.disks;
+                        }
+                        sitters.before = Some(left);
+                    }
+                    None => {
+                        self.seats.insert(name(card), Sitters { now, before: None });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Remembers that `card` is gone.
+    pub fn remember(&mut self, card: &Card, cards: &Cards) {
+        self.see(card, cards);
+        if card.claim().is_some() {
+            let gone = GoneClaim {
                 uid: card.uid.clone(),
-                disks: disks(card, cards),
-            },
-        );
+            };
+            if self.claims.insert(name(card), gone).is_none() {
+                self.order.push_back(name(card));
+            }
+            if self.order.len() > CLAIMS_MAX
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.claims.remove(&oldest);
+            }
+        }
     }
 
     /// Who sat in this Pod's seat before it.
     pub fn before(&self, card: &Card) -> Option<&Before> {
-        let seat = (
-            card.namespace.clone().unwrap_or_default(),
-            card.name.clone(),
-        );
-        self.0.get(&seat).filter(|before| before.uid != card.uid)
+        let sitters = self.seats.get(&name(card))?;
+        if sitters.now.uid == card.uid {
+            sitters.before.as_ref()
+        } else {
+            Some(&sitters.now)
+        }
     }
+
+    /// The disks this Pod was seen to have.
+    pub fn disks_of(&self, card: &Card) -> &[Disk] {
+        self.seats
+            .get(&name(card))
+            .filter(|sitters| sitters.now.uid == card.uid)
+            .map_or(&[], |sitters| &sitters.now.disks)
+    }
+
+    /// The claim that had this claim's name and is gone.
+    pub fn claim_before(&self, card: &Card) -> Option<&GoneClaim> {
+        self.claims
+            .get(&name(card))
+            .filter(|gone| gone.uid != card.uid)
+    }
+}
+
+fn name(card: &Card) -> Name {
+    (
+        card.namespace.clone().unwrap_or_default(),
+        card.name.clone(),
+    )
 }
 
 /// The bound disks of a Pod, in the order of its volumes.

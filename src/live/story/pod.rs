@@ -1,9 +1,8 @@
-//! Stories of Pods.
+//! Stories of Pods that come, start and become ready.
 
 use super::past::{Past, disks};
-use super::{Card, Cards, Face, Story};
-use crate::cluster::Kind;
-use crate::live::card::{ContainerState, MountedClaim, PodCard};
+use super::{Card, Cards, Story, end, trouble};
+use crate::live::card::{MountedClaim, PodCard};
 
 pub(super) fn tell(
     before: Option<&Card>,
@@ -22,7 +21,9 @@ pub(super) fn tell(
         && let Some(deleting) = &after.deleting
     {
         return Some(match deleting.grace {
-            Some(0) => Story::new("pod.forced", [("pod", pod)]),
+            // Where nothing runs there is nothing to wait for, and the API server gives no grace.
+            Some(0) if end::runs(face) => Story::new("pod.forced", [("pod", pod)]),
+            Some(0) => Story::new("pod.deleting", [("pod", pod)]),
             grace => Story::new(
                 "pod.killing",
                 [
@@ -36,12 +37,15 @@ pub(super) fn tell(
         });
     }
     if !old.is_terminal() && face.is_terminal() {
-        return Some(tell_end(after, face));
+        return Some(end::tell_end(after, face));
     }
     if after.deleting.is_some() {
         return None;
     }
-    if let Some(story) = tell_trouble(pod, old, face) {
+    if let Some(story) = tell_owner(before, after) {
+        return Some(story);
+    }
+    if let Some(story) = trouble::tell(pod, old, face) {
         return Some(story);
     }
     // A container that starts at once is never seen being created: what it mounts is told now.
@@ -77,10 +81,19 @@ pub(super) fn tell(
     }
     match (&old.node, &face.node) {
         (None, Some(node)) => Some(Story::new("pod.scheduled", [("pod", pod), ("node", node)])),
-        (None, None) if old.message.is_none() => face
-            .message
-            .as_ref()
-            .map(|message| Story::new("pod.unschedulable", [("pod", pod), ("message", message)])),
+        // Another reason is news; the same one again, every time the scheduler tries, is not.
+        (None, None) if old.message != face.message => face.message.as_ref().map(|message| {
+            // Not the nodes are what is missing, but a claim, or what it waits for.
+            let key = if message
+                .to_ascii_lowercase()
+                .contains("persistentvolumeclaim")
+            {
+                "pod.unschedulable.claim"
+            } else {
+                "pod.unschedulable"
+            };
+            Story::new(key, [("pod", pod), ("message", message)])
+        }),
         _ => None,
     }
 }
@@ -93,8 +106,14 @@ fn tell_new(card: &Card, cards: &Cards, past: &Past) -> Story {
     if owner.kind == "StatefulSet"
         && let Some(before) = past.before(card)
     {
+        // A set that was deleted and made anew is another one: the seat is its own, by the same name.
+        let key = if before.owner == owner.uid {
+            "pod.recreated"
+        } else {
+            "pod.recreated.set"
+        };
         return Story::new(
-            "pod.recreated",
+            key,
             [
                 ("pod", pod),
                 ("owner", &owner.name),
@@ -151,136 +170,59 @@ fn tell_mount(card: &Card, mounted: &MountedClaim, cards: &Cards) -> Story {
     }
 }
 
+/// A controller let go of the Pod, or another one took it.
+fn tell_owner(before: &Card, after: &Card) -> Option<Story> {
+    let pod = after.name.as_str();
+    match (&before.owner, &after.owner) {
+        (Some(old), None) => Some(Story::new(
+            "pod.orphaned",
+            [("pod", pod), ("owner", &old.name), ("ownerKind", &old.kind)],
+        )),
+        (None, Some(new)) => Some(Story::new(
+            "pod.adopted",
+            [("pod", pod), ("owner", &new.name), ("ownerKind", &new.kind)],
+        )),
+        _ => None,
+    }
+}
+
 fn tell_ready(card: &Card, cards: &Cards, past: &Past) -> Story {
     let disks = disks(card, cards);
-    if let Some(before) = past.before(card)
-        && let Some(disk) = disks.iter().find(|disk| before.disks.contains(disk))
+    let Some(before) = past.before(card) else {
+        return Story::new("pod.ready", [("pod", &card.name)]);
+    };
+    let on = |key, claim: &str, volume: &str| {
+        Story::new(
+            key,
+            [("pod", &card.name), ("claim", claim), ("volume", volume)],
+        )
+    };
+    if let Some(disk) = disks.iter().find(|disk| before.disks.contains(disk)) {
+        return on("pod.ready.same", &disk.claim, &disk.volume);
+    }
+    // The old volume by way of another claim: what was kept has been given out again.
+    if let Some(disk) = disks
+        .iter()
+        .find(|disk| before.disks.iter().any(|it| it.volume == disk.volume))
     {
-        return Story::new(
-            "pod.ready.same",
-            [
-                ("pod", &card.name),
-                ("claim", &disk.claim),
-                ("volume", &disk.volume),
-            ],
-        );
+        return on("pod.ready.rebound", &disk.claim, &disk.volume);
+    }
+    // A claim of the old name is not the old claim: behind it is another volume.
+    if let Some(disk) = disks
+        .iter()
+        .find(|disk| before.disks.iter().any(|it| it.claim == disk.claim))
+    {
+        return on("pod.ready.other", &disk.claim, &disk.volume);
     }
     Story::new("pod.ready", [("pod", &card.name)])
 }
 
-/// The phase became Succeeded or Failed.
-fn tell_end(card: &Card, face: &PodCard) -> Story {
-    let pod = card.name.as_str();
-    let ended = face
-        .containers
-        .iter()
-        .find(|container| container.state == ContainerState::Terminated);
-    let exit = ended
-        .and_then(|container| container.exit_code)
-        .map_or_else(|| "?".into(), |code| code.to_string());
-    let reason = ended
-        .and_then(|container| container.reason.as_deref())
-        .unwrap_or(&face.status);
-    if card.deleting.is_some() {
-        Story::new(
-            "pod.stopped",
-            [("pod", pod), ("exit", &exit), ("reason", reason)],
-        )
-    } else if face.phase == "Succeeded" {
-        Story::new("pod.completed", [("pod", pod)])
-    } else {
-        Story::new("pod.failed", [("pod", pod), ("reason", reason)])
-    }
-}
-
-fn tell_trouble(pod: &str, old: &PodCard, face: &PodCard) -> Option<Story> {
-    if old.status == face.status {
-        return None;
-    }
-    match face.status.as_str() {
-        "CrashLoopBackOff" => return Some(Story::new("pod.backoff", [("pod", pod)])),
-        reason @ ("ErrImagePull" | "ImagePullBackOff" | "InvalidImageName") => {
-            return Some(Story::new(
-                "pod.image",
-                [("pod", pod), ("image", image(face)), ("reason", reason)],
-            ));
-        }
-        reason @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
-            return Some(Story::new("pod.config", [("pod", pod), ("reason", reason)]));
-        }
-        _ => {}
-    }
-    // A container that ended by itself while its Pod goes on.
-    face.containers.iter().find_map(|container| {
-        let was = old.containers.iter().find(|it| it.name == container.name);
-        let ended = container.state == ContainerState::Terminated
-            && was.is_none_or(|was| was.state != ContainerState::Terminated);
-        // One that ended well while others go on did not crash.
-        let exit = container.exit_code.filter(|code| ended && *code != 0)?;
-        let exit = exit.to_string();
-        Some(Story::new(
-            "pod.crashed",
-            [
-                ("pod", pod),
-                ("exit", &exit),
-                ("reason", container.reason.as_deref().unwrap_or("-")),
-            ],
-        ))
-    })
-}
-
-pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards) -> Story {
-    let pod = card.name.as_str();
-    let set = card
-        .owner
-        .as_ref()
-        .filter(|owner| owner.kind == "StatefulSet")
-        .and_then(|owner| cards.get(&owner.uid));
-    if let Some(set) = set
-        && let Face::StatefulSet(it) = &set.face
-        && let Some(ordinal) = face.ordinal
-    {
-        let wanted = set.deleting.is_none() && ordinal < it.start.saturating_add(it.replicas);
-        // A claim that was to go has lost what held it: it does not wait for a successor.
-        let leaving = face.claims.iter().find(|mounted| {
-            let namespace = card.namespace.as_deref().unwrap_or_default();
-            let claim = cards.find(Kind::PersistentVolumeClaim, namespace, &mounted.claim);
-            claim.is_some_and(|claim| claim.deleting.is_some())
-        });
-        if let Some(mounted) = leaving {
-            return Story::new(
-                "pod.gone.released",
-                [("pod", pod), ("claim", &mounted.claim)],
-            );
-        }
-        let who = [("pod", pod), ("owner", set.name.as_str())];
-        return match (face.claims.first(), wanted) {
-            (None, true) => Story::new("pod.gone.seat.diskless", who),
-            (None, false) => Story::new("pod.gone.scaled.diskless", who),
-            (Some(mounted), wanted) => {
-                let key = if wanted {
-                    "pod.gone.seat"
-                } else {
-                    "pod.gone.scaled"
-                };
-                let [pod, owner] = who;
-                Story::new(key, [pod, owner, ("claim", &mounted.claim)])
-            }
-        };
-    }
-    // Gone without having ended: nobody waited for its containers.
-    if !face.is_terminal() && face.node.is_some() {
-        return Story::new("pod.gone.forced", [("pod", pod)]);
-    }
-    Story::new("pod.gone", [("pod", pod)])
-}
-
 /// As much of a uid as tells two apart on a projector.
-fn short(uid: &str) -> &str {
+pub(super) fn short(uid: &str) -> &str {
     uid.split('-').next().unwrap_or(uid)
 }
 
-fn image(face: &PodCard) -> &str {
+pub(super) fn image(face: &PodCard) -> &str {
     face.containers
         .first()
         .map_or("-", |container| container.image.as_str())

@@ -1,18 +1,23 @@
 //! Stories of claims and volumes.
 
+use super::past::Past;
 use super::{Card, Cards, Face, Story, pod};
 use crate::cluster::Kind;
-use crate::live::card::{ClaimCard, VolumeCard};
+use crate::live::card::{ClaimCard, ClassCard, VolumeCard};
+
+/// The name of a provisioner that makes nothing: volumes of its classes are made by hand.
+const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 pub(super) fn tell_claim(
     before: Option<&Card>,
     after: &Card,
     face: &ClaimCard,
     cards: &Cards,
+    past: &Past,
 ) -> Option<Story> {
     let claim = after.name.as_str();
     let Some(before) = before else {
-        return Some(tell_new_claim(claim, face, cards));
+        return Some(tell_new_claim(after, face, cards, past));
     };
     let old = before.claim()?;
     if before.deleting.is_none() && after.deleting.is_some() {
@@ -67,12 +72,21 @@ pub(super) fn tell_claim(
     None
 }
 
-fn tell_new_claim(claim: &str, face: &ClaimCard, cards: &Cards) -> Story {
+fn tell_new_claim(card: &Card, face: &ClaimCard, cards: &Cards, past: &Past) -> Story {
+    let claim = card.name.as_str();
+    // The name came back, the claim did not: it will be given another volume.
+    if let Some(gone) = past.claim_before(card) {
+        return Story::new(
+            "pvc.created.again",
+            [
+                ("claim", claim),
+                ("uid", pod::short(&card.uid)),
+                ("oldUid", pod::short(&gone.uid)),
+            ],
+        );
+    }
     let class = face.class.as_deref().unwrap_or_default();
-    let waits = cards.find(Kind::StorageClass, "", class).is_some_and(
-        |card| matches!(&card.face, Face::StorageClass(it) if it.binding == "WaitForFirstConsumer"),
-    );
-    let key = if waits {
+    let key = if waits(face, cards) {
         "pvc.created.waiting"
     } else {
         "pvc.created"
@@ -87,18 +101,97 @@ fn tell_new_claim(claim: &str, face: &ClaimCard, cards: &Cards) -> Story {
     )
 }
 
-pub(super) fn tell_volume(before: Option<&Card>, after: &Card, face: &VolumeCard) -> Option<Story> {
+/// Whether the claim's class leaves it without a volume until a Pod uses it.
+fn waits(face: &ClaimCard, cards: &Cards) -> bool {
+    let class = face.class.as_deref().unwrap_or_default();
+    cards.find(Kind::StorageClass, "", class).is_some_and(
+        |card| matches!(&card.face, Face::StorageClass(it) if it.binding == "WaitForFirstConsumer"),
+    )
+}
+
+/// What becomes of the data is up to the volume's reclaim policy.
+pub(super) fn tell_claim_gone(card: &Card, face: &ClaimCard, cards: &Cards) -> Story {
+    let claim = card.name.as_str();
+    let Some(volume) = face.volume.as_deref() else {
+        return Story::new("pvc.gone.unbound", [("claim", claim)]);
+    };
+    let key = match cards
+        .find(Kind::PersistentVolume, "", volume)
+        .map(|card| &card.face)
+    {
+        Some(Face::PersistentVolume(it)) if it.reclaim == "Delete" => "pvc.gone.delete",
+        Some(Face::PersistentVolume(it)) if it.reclaim == "Retain" => "pvc.gone.retain",
+        _ => "pvc.gone",
+    };
+    Story::new(key, [("claim", claim), ("volume", volume)])
+}
+
+pub(super) fn tell_class(class: &str, face: &ClassCard) -> Story {
+    if face.provisioner == NO_PROVISIONER {
+        return Story::new(
+            "sc.created.manual",
+            [("class", class), ("binding", &face.binding)],
+        );
+    }
+    Story::new(
+        "sc.created",
+        [
+            ("class", class),
+            ("provisioner", &face.provisioner),
+            ("binding", &face.binding),
+        ],
+    )
+}
+
+pub(super) fn tell_volume(
+    before: Option<&Card>,
+    after: &Card,
+    face: &VolumeCard,
+    cards: &Cards,
+) -> Option<Story> {
     let volume = after.name.as_str();
     let claim = face.claim.as_ref().map_or("-", |claim| claim.name.as_str());
     let old = match before.map(|before| (before, &before.face)) {
         Some((before, Face::PersistentVolume(old))) => {
             if before.deleting.is_none() && after.deleting.is_some() {
-                return Some(Story::new("pv.deleting", [("volume", volume)]));
+                // The protection holds it as long as a claim has it (kubernetes `pvprotection`).
+                let key = if face.phase == "Bound" {
+                    "pv.deleting.held"
+                } else {
+                    "pv.deleting"
+                };
+                return Some(Story::new(key, [("volume", volume)]));
             }
             old
         }
         _ => return Some(tell_new_volume(volume, claim, face)),
     };
+    if old.reclaim != face.reclaim {
+        let key = if face.reclaim == "Retain" {
+            "pv.retain"
+        } else {
+            "pv.reclaim"
+        };
+        return Some(Story::new(
+            key,
+            [
+                ("volume", volume),
+                ("from", &old.reclaim),
+                ("to", &face.reclaim),
+            ],
+        ));
+    }
+    if let (Some(known), None) = (&old.claim, &face.claim) {
+        return Some(Story::new(
+            "pv.freed",
+            [("volume", volume), ("claim", &known.name)],
+        ));
+    }
+    // The binder writes the claim's name down first, and the phase follows. Where both come as one
+    // the choice is told, as it is what a reader cannot guess.
+    if let (None, Some(chosen)) = (&old.claim, &face.claim) {
+        return Some(tell_choice(volume, face, &chosen.namespace, claim, cards));
+    }
     if old.phase == face.phase {
         return None;
     }
@@ -112,7 +205,6 @@ pub(super) fn tell_volume(before: Option<&Card>, after: &Card, face: &VolumeCard
             };
             Story::new(key, [("volume", volume), ("claim", claim)])
         }
-        "Available" if old.phase == "Released" => Story::new("pv.freed", [("volume", volume)]),
         "Available" => Story::new("pv.available", [("volume", volume)]),
         "Failed" => Story::new(
             "pv.failed",
@@ -123,6 +215,34 @@ pub(super) fn tell_volume(before: Option<&Card>, after: &Card, face: &VolumeCard
         ),
         _ => return None,
     })
+}
+
+/// A volume that nobody had was chosen for a claim: by the binder as soon as both are there, or by
+/// the scheduler together with the Pod's node.
+fn tell_choice(
+    volume: &str,
+    face: &VolumeCard,
+    namespace: &str,
+    claim: &str,
+    cards: &Cards,
+) -> Story {
+    let card = cards.find(Kind::PersistentVolumeClaim, namespace, claim);
+    let claimed = card.and_then(|card| card.claim());
+    let key = if claimed.is_some_and(|it| waits(it, cards)) && face.provisioner.is_none() {
+        "pv.chosen.scheduled"
+    } else {
+        "pv.chosen"
+    };
+    let request = claimed.and_then(|it| it.request.as_deref()).unwrap_or("?");
+    Story::new(
+        key,
+        [
+            ("volume", volume),
+            ("claim", claim),
+            ("capacity", &face.capacity),
+            ("request", request),
+        ],
+    )
 }
 
 fn tell_new_volume(volume: &str, claim: &str, face: &VolumeCard) -> Story {
@@ -141,4 +261,12 @@ fn tell_new_volume(volume: &str, claim: &str, face: &VolumeCard) -> Story {
             [("volume", volume), ("capacity", &face.capacity)],
         )
     }
+}
+
+/// A volume of a provisioner that was released to be deleted took its data along; of any other
+/// only the record is gone.
+pub(super) fn tell_volume_gone(volume: &str, face: &VolumeCard) -> Story {
+    let wiped = face.reclaim == "Delete" && face.provisioner.is_some() && face.phase == "Released";
+    let key = if wiped { "pv.gone.wiped" } else { "pv.gone" };
+    Story::new(key, [("volume", volume)])
 }

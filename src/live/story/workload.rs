@@ -1,6 +1,6 @@
 //! Stories of StatefulSets, Deployments, ReplicaSets and nodes.
 
-use super::{Card, Face, Story};
+use super::{Card, Face, Story, is_orphaning};
 use crate::live::card::{DeploymentCard, NodeCard, ReplicaSetCard, StatefulSetCard};
 
 /// The words of one kind of workload.
@@ -64,10 +64,66 @@ pub(super) fn tell_statefulset(
     face: &StatefulSetCard,
 ) -> Option<Story> {
     let old = before.and_then(|before| match &before.face {
-        Face::StatefulSet(old) => Some(Count::from(old)),
+        Face::StatefulSet(old) => Some(old),
         _ => None,
     });
-    tell_counts(&STATEFULSET, &after.name, old, &Count::from(face))
+    let owner = after.name.as_str();
+    if let Some(old) = old {
+        // Whether a smaller set keeps its claims is up to a field of its own.
+        if face.replicas < old.replicas && face.when_scaled == "Delete" {
+            return Some(Story::new(
+                "sts.scaled.down.claims",
+                [
+                    ("owner", owner),
+                    ("from", &old.replicas.to_string()),
+                    ("to", &face.replicas.to_string()),
+                ],
+            ));
+        }
+        if old.partition != face.partition {
+            return Some(Story::new(
+                "sts.partition",
+                [
+                    ("owner", owner),
+                    ("from", &old.partition.unwrap_or(0).to_string()),
+                    ("to", &face.partition.unwrap_or(0).to_string()),
+                ],
+            ));
+        }
+        let rollout = old.update_revision.is_some() && old.update_revision != face.update_revision;
+        if rollout && old.replicas == face.replicas {
+            return Some(tell_rollout(owner, face));
+        }
+    }
+    tell_counts(
+        &STATEFULSET,
+        owner,
+        old.map(Count::from),
+        &Count::from(face),
+    )
+}
+
+/// A new template: who is replaced is up to the update strategy.
+fn tell_rollout(owner: &str, face: &StatefulSetCard) -> Story {
+    match face.partition {
+        _ if face.strategy == "OnDelete" => Story::new("sts.rollout.ondelete", [("owner", owner)]),
+        Some(partition) => Story::new(
+            "sts.rollout.partition",
+            [("owner", owner), ("partition", &partition.to_string())],
+        ),
+        None => Story::new("sts.rollout", [("owner", owner)]),
+    }
+}
+
+pub(super) fn tell_statefulset_gone(card: &Card, face: &StatefulSetCard) -> Story {
+    let key = if is_orphaning(card) {
+        "sts.gone.orphan"
+    } else if face.when_deleted == "Delete" {
+        "sts.gone.claims"
+    } else {
+        "sts.gone"
+    };
+    Story::new(key, [("owner", &card.name)])
 }
 
 pub(super) fn tell_deployment(

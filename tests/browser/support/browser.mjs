@@ -108,7 +108,9 @@ export async function openPage(browser, options = {}) {
   const errors = [];
   const requests = [];
   if (options.javaScriptEnabled !== false) await page.addInitScript(watchFromWithin);
-  page.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') errors.push(`${message.type()}: ${message.text()} (${message.location().url})`); });
+  // A network interface that comes or goes on this machine, as a cluster's do, cuts requests short; the page asks again.
+  const isCut = (/** @type {string} */ text) => text.includes('ERR_NETWORK_CHANGED');
+  page.on('console', (message) => { if ((message.type() === 'error' || message.type() === 'warning') && !isCut(message.text())) errors.push(`${message.type()}: ${message.text()} (${message.location().url})`); });
   page.on('pageerror', (error) => errors.push(`thrown: ${error.message}`));
   page.on('request', (request) => requests.push({ url: request.url(), type: request.resourceType() }));
   return {

@@ -534,10 +534,11 @@ fn filter(name: &str, world: &World, args: &[String], streams: &mut Streams) -> 
                 Ok(file) => Source::File(std::sync::Arc::new(file)),
                 Err(error) => {
                     code = if name == "grep" { 2 } else { 1 };
+                    // In Debian's words, or in busybox's, which opens files in two ways.
                     let why = reason(&error);
-                    // Debian's and busybox's own words.
-                    if world.image == ImageKind::Busybox && name == "cat" {
-                        streams.complain(format_args!("cat: can't open '{path}': {why}"));
+                    let opens = ["cat", "tail", "sort", "uniq", "base64"].contains(&name);
+                    if world.image == ImageKind::Busybox && opens {
+                        streams.complain(format_args!("{name}: can't open '{path}': {why}"));
                     } else {
                         streams.complain(format_args!("{name}: {path}: {why}"));
                     }

@@ -419,6 +419,16 @@ impl<'a> Round<'a> {
         })
     }
 
+    /// Whether this set was made for what the Deployment wants now, not found among the old ones, and no condition says
+    /// so yet.
+    fn is_untold(&self, new: &Value) -> bool {
+        let name = format!("{:?}", object::name(new));
+        object::condition(self.deployment, "Progressing").is_none_or(|told| {
+            object::annotation(new, REVISION_HISTORY).is_none()
+                && !text(told, "/message").contains(&name)
+        })
+    }
+
     fn clean_up(&self, steps: &mut Vec<Action>) {
         if !self.is_complete() {
             return;
@@ -444,6 +454,31 @@ impl<'a> Round<'a> {
     fn status(&self, steps: &mut Vec<Action>) -> Option<Duration> {
         if steps.iter().any(|step| matches!(step, Action::Update { resource, .. } if resource.plural == "deployments")) {
             // The Deployment itself changes in this round; its status follows in the next.
+            return None;
+        }
+        if let Some(new) = self.new
+            && int(self.deployment, "/spec/progressDeadlineSeconds").is_some()
+            && self.is_untold(new)
+        {
+            // A set that was made is told of in a write of its own, before anything is counted: what is counted next
+            // is progress.
+            let mut changed = self.deployment.clone();
+            let mut status = changed.get("status").cloned().unwrap_or_else(|| json!({}));
+            self.condition(
+                &mut status,
+                "Progressing",
+                &(
+                    "True",
+                    "NewReplicaSetCreated",
+                    format!("Created new replica set {:?}", object::name(new)),
+                ),
+                true,
+            );
+            changed["status"] = status;
+            steps.push(Action::Status {
+                resource: resource::DEPLOYMENTS,
+                object: changed,
+            });
             return None;
         }
         let sum = |field: &str| {
@@ -513,7 +548,13 @@ impl<'a> Round<'a> {
         let name = self
             .new
             .map_or_else(String::new, |new| object::name(new).to_owned());
-        let current = object::condition(self.deployment, "Progressing");
+        let current = object::condition(self.deployment, "Progressing")?;
+        if text(current, "/reason") == "NewReplicaSetAvailable"
+            && status.get("replicas") == status.get("updatedReplicas")
+        {
+            // Nothing is being rolled out: a Pod that died is no new rollout.
+            return None;
+        }
         if self.is_complete() {
             self.condition(
                 status,
@@ -527,20 +568,7 @@ impl<'a> Round<'a> {
             );
             return None;
         }
-        let new = self.new?;
-        let Some(current) = current else {
-            self.condition(
-                status,
-                "Progressing",
-                &(
-                    "True",
-                    "NewReplicaSetCreated",
-                    format!("Created new replica set {:?}", object::name(new)),
-                ),
-                true,
-            );
-            return None;
-        };
+        self.new?;
         if has_progressed || text(current, "/reason") == "NewReplicaSetAvailable" {
             self.condition(
                 status,
@@ -601,13 +629,9 @@ impl<'a> Round<'a> {
             |before| text(&before, "/lastTransitionTime").to_owned(),
         );
         let fresh = json!({"type": kind, "status": state, "reason": reason, "message": message, "lastTransitionTime": since, "lastUpdateTime": now});
-        match list
-            .iter_mut()
-            .find(|condition| text(condition, "/type") == kind)
-        {
-            Some(place) => *place = fresh,
-            None => list.push(fresh),
-        }
+        // What changed last stands last, as the real controller writes it.
+        list.retain(|condition| text(condition, "/type") != kind);
+        list.push(fresh);
         status["conditions"] = json!(list);
     }
 }

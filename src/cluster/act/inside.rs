@@ -1,0 +1,205 @@
+//! What is done inside a Pod rather than through the API's objects: looking at the rows on request,
+//! and statements in the lesson's database.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::DynamicObject;
+
+use super::action::{Action, Place};
+use super::objects::Objects;
+use super::refusal::{Reason, Refusal};
+use super::{Actor, Done};
+use crate::cluster::bodies::Body;
+use crate::cluster::change::{Hindrance, Inside, InsideFault};
+use crate::cluster::exec::{Exit, Trouble, run};
+use crate::cluster::target::Reached;
+
+/// How long statements may take.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Bytes of what psql prints that are handed on.
+const LIMIT: usize = 64 * 1024;
+
+impl Actor {
+    /// Looks at the rows in a Pod, or in the one that has a claim; says what it saw as an answer and
+    /// to every page.
+    pub(super) async fn look(
+        &self,
+        reached: &Reached,
+        objects: &Objects,
+        pod: Option<String>,
+        claim: Option<String>,
+    ) -> Result<Done, Refusal> {
+        let body = match (&pod, &claim) {
+            (Some(pod), _) => self.find(objects, pod).await?,
+            (None, claim) => {
+                let claim = claim.as_deref().unwrap_or_default();
+                match self.mounted(objects, claim).await? {
+                    Some(body) => body,
+                    None => return Ok(self.nobody(claim, reached).await),
+                }
+            }
+        };
+        let Some(mut inside) = self.look_into(reached, &body).await else {
+            return Err(Refusal::new(
+                Reason::NotOfTheLesson,
+                format!("the lesson has no query for pod {:?}", body.name),
+            ));
+        };
+        if let Some(claim) = claim {
+            inside.key.clone_from(&claim);
+            inside.claim = Some(claim);
+        }
+        let said = match &inside.fault {
+            Some(fault) => fault.detail.clone(),
+            None if inside.rows.len() == 1 => "(1 row)".into(),
+            None => format!("({} rows)", inside.rows.len()),
+        };
+        self.show(inside).await;
+        let action = Action::Look {
+            pod: Some(body.name),
+            claim: None,
+        };
+        Ok(Done {
+            kubectl: action.kubectl(&self.acting().at(reached)),
+            said: vec![said],
+        })
+    }
+
+    /// No Pod has the claim: that is what there is to see.
+    async fn nobody(&self, claim: &str, reached: &Reached) -> Done {
+        let detail = format!("no Pod uses the claim {claim}");
+        self.show(Inside {
+            key: claim.into(),
+            claim: Some(claim.into()),
+            fault: Some(InsideFault::new(Hindrance::NoPod, detail.as_str())),
+            ..Inside::default()
+        })
+        .await;
+        // This line shows it, too: under Used By.
+        let namespace = self.acting().at(reached).namespace;
+        let namespace = namespace.map_or_else(String::new, |it| format!(" -n {it}"));
+        Done {
+            kubectl: format!("kubectl{namespace} describe pvc {claim}"),
+            said: vec![detail],
+        }
+    }
+
+    /// Asks psql in a Pod of the lesson; answers with what it prints.
+    pub(super) async fn query(
+        &self,
+        reached: &Reached,
+        objects: &Objects,
+        place: &Place,
+        sql: &str,
+    ) -> Result<Vec<String>, Refusal> {
+        let body = match place {
+            Place::Pod(name) => self.find(objects, name).await?,
+            Place::Workload(kind, name) => self.pod_of(objects, kind.as_str(), name).await?,
+        };
+        let Some(look) = self.acting().look(&body.name) else {
+            return Err(Refusal::new(
+                Reason::NotOfTheLesson,
+                format!("the lesson has no database in pod {:?}", body.name),
+            ));
+        };
+        let command = ["psql", "-U", &look.user, "-d", &look.database, "-c", sql];
+        let (client, namespace) = (&reached.client, &reached.namespace);
+        let output = run(client, namespace, &body, &command, LIMIT, PATIENCE).await;
+        // Whatever became of it, the rows may be others now.
+        self.bodies().turn(body);
+        let output = output?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        let (printed, errors) = (text(&output.stdout), text(&output.stderr));
+        match output.exit {
+            Exit::Code(0) => {}
+            Exit::Unknown if output.is_cut => {}
+            Exit::Code(_) => return Err(Refusal::new(Reason::Invalid, errors)),
+            Exit::Failed(words) => return Err(Refusal::new(Reason::Internal, words)),
+            Exit::Unknown => {
+                let words = "the connection to the Pod ended before psql did";
+                return Err(Refusal::new(Reason::Unreachable, words));
+            }
+        }
+        let mut said: Vec<String> = printed.lines().map(str::to_owned).collect();
+        said.extend(errors.lines().map(str::to_owned));
+        if output.is_cut {
+            said.push("…".into());
+        }
+        Ok(said)
+    }
+
+    /// A Pod of the lesson by its name.
+    pub(in crate::cluster) async fn find(
+        &self,
+        objects: &Objects,
+        name: &str,
+    ) -> Result<Body, Refusal> {
+        let pod = objects.get("Pod", name).await?;
+        self.belongs(objects, "Pod", &pod).await?;
+        body(pod)
+    }
+
+    /// The Pod of a workload that `kubectl exec` would choose: one that is Ready rather than not.
+    async fn pod_of(&self, objects: &Objects, kind: &str, name: &str) -> Result<Body, Refusal> {
+        let workload = objects.get(kind, name).await?;
+        self.belongs(objects, kind, &workload).await?;
+        let is_its = |body: &Body| {
+            let of = body.workload.as_ref();
+            of.is_some_and(|(of, its)| of == kind && its == name)
+        };
+        best(objects, is_its).await?.ok_or_else(|| {
+            let kind = kind.to_lowercase();
+            Refusal::new(
+                Reason::NotFound,
+                format!("no Pod of {kind}/{name} is there"),
+            )
+        })
+    }
+
+    /// The Pod that has a claim of the lesson.
+    async fn mounted(&self, objects: &Objects, claim: &str) -> Result<Option<Body>, Refusal> {
+        if !self.scope().claims(claim) {
+            return Err(Refusal::new(
+                Reason::NotOfTheLesson,
+                format!("persistentvolumeclaim {claim:?} is none of the lesson's objects"),
+            ));
+        }
+        best(objects, |body| body.claims.iter().any(|it| it == claim)).await
+    }
+}
+
+/// Of the Pods that fit, one that is Ready, stays, and is the newest.
+async fn best(objects: &Objects, fits: impl Fn(&Body) -> bool) -> Result<Option<Body>, Refusal> {
+    let mut found: Vec<Body> = Vec::new();
+    for pod in objects.list("Pod", None).await? {
+        let body = body(pod)?;
+        if fits(&body) {
+            found.push(body);
+        }
+    }
+    let rank = |body: &Body| (body.is_ready, !body.is_leaving, body.created);
+    Ok(found.into_iter().max_by_key(rank))
+}
+
+fn body(pod: DynamicObject) -> Result<Body, Refusal> {
+    let pod: Pod = pod
+        .try_parse()
+        .map_err(|error| Refusal::new(Reason::Internal, error.to_string()))?;
+    Ok(Body::from(&pod))
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Api(error) => error.into(),
+            Trouble::Late(patience) => Self::new(
+                Reason::Unreachable,
+                format!(
+                    "no answer within {} s; what was asked may still be done",
+                    patience.as_secs()
+                ),
+            ),
+        }
+    }
+}

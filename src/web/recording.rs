@@ -1,0 +1,21 @@
+//! `GET /recording`: the run so far as a file that `--cluster recording FILE` plays.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::Site;
+
+pub(super) async fn get(State(site): State<Site>) -> Response {
+    // The reader's own clock: the name is for them.
+    let name = jiff::Zoned::now().strftime("eizoku-%Y%m%d-%H%M.jsonl");
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-ndjson".to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}\""),
+        ),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (headers, site.tape.text()).into_response()
+}

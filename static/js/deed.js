@@ -1,0 +1,58 @@
+// @ts-check
+/**
+ * What a step offers to do, as the server can take it: the uid of what is there now, and the volume behind a claim.
+ * Pure; says what is missing instead of offering what would be refused.
+ */
+
+import { cardsOf } from './model.js';
+
+/** @typedef {import('./model.js').Model} Model */
+/** @typedef {Record<string, any> & {do: string}} Act As the lesson says it. */
+
+/** Stands for a volume's name until there is one. */
+const SOME_VOLUME = 'PV';
+
+/**
+ * @param {Act} act
+ * @param {Model} model
+ * @returns {{action: Act, missing: string | null}} `missing`: the name of what the act needs and is not there
+ */
+export function resolve(act, model) {
+  const find = (/** @type {string} */ kind, /** @type {string} */ name) => cardsOf(model, kind).find((card) => card.name === name);
+  switch (act.do) {
+    case 'delete':
+    case 'scale': {
+      if (!act.name) return { action: act, missing: null };
+      const card = find(act.kind, act.name);
+      return card ? { action: { ...act, uid: card.uid }, missing: null } : { action: act, missing: act.name };
+    }
+    case 'retain':
+    case 'release': {
+      const { claim, ...rest } = act;
+      const card = act.name ? find('PersistentVolume', act.name) : volumeOf(model, claim, act.do);
+      return card
+        ? { action: { ...rest, name: card.name, uid: card.uid }, missing: null }
+        : { action: { ...rest, name: act.name ?? SOME_VOLUME }, missing: act.name ?? claim };
+    }
+    case 'query': {
+      const [kind, name] = String(act.in).split('/');
+      const there = find(/** @type {Record<string, string>} */ ({ pod: 'Pod', deployment: 'Deployment', statefulset: 'StatefulSet' })[kind] ?? kind, name);
+      return { action: act, missing: there ? null : name };
+    }
+    case 'look': {
+      const there = act.pod ? find('Pod', act.pod) : find('PersistentVolumeClaim', act.claim);
+      return { action: act, missing: there ? null : (act.pod ?? act.claim) };
+    }
+    default:
+      return { action: act, missing: null };
+  }
+}
+
+/** The volume a claim has, or had: of several, the one that the act is about. @param {Model} model @param {string} claim @param {string} deed */
+function volumeOf(model, claim, deed) {
+  const own = cardsOf(model, 'PersistentVolumeClaim').find((card) => card.name === claim)?.volume;
+  const volumes = cardsOf(model, 'PersistentVolume');
+  const had = volumes.filter((card) => card.claim?.name === claim && card.claim?.namespace === (model.source?.namespace ?? card.claim?.namespace));
+  if (deed === 'release') return had.find((card) => card.status === 'Released' && card.reclaim === 'Retain');
+  return volumes.find((card) => card.name === own) ?? had[0];
+}

@@ -1,0 +1,129 @@
+// @ts-check
+/**
+ * The box of one step, below its heading: how far it is, a calm hint, and what can be done about it, each with its
+ * kubectl line first. Says nothing that the server has not said, and believes no answer: what was done shows when
+ * the watch says so.
+ */
+
+import { act, lineOf, refusalKey } from './act.js';
+import { resolve } from './deed.js';
+import { commandLine, h } from './dom.js';
+import { icon } from './draw.js';
+import { cardsOf } from './model.js';
+
+/**
+ * @typedef {{id: string, objective?: string, acts: import('./deed.js').Act[]}} Step
+ * @typedef {'waiting' | 'ready' | 'open' | 'done'} State Of the steps that can be done now the first is `open`, the others `ready`.
+ * @typedef {(key: string, params?: Record<string, unknown>) => string} Say
+ * @typedef {{state: State, hint?: string, may: import('./act.js').May, model: import('./model.js').Model}} View
+ * @typedef {{element: HTMLElement, show: (view: View) => void}} Box
+ */
+
+/** The acts that have a word of their own on the button. */
+const DEEDS = ['apply', 'delete', 'force', 'scale', 'retain', 'release', 'reset', 'look', 'query'];
+
+/**
+ * @param {Step} step
+ * @param {Say} say
+ * @param {(text: string) => void} announce
+ * @returns {Box}
+ */
+export function stepBox(step, say, announce) {
+  const mark = h('span', { class: 'step-mark', 'aria-hidden': 'true' });
+  const name = h('b', { class: 'step-name' });
+  const hint = h('span', { class: 'step-hint' });
+  const why = h('p', { class: 'step-why' });
+  const entries = step.acts.map((wanted) => entry(wanted, say, announce));
+  const list = h('ul', { class: 'step-acts' }, entries.map(({ element }) => element));
+  const more = h('summary', {}, [say('steps.acts')]);
+  const fold = /** @type {HTMLDetailsElement} */ (h('details', { class: 'step-fold' }, [more, why, list]));
+  const element = h('div', { class: 'step', role: 'group', 'aria-label': say('steps.box'), data: { step: step.id }, hidden: true }, [
+    h('p', { class: 'step-state' }, [mark, name, hint]),
+    step.acts.length > 0 ? fold : null,
+  ]);
+  /** @type {State | null} */
+  let last = null;
+
+  return {
+    element,
+    show({ state, hint: key, may, model }) {
+      element.hidden = false;
+      if (state !== last) {
+        element.dataset.state = state;
+        mark.replaceChildren(state === 'done' ? icon('done') : '');
+        name.textContent = say(`steps.${state}`);
+        // What is to be done now lies open, the rest out of the way; after that it is the reader's to open or close.
+        fold.open = state === 'open' && (last === null || last === 'waiting' || !fold.open) ? true : state === 'open' || (fold.open && fold.contains(document.activeElement));
+        last = state;
+      }
+      const text = (state === 'open' || state === 'ready') && key ? say(key) : state === 'waiting' ? say('steps.waiting.why') : '';
+      if (hint.textContent !== text) hint.textContent = text;
+      const off = may.allowed || step.acts.length === 0 ? '' : say(`act.off.${may.why}`, may.params);
+      if (why.textContent !== off) why.textContent = off;
+      why.hidden = off === '';
+      for (const { show } of entries) show(may.allowed, model);
+    },
+  };
+}
+
+/**
+ * One act: its line, its button, and what became of it.
+ * @param {import('./deed.js').Act} wanted
+ * @param {Say} say
+ * @param {(text: string) => void} announce
+ */
+function entry(wanted, say, announce) {
+  const lines = h('div', { class: 'step-lines' });
+  const button = /** @type {HTMLButtonElement} */ (h('button', { type: 'button', class: 'step-do' }, [label(wanted, say)]));
+  const answer = h('div', { class: 'step-answer', role: 'status' });
+  const element = h('li', { class: 'step-act', data: { act: wanted.do } }, [h('div', { class: 'step-row' }, [lines, button]), answer]);
+  let line = '';
+  let busy = false;
+  let action = wanted;
+
+  button.addEventListener('click', async () => {
+    if (busy || button.getAttribute('aria-disabled') === 'true') return;
+    busy = true;
+    element.setAttribute('aria-busy', 'true');
+    answer.replaceChildren(h('p', { class: 'step-sending' }, [say('act.sending')]));
+    const { uid, ...rest } = action;
+    const result = await act(uid ? { ...rest, uid } : rest);
+    busy = false;
+    element.removeAttribute('aria-busy');
+    if (result.ok) answer.replaceChildren(h('pre', { class: 'step-said' }, [result.said.join('\n') || say('act.done')]));
+    else answer.replaceChildren(h('p', { class: 'step-refused' }, [say(refusalKey(result)), result.message ? h('code', {}, [result.message]) : null]));
+  });
+
+  return {
+    element,
+    /** @param {boolean} allowed @param {import('./model.js').Model} model */
+    show(allowed, model) {
+      const found = resolve(wanted, model);
+      action = found.action;
+      const now = lineFor(action, model);
+      if (now !== line) {
+        line = now;
+        lines.replaceChildren(...now.split('\n').filter(Boolean).map((one) => commandLine(one, (key) => say(key), announce)));
+      }
+      const missing = allowed && found.missing ? say('steps.missing', { name: found.missing }) : '';
+      // Not `disabled`: that would take the keyboard away, and the reason with it.
+      button.setAttribute('aria-disabled', String(!allowed || found.missing !== null));
+      button.title = missing;
+      button.setAttribute('aria-description', [now, missing].filter(Boolean).join(' — '));
+    },
+  };
+}
+
+/** @param {import('./deed.js').Act} wanted @param {Say} say */
+function label(wanted, say) {
+  const deed = wanted.do === 'delete' && wanted.force ? 'force' : wanted.do;
+  return say(DEEDS.includes(deed) ? `steps.do.${deed}` : 'steps.do', { n: wanted.replicas ?? '' });
+}
+
+/** The line of an act; a look into a claim is a question to the Pod that has it mounted. @param {import('./deed.js').Act} action @param {import('./model.js').Model} model */
+function lineFor(action, model) {
+  const acting = model.source?.acting ?? {};
+  if (action.do !== 'look' || action.pod) return lineOf(action, acting);
+  const pod = cardsOf(model, 'Pod').find((card) => card.claims?.some((/** @type {any} */ use) => use.claim === action.claim))?.name;
+  return pod ? lineOf({ do: 'look', pod }, acting) : '';
+}

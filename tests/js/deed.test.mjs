@@ -1,0 +1,30 @@
+// What a step offers becomes what the server can take, or says what is missing.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { resolve } from '../../static/js/deed.js';
+import { card, holding, pod } from './frames.mjs';
+
+test('the uid of what is there now goes along', () => {
+  const mine = pod('web-0');
+  const act = { do: 'delete', kind: 'Pod', name: 'web-0' };
+  assert.deepEqual(resolve(act, holding([mine])), { action: { ...act, uid: mine.uid }, missing: null });
+  assert.deepEqual(resolve(act, holding([])), { action: act, missing: 'web-0' });
+});
+
+test('a volume is found through its claim, and a released one after the claim is gone', () => {
+  const claim = { namespace: 'default', name: 'data', uid: 'old' };
+  const bound = card('PersistentVolume', 'pv-1', { status: 'Bound', reclaim: 'Delete', claim });
+  const volumes = [bound, card('PersistentVolume', 'pv-0', { status: 'Released', reclaim: 'Retain', claim })];
+  const model = holding([...volumes, card('PersistentVolumeClaim', 'data', { volume: 'pv-1' })]);
+  assert.deepEqual(resolve({ do: 'retain', claim: 'data' }, model).action, { do: 'retain', name: 'pv-1', uid: bound.uid });
+  assert.deepEqual(resolve({ do: 'release', claim: 'data' }, model).action, { do: 'release', name: 'pv-0', uid: volumes[1].uid });
+  assert.equal(resolve({ do: 'release', claim: 'data' }, holding([bound])).missing, 'data', 'a bound volume is not freed');
+});
+
+test('what needs nothing is offered as it is', () => {
+  for (const act of [{ do: 'apply', folder: 'lanes' }, { do: 'reset' }, { do: 'delete', kind: 'Pod', selector: 'app=x' }]) {
+    assert.deepEqual(resolve(act, holding([])), { action: act, missing: null });
+  }
+  assert.equal(resolve({ do: 'query', in: 'deployment/lane', sql: 'SELECT 1' }, holding([])).missing, 'lane');
+});
