@@ -21,6 +21,7 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
@@ -33,7 +34,11 @@ use self::containers::Runtime;
 use self::failure::Failure;
 use self::kubelet::{Folders, Kubelet};
 use self::registry::{Options, Registry};
-use self::store::Store;
+use self::store::{Closing, Store};
+
+/// How often the end looks whether the last write is done, and how long it waits for it.
+const CLOSING: Duration = Duration::from_millis(5);
+const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The one node.
 const NODE: &str = "eizoku-control-plane";
@@ -57,6 +62,7 @@ pub struct Embedded {
     /// The port of the API server on 127.0.0.1.
     pub port: u16,
     tasks: TaskTracker,
+    closing: Closing,
     _lock: File,
 }
 
@@ -149,6 +155,7 @@ impl Embedded {
             .collect();
         let store = Store::open(&folder.join("store.redb"), &resources)
             .with_context(|| format!("cannot open the store in {shown}"))?;
+        let closing = store.closing();
         let registry = Registry::new(store);
         furnish(&registry)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
@@ -191,6 +198,7 @@ impl Embedded {
             kubeconfig,
             port,
             tasks,
+            closing,
             _lock: lock,
         })
     }
@@ -198,6 +206,13 @@ impl Embedded {
     /// Waits until everything has ended after the token was cancelled.
     pub async fn ended(self) {
         self.tasks.wait().await;
+        // A write that was on its way to the disk when its task was cancelled still holds the store for a moment.
+        let done = async {
+            while !self.closing.is_done() {
+                tokio::time::sleep(CLOSING).await;
+            }
+        };
+        let _ = tokio::time::timeout(CLOSING_PATIENCE, done).await;
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::Value;
@@ -91,6 +91,16 @@ pub(crate) struct Expired {
     pub(crate) oldest: u64,
 }
 
+/// Tells when the last handle on a store is gone, and the file with it.
+#[derive(Debug)]
+pub(crate) struct Closing(Weak<Inner>);
+
+impl Closing {
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
 /// A cheap handle on the one store of a cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct Store(Arc<Inner>);
@@ -111,6 +121,11 @@ struct State {
 }
 
 impl Store {
+    /// Watches for the store's end without holding it.
+    pub(crate) fn closing(&self) -> Closing {
+        Closing(Arc::downgrade(&self.0))
+    }
+
     /// Opens the store file, or makes it. `resources` are the names that may be found in it: an object of any other
     /// resource is from a later version and is left alone on disk.
     pub(crate) fn open(path: &Path, resources: &[&'static str]) -> anyhow::Result<Self> {

@@ -48,6 +48,13 @@ impl Cluster {
     pub(crate) async fn fresh() -> (TempDir, Self) {
         let folder = tempfile::Builder::new().prefix("ez").tempdir().unwrap();
         let cluster = Self::start(folder.path()).await;
+        // Pods are refused before their service account is there, as on any new cluster.
+        let account = "/api/v1/namespaces/default/serviceaccounts/default";
+        cluster
+            .until(account, "the service account", |found| {
+                found["kind"] == "ServiceAccount"
+            })
+            .await;
         (folder, cluster)
     }
 

@@ -255,7 +255,7 @@ async fn a_readiness_probe_takes_a_pod_out_of_service_and_never_restarts_it() {
         "terminationGracePeriodSeconds": 1,
         "containers": [{
             "name": "c", "image": "busybox",
-            "command": ["sh", "-c", "sleep 3; touch /d/up; sleep 2; rm /d/up; sleep 1000"],
+            "command": ["sh", "-c", "sleep 3; touch /d/up; sleep 6; rm /d/up; sleep 1000"],
             "readinessProbe": {"exec": {"command": ["cat", "/d/up"]}, "periodSeconds": 1, "failureThreshold": 1},
             "volumeMounts": [{"name": "d", "mountPath": "/d"}],
         }],
