@@ -268,7 +268,7 @@ fn furnish(registry: &Registry) -> anyhow::Result<()> {
         if is_wanted && registry.find(resource, namespace, &name).is_none() {
             registry
                 .insert(resource, namespace, object, &options)
-                .map_err(unfurnished)?;
+                .map_err(|failure| unfurnished(&failure))?;
         }
     }
     // Who finds the API ready finds what a Pod needs, too: a controller would come a moment later.
@@ -277,13 +277,14 @@ fn furnish(registry: &Registry) -> anyhow::Result<()> {
             .find(resource::NAMESPACES, "", namespace)
             .is_some_and(|it| !object::is_deleting(&it));
         if is_there {
-            controllers::namespaces::furnish(registry, namespace).map_err(unfurnished)?;
+            controllers::namespaces::furnish(registry, namespace)
+                .map_err(|failure| unfurnished(&failure))?;
         }
     }
     Ok(())
 }
 
-fn unfurnished(failure: Failure) -> anyhow::Error {
+fn unfurnished(failure: &Failure) -> anyhow::Error {
     anyhow::anyhow!("the cluster could not be furnished: {failure}")
 }
 
