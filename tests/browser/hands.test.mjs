@@ -1,4 +1,4 @@
-// What a reader does in the page, on the embedded cluster: menus, the rows inside, the terminal; by keyboard as well.
+// What a reader does in the page, on the embedded cluster or a real one: menus, the rows inside, the terminal; by keyboard as well.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { PHONE, PROJECTOR, launch, openPage, panelIs, storyHas } from './support/browser.mjs';
-import { recordedObjects, startEizoku } from './support/eizoku.mjs';
+import { clear, cluster, recordedObjects, startEizoku } from './support/eizoku.mjs';
 import { Kubernetes } from './support/kubernetes.mjs';
 
 const WIDE = { width: 1440, height: 900 };
@@ -19,10 +19,11 @@ let eizoku;
 before(async () => {
   browser = await launch();
   data = mkdtempSync(join(tmpdir(), 'eizoku-hands-'));
-  eizoku = await startEizoku(['--cluster', 'embedded', '--data', data]);
+  eizoku = await startEizoku(cluster(data));
 });
 after(async () => {
   await browser?.close();
+  if (eizoku) await clear(eizoku);
   await eizoku?.end('SIGTERM');
   if (data) rmSync(data, { recursive: true, force: true });
 });

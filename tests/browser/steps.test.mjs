@@ -1,4 +1,4 @@
-// The lesson in the text, on the embedded cluster: a newcomer does section 4 with only the page; with kubectl beside
+// The lesson in the text, on the embedded cluster or a real one: a newcomer does section 4 with only the page; with kubectl beside
 // it, the page keeps up; what was predicted is held against what happened; by keyboard, aloud, small and dark.
 
 import assert from 'node:assert/strict';
@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { LAPTOP, PHONE, launch, openPage, panelIs } from './support/browser.mjs';
-import { root, startEizoku } from './support/eizoku.mjs';
+import { REAL, clear, cluster, root, startEizoku } from './support/eizoku.mjs';
 
 const run = promisify(execFile);
 const axe = readFileSync(fileURLToPath(new URL('./node_modules/axe-core/axe.min.js', import.meta.url)), 'utf8');
@@ -21,9 +21,10 @@ let data;
 before(async () => {
   browser = await launch();
   data = mkdtempSync(join(tmpdir(), 'eizoku-steps-'));
-  eizoku = await startEizoku(['--cluster', 'embedded', '--data', data]);
+  eizoku = await startEizoku(cluster(data));
 });
 after(async () => {
+  if (eizoku) await clear(eizoku);
   await eizoku?.end();
   await browser?.close();
   if (data) rmSync(data, { recursive: true, force: true });
@@ -267,6 +268,7 @@ async function findKubectl() {
   } catch {
     return null;
   }
+  if (REAL) return async (...args) => (await run(kubectl, ['--kubeconfig', REAL, ...args])).stdout;
   const binary = process.env.EIZOKU_BIN ?? join(root, 'target/debug/eizoku');
   const { stdout } = await run(binary, ['kubeconfig', '--data', data]);
   const file = stdout.trim().replace(/^export KUBECONFIG=/, '');

@@ -40,7 +40,7 @@ async fn needs_cluster_a_retained_volume_waits_for_a_person_and_is_bound_again()
 
     let mark = page.mark();
     namespace.kubectl(&["delete", "pvc", "diary"]);
-    page.told(mark, "diary", &["pvc.deleting", "pvc.gone"])
+    page.told(mark, "diary", &["pvc.deleting", "pvc.gone.retain"])
         .await;
     page.told(mark, volume, &["pv.released.retain"]).await;
     let card = page.card("PersistentVolume", volume).expect("kept");
@@ -49,7 +49,8 @@ async fn needs_cluster_a_retained_volume_waits_for_a_person_and_is_bound_again()
 
     // A new claim of the same name is another claim: the volume is not for it.
     namespace.apply(&claim);
-    page.told(mark, "diary", &["pvc.gone", "pvc.created"]).await;
+    page.told(mark, "diary", &["pvc.gone.retain", "pvc.created.again"])
+        .await;
     let mark = page.mark();
     namespace.kubectl(&[
         "patch",
@@ -118,7 +119,7 @@ async fn needs_cluster_a_deployment_replaces_its_pod_before_the_old_one_is_gone_
     assert_eq!(shared["other"], old.as_str());
     assert_eq!(shared["claim"], "shared");
     page.told(mark, &new, &["pod.ready"]).await;
-    page.told(mark, &old, &["pod.gone"]).await;
+    page.told(mark, &old, &["pod.gone.claim"]).await;
     milestones::agree(&watches, &page, &namespace.name).await;
 }
 

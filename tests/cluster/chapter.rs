@@ -183,9 +183,9 @@ async fn needs_cluster_the_chapter_is_told_as_the_cluster_lived_it() {
     assert_eq!(claim["phase"], "Bound");
     assert_eq!(claim["finalizers"][0], "kubernetes.io/pvc-protection");
     scale(1);
-    page.told(mark, CLAIMS[1], &["pvc.gone"]).await;
+    page.told(mark, CLAIMS[1], &["pvc.gone.delete"]).await;
     let lost = seat_1[2].as_str().expect("a name");
-    page.told(mark, lost, &["pv.released.delete", "pv.gone"])
+    page.told(mark, lost, &["pv.released.delete", "pv.gone.wiped"])
         .await;
 
     // Without the set: no Pod, and the claims stay.
@@ -211,8 +211,8 @@ async fn needs_cluster_the_chapter_is_told_as_the_cluster_lived_it() {
     page.told(mark, SET, &["sts.gone"]).await;
     assert!(page.card("PersistentVolumeClaim", CLAIMS[0]).is_some());
     namespace.kubectl(&["delete", "pvc", "--all"]);
-    page.told(mark, CLAIMS[0], &["pvc.gone"]).await;
-    page.told(mark, &volume, &["pv.released.delete", "pv.gone"])
+    page.told(mark, CLAIMS[0], &["pvc.gone.delete"]).await;
+    page.told(mark, &volume, &["pv.released.delete", "pv.gone.wiped"])
         .await;
 
     let compared = milestones::agree(&watches, &page, &namespace.name).await;

@@ -45,6 +45,21 @@ export async function startEizoku(args, { port = 0 } = {}) {
   };
 }
 
+/** The kubeconfig of a real cluster that the tests are to be run against instead of the embedded one. */
+export const REAL = process.env.EIZOKU_TEST_KUBECONFIG || null;
+
+/** What shows a cluster that the page may act on: the embedded one in this folder, or the real one. @param {string} folder */
+export function cluster(folder) {
+  return REAL ? ['--cluster', 'kube', '--kubeconfig', REAL, '--allow-actions'] : ['--cluster', 'embedded', '--data', folder];
+}
+
+/** Takes away what the lesson made; a real cluster is there for the next test, too. @param {{url: string}} eizoku */
+export async function clear(eizoku) {
+  const asks = () => fetch(`${eizoku.url}/act`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"do":"reset"}' });
+  const answer = await asks();
+  if (!answer.ok) throw new Error(`the lesson is not cleared away: ${await answer.text()}`);
+}
+
 /** The lines of the recording that ships. */
 const lines = () => readFileSync(chapter, 'utf8').split('\n').filter(Boolean).map((text) => ({ text, line: JSON.parse(text) }));
 
