@@ -129,7 +129,7 @@ pub(crate) async fn lanes(wire: &Wire) -> Vec<Event> {
     settled(wire, "Deployment", "lane-deployment", 1).await;
     settled(wire, "StatefulSet", "lane-statefulset", 1).await;
     for pod in pods(wire.list("Pod").await) {
-        let rows = wire.psql(&pod, "SELECT * FROM t").await;
+        let rows = wire.answer(&pod, "SELECT * FROM t").await;
         if pod.starts_with("lane-emptydir") {
             let error = rows.expect_err("the rows went with the Pod");
             assert!(error.contains("relation \"t\" does not exist"), "{error}");

@@ -250,6 +250,21 @@ impl Wire {
         }
     }
 
+    /// What PostgreSQL itself says of a statement: the rows, or an error that names a relation. Anything else means that it
+    /// is not there yet, such as the server that only prepares the data, which a probe takes for the real one.
+    pub(crate) async fn answer(&self, pod: &str, sql: &str) -> Result<String, String> {
+        let begun = Instant::now();
+        loop {
+            match self.psql(pod, sql).await {
+                Err(error) if !error.contains("relation ") => {
+                    assert!(begun.elapsed() < PATIENCE, "{sql}: {error}");
+                }
+                said => return said,
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// A watch line by line, read only as fast as it is asked for.
     pub(crate) async fn lines(&self, path: &str) -> Lines {
         let request = Request::get(path).body(Vec::new()).expect("a request");
