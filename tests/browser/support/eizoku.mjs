@@ -55,8 +55,7 @@ export function cluster(folder) {
 
 /** Takes away what the lesson made; a real cluster is there for the next test, too. @param {{url: string}} eizoku */
 export async function clear(eizoku) {
-  const asks = () => fetch(`${eizoku.url}/act`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"do":"reset"}' });
-  const answer = await asks();
+  const answer = await fetch(`${eizoku.url}/act`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"do":"reset"}' });
   if (!answer.ok) throw new Error(`the lesson is not cleared away: ${await answer.text()}`);
 }
 
