@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, openPage, openStreams, panelIs, storyHas, turnTab } from './support/browser.mjs';
-import { recordedObjects, startEizoku } from './support/eizoku.mjs';
+import { recordedObjects, startEizoku, timeline, toldOf } from './support/eizoku.mjs';
 import { Kubernetes } from './support/kubernetes.mjs';
 
 let browser;
@@ -45,13 +45,16 @@ test('what is there when the page opens stands still, and nothing is told of it'
   }));
 
 test('a tab in the background holds no connection, and catches up when it comes back', () =>
-  besideCluster(async ({ api, page }) => {
+  besideCluster(async ({ api, eizoku, page }) => {
     assert.equal(await openStreams(page), 1);
     const [body] = await page.locator('#panel [data-uid]').evaluateAll((all) => all.map((it) => it.dataset.uid));
     await turnTab(page, 'hidden');
     assert.equal(await openStreams(page), 0);
+    const known = (await timeline(eizoku)).marks.length;
     api.remove('Pod', 'postgres-statefulset-0');
     api.put('Pod', podNamed('meanwhile', 'uid-meanwhile'));
+    // Both are known before the tab returns: what comes later would be played, rightly.
+    await toldOf(eizoku, known + 2);
     const frames = await page.evaluate(() => window.__watch.frames);
     await turnTab(page, 'visible');
     await page.waitForSelector('#panel [data-uid="uid-meanwhile"]');

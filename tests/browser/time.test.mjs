@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { PATIENCE, PHONE, PROJECTOR, launch, openPage, panelIs } from './support/browser.mjs';
-import { recordedObjects, startEizoku } from './support/eizoku.mjs';
+import { PHONE, PROJECTOR, launch, openPage, panelIs } from './support/browser.mjs';
+import { PATIENCE, recordedObjects, startEizoku, timeline, toldOf } from './support/eizoku.mjs';
 import { Kubernetes } from './support/kubernetes.mjs';
 
 let browser;
@@ -15,20 +15,6 @@ const podNamed = (name, uid = `uid-${name}`) => ({
   apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'default', uid, creationTimestamp: '2026-11-23T00:00:00Z' },
   spec: { containers: [{ name: 'a', image: 'busybox' }] }, status: { phase: 'Pending' },
 });
-
-/** What the server lists of the run so far. */
-const timeline = async (eizoku) => (await fetch(`${eizoku.url}/timeline`)).json();
-
-/** Waits until the server has told of `count` things. */
-async function toldOf(eizoku, count) {
-  const end = Date.now() + PATIENCE;
-  for (;;) {
-    const { marks } = await timeline(eizoku);
-    if (marks.length >= count) return marks;
-    assert.ok(Date.now() < end, `${marks.length} of ${count} told`);
-    await new Promise((resolve) => { setTimeout(resolve, 50); });
-  }
-}
 
 /**
  * A cluster with one StatefulSet at rest in which the Pods `early-0` to `early-2` came and `early-0` went again, all
@@ -342,19 +328,18 @@ test('the run so far is saved as a file', () =>
   }));
 
 test('a trouble that comes again and again is one line, which counts', () =>
-  afterSome(async ({ api, page, eizoku, shot }) => {
-    let count = (await timeline(eizoku)).marks.length;
-    for (let n = 0; n < 4; n += 1) {
-      const reason = n % 2 ? 'ImagePullBackOff' : 'ErrImagePull';
-      api.put('Pod', { ...podNamed('early-1'), spec: { nodeName: 'n', containers: [{ name: 'a', image: 'nowhere/none' }] }, status: { phase: 'Pending', containerStatuses: [{ name: 'a', image: 'nowhere/none', ready: false, restartCount: 0, state: { waiting: { reason, message: 'not found' } } }] } });
-      count += 1;
-      await toldOf(eizoku, count);
+  afterSome(async ({ api, page, shot }) => {
+    const container = (restartCount, state) => ({ ...podNamed('early-1'), spec: { nodeName: 'n', containers: [{ name: 'a', image: 'busybox' }] }, status: { phase: 'Running', containerStatuses: [{ name: 'a', image: 'busybox', ready: false, restartCount, state }] } });
+    for (let n = 1; n <= 3; n += 1) {
+      api.put('Pod', container(n - 1, { running: { startedAt: '2026-11-23T00:00:00Z' } }));
+      api.put('Pod', container(n - 1, { terminated: { exitCode: 1, reason: 'Error' } }));
+      api.put('Pod', container(n - 1, { waiting: { reason: 'CrashLoopBackOff' } }));
     }
-    await page.waitForSelector('#panel .story > [data-story="pod.image"][data-times]');
-    await atNow(page);
-    const lines = page.locator('#panel .story > [data-story="pod.image"]');
-    assert.equal(await lines.count(), 1);
-    assert.match(await lines.first().innerText(), /[34]回/);
+    for (const key of ['pod.crashed', 'pod.backoff']) {
+      const line = await page.waitForSelector(`#panel .story > [data-story="${key}"][data-times="3"]`);
+      assert.match(await line.innerText(), /3回/);
+      assert.equal(await page.locator(`#panel .story > [data-story="${key}"]`).count(), 1);
+    }
     await shot('time-trouble-again');
   }));
 

@@ -126,6 +126,9 @@ impl Lives {
             _ if is_disk => return,
             (_, "DELETED") => "gone",
             _ if object["metadata"]["deletionTimestamp"].is_string() => "deleting",
+            // The Pods of a ReplicaSet do not wait for one another: when its substitute is ready, the old one may be
+            // gone or still on its way out. Each one's own life says that it was ready.
+            ("Pod", _) if is_substitute(name) => return,
             ("Pod", _) if condition(status, "Ready") == "True" => "ready",
             _ => return,
         };
@@ -133,8 +136,8 @@ impl Lives {
             .orders
             .entry(format!("{kind} {}", family(name)))
             .or_default();
+        let same = |it: &&String| it.rsplit_once(' ').is_some_and(|(of, _)| of == name);
         let point = format!("{name} {point}");
-        let same = |it: &&String| it.starts_with(&format!("{name} "));
         // A Pod that was ready and is deleted is not ready once more, nor is a disk bound twice.
         if order.iter().rev().find(same) != Some(&point) && !(is_disk && order.contains(&point)) {
             order.push(point);
@@ -398,6 +401,11 @@ fn family(name: &str) -> &str {
         Some((front, ordinal)) if ordinal.bytes().all(|it| it.is_ascii_digit()) => front,
         _ => name,
     }
+}
+
+/// Whether a Pod was given its name by chance, so that any other one may take its place.
+fn is_substitute(name: &str) -> bool {
+    name.split(" (").next().is_some_and(|it| it.ends_with('#'))
 }
 
 /// What the names of one run stand for.

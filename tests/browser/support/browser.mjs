@@ -3,10 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { root } from './eizoku.mjs';
-
-/** So long a condition may take to come true on a slow and busy machine; nothing waits for it to pass. */
-export const PATIENCE = 120_000;
+import { PATIENCE, root } from './eizoku.mjs';
 
 const folder = process.env.SCREENSHOTS ?? join(root, 'target/screenshots');
 export const PROJECTOR = { width: 1920, height: 1080 };

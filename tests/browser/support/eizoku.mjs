@@ -6,6 +6,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** So long a condition may take to come true on a slow and busy machine; nothing waits for it to pass. */
+export const PATIENCE = 120_000;
 /** The repository. */
 export const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const binary = process.env.EIZOKU_BIN ?? join(root, 'target/debug/eizoku');
@@ -43,6 +45,20 @@ export async function startEizoku(args, { port = 0 } = {}) {
       await gone;
     },
   };
+}
+
+/** What the server lists of the run so far. @param {{url: string}} eizoku */
+export const timeline = async (eizoku) => (await fetch(`${eizoku.url}/timeline`)).json();
+
+/** Waits until the server has told of `count` things, and gives them. @param {{url: string}} eizoku @param {number} count */
+export async function toldOf(eizoku, count) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    const { marks } = await timeline(eizoku);
+    if (marks.length >= count) return marks;
+    if (Date.now() > end) throw new Error(`${marks.length} of ${count} told`);
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+  }
 }
 
 /** The kubeconfig of a real cluster that the tests are to be run against instead of the embedded one. */
