@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::query::Query;
 use super::failure::Failure;
 use super::kubelet::Kubelet;
+use super::object::{self, Object};
 use super::registry::Registry;
 use super::resource::{self, Resource};
 
@@ -207,6 +208,26 @@ impl Api {
             _ => self.object(&target, query, request).await,
         }
     }
+
+    /// The Pod whose subresource is asked for.
+    fn pod(&self, target: &Target) -> Result<Object, Failure> {
+        self.registry.get(
+            resource::PODS,
+            target.namespace.as_deref().unwrap_or(""),
+            target.name.as_deref().unwrap_or(""),
+        )
+    }
+}
+
+/// Refuses what only the node of a Pod can do while the Pod has none.
+fn needs_host(pod: &Object) -> Result<(), Failure> {
+    if object::text(pod, "/spec/nodeName").is_empty() {
+        let name = object::name(pod);
+        return Err(Failure::bad_request(format!(
+            "pod {name} does not have a host assigned"
+        )));
+    }
+    Ok(())
 }
 
 /// Kinds that are left out, and whose absence is a true answer: `kubectl describe namespace` asks for them.

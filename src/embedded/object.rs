@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 /// An object as it is stored: shared, never changed in place.
 pub(crate) type Object = Arc<Value>;
 
+/// The annotation in which `kubectl apply` keeps what it applied.
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// The string at a JSON pointer, or "" when it is absent or not a string.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or("")

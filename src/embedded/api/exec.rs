@@ -15,11 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::logs::container_name;
 use super::query::Query;
-use super::{Api, Target, websocket};
+use super::{Api, Target, needs_host, websocket};
 use crate::embedded::containers::{Container, ExecError, ExecRequest, Size};
 use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, text};
-use crate::embedded::resource;
+use crate::embedded::object;
 
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
@@ -38,18 +37,9 @@ impl Api {
         query: Query,
         request: Request,
     ) -> Result<Response, Failure> {
-        let pod = self.registry.get(
-            resource::PODS,
-            target.namespace.as_deref().unwrap_or(""),
-            target.name.as_deref().unwrap_or(""),
-        )?;
+        let pod = self.pod(target)?;
         let name = container_name(&pod, query.get("container"))?;
-        if text(&pod, "/spec/nodeName").is_empty() {
-            return Err(Failure::bad_request(format!(
-                "pod {} does not have a host assigned",
-                object::name(&pod)
-            )));
-        }
+        needs_host(&pod)?;
         let command = query.all("command");
         if command.is_empty() {
             return Err(Failure::bad_request(

@@ -13,11 +13,10 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::query::Query;
-use super::{Api, Target, stream_response};
+use super::{Api, Target, needs_host, stream_response};
 use crate::embedded::failure::Failure;
 use crate::embedded::kubelet::Kubelet;
 use crate::embedded::object::{self, array, text};
-use crate::embedded::resource;
 
 /// How often a followed file is looked at while nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -55,11 +54,7 @@ pub(super) fn container_name(pod: &Value, asked: &str) -> Result<String, Failure
 
 impl Api {
     pub(super) async fn log(&self, target: &Target, query: &Query) -> Result<Response, Failure> {
-        let pod = self.registry.get(
-            resource::PODS,
-            target.namespace.as_deref().unwrap_or(""),
-            target.name.as_deref().unwrap_or(""),
-        )?;
+        let pod = self.pod(target)?;
         let container = container_name(&pod, query.get("container"))?;
         let name = object::name(&pod);
         let statuses = array(&pod, "/status/containerStatuses")
@@ -87,10 +82,9 @@ impl Api {
         }
         if !has_started && !has_ended {
             return Err(match text(&status, "/state/waiting/reason") {
-                "" if text(&pod, "/spec/nodeName").is_empty() => {
-                    Failure::bad_request(format!("pod {name} does not have a host assigned"))
-                }
-                "" => waits("ContainerCreating"),
+                "" => needs_host(&pod)
+                    .err()
+                    .unwrap_or_else(|| waits("ContainerCreating")),
                 "ErrImagePull" | "ImagePullBackOff" => waits("trying and failing to pull image"),
                 reason => waits(reason),
             });

@@ -18,11 +18,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::spdy::{Connection, Outgoing, Stream};
-use super::{Api, Target, websocket};
+use super::{Api, Target, needs_host, websocket};
 use crate::embedded::failure::Failure;
 use crate::embedded::kubelet::Kubelet;
 use crate::embedded::object::{self, array, text};
-use crate::embedded::resource;
 
 /// What is spoken on the streams.
 const PROTOCOL: &str = "portforward.k8s.io";
@@ -38,17 +37,8 @@ impl Api {
         target: &Target,
         request: Request,
     ) -> Result<Response, Failure> {
-        let pod = self.registry.get(
-            resource::PODS,
-            target.namespace.as_deref().unwrap_or(""),
-            target.name.as_deref().unwrap_or(""),
-        )?;
-        if text(&pod, "/spec/nodeName").is_empty() {
-            return Err(Failure::bad_request(format!(
-                "pod {} does not have a host assigned",
-                object::name(&pod)
-            )));
-        }
+        let pod = self.pod(target)?;
+        needs_host(&pod)?;
         let forward = Forward {
             kubelet: self.kubelet.clone(),
             uid: object::uid(&pod).to_owned(),

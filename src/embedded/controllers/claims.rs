@@ -96,10 +96,12 @@ impl Controller for Claims {
         key: &Key,
         _: Timestamp,
     ) -> Result<Option<Duration>, Failure> {
+        // The volumes first: of a claim that is there afterwards none of them can have been released, and one that is
+        // released later is not overwritten, since it has changed.
+        let (volumes, _) = registry.list(resource::VOLUMES, None);
         let Some(claim) = registry.find(resource::CLAIMS, &key.namespace, &key.name) else {
             return Ok(None);
         };
-        let (volumes, _) = registry.list(resource::VOLUMES, None);
         let class = registry.find(
             resource::STORAGE_CLASSES,
             "",

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::Part;
 use crate::embedded::failure::Failure;
-use crate::embedded::object;
+use crate::embedded::object::{self, LAST_APPLIED};
 use crate::embedded::resource::Resource;
 use crate::embedded::schema::Shape;
 
@@ -165,8 +165,19 @@ pub(super) fn applied(
         others.extend(theirs);
         conflicts.push((described(entry), taken));
     }
-    if !force && !conflicts.is_empty() {
-        return Err(conflict(&conflicts));
+    if !force {
+        // An object that `kubectl apply` kept until now may be taken over by `kubectl apply --server-side` (apimachinery
+        // `util/managedfields/internal/lastappliedmanager.go`).
+        if manager == "kubectl" {
+            let kept = kept_by_client(resource, current.unwrap_or(&empty), &live, part);
+            for (_, paths) in &mut conflicts {
+                paths.retain(|path| !kept.contains(path));
+            }
+            conflicts.retain(|(_, paths)| !paths.is_empty());
+        }
+        if !conflicts.is_empty() {
+            return Err(conflict(&conflicts));
+        }
     }
     let mut merged = current.cloned().unwrap_or_else(|| json!({}));
     merge(&mut merged, config, Some(Shape::of(resource)));
@@ -184,6 +195,24 @@ pub(super) fn applied(
         written(resource, manager, "Apply", part, &wanted_paths, &own_time),
     );
     Ok((merged, Value::Array(entries)))
+}
+
+/// The fields that still are as the client-side apply of this object wanted them.
+fn kept_by_client(
+    resource: &Resource,
+    current: &Value,
+    live: &Owned,
+    part: Part,
+) -> BTreeSet<Path> {
+    let last = object::entries(current, "/metadata/annotations")
+        .find(|(key, _)| *key == LAST_APPLIED)
+        .and_then(|(_, config)| serde_json::from_str(config).ok())
+        .unwrap_or(Value::Null);
+    owned(resource, &last, part)
+        .into_iter()
+        .filter(|(path, value)| live.get(path) == Some(value))
+        .map(|(path, _)| path)
+        .collect()
 }
 
 fn conflict(conflicts: &[(String, Vec<Path>)]) -> Failure {
@@ -570,6 +599,41 @@ mod tests {
             at(),
         );
         let refused = apply(Some(&second), &config(Some(1), "x"), "one", false).unwrap_err();
+        assert_eq!(
+            refused.message,
+            "Apply failed with 1 conflict: conflict with \"kubectl-edit\" using apps/v1: .spec.replicas"
+        );
+    }
+
+    #[test]
+    fn kubectl_takes_over_what_its_client_side_apply_kept() {
+        let mut first = config(Some(1), "x");
+        first["metadata"] =
+            json!({"annotations": {LAST_APPLIED: config(Some(1), "x").to_string()}});
+        let set = resource::STATEFULSETS;
+        track(
+            set,
+            None,
+            &mut first,
+            "kubectl-client-side-apply",
+            Part::Main,
+            at(),
+        );
+        let taken = apply(Some(&first), &config(Some(2), "x"), "kubectl", false).unwrap();
+        assert_eq!(taken["spec"]["replicas"], 2);
+        assert!(apply(Some(&first), &config(Some(2), "x"), "one", false).is_err());
+        // What somebody changed since is not the client's any more.
+        let mut edited = first.clone();
+        edited["spec"]["replicas"] = json!(5);
+        track(
+            set,
+            Some(&first),
+            &mut edited,
+            "kubectl-edit",
+            Part::Main,
+            at(),
+        );
+        let refused = apply(Some(&edited), &config(Some(2), "y"), "kubectl", false).unwrap_err();
         assert_eq!(
             refused.message,
             "Apply failed with 1 conflict: conflict with \"kubectl-edit\" using apps/v1: .spec.replicas"

@@ -9,14 +9,13 @@ use super::super::action::{Action, counts};
 use super::super::events::Note;
 use super::super::pods::has_ended;
 use super::super::revisions;
-use crate::embedded::object::{self, Object, annotation, int, text};
+use crate::embedded::object::{self, LAST_APPLIED, Object, annotation, int, text};
 use crate::embedded::resource;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const REVISION_HISTORY: &str = "deployment.kubernetes.io/revision-history";
 const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
 const MAXIMUM: &str = "deployment.kubernetes.io/max-replicas";
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const HASH: &str = "pod-template-hash";
 
 /// What to do now.
