@@ -1,5 +1,9 @@
 //! A terminal in a Pod of the lesson: psql or a shell through `exec`, bytes both ways, until the
-//! program, the Pod or the way to it ends. Always says which.
+//! program, the Pod or the way to it ends. Always says which. A statement that is typed into psql is a
+//! change like one made with a button: the rows are looked at after it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::SinkExt;
@@ -10,13 +14,20 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, timeout_at};
 
 use super::act::{Actor, Objects, Reason, Refusal, within};
-use super::bodies::{Loss, loss_of};
+use super::bodies::{Bodies, Body, Loss, loss_of};
 use super::exec::{Exit, PIPE};
 
 /// Bytes of output that are sent at once.
 const PIECE: usize = 16 * 1024;
+/// After a statement the rows are looked at once no other one has ended for so long: several may have
+/// been pasted.
+const SETTLED: Duration = Duration::from_millis(400);
+/// The end of psql's prompt outside a transaction, and between two statements, as a superuser and as
+/// any other (<https://www.postgresql.org/docs/18/app-psql.html#APP-PSQL-PROMPTING>).
+const PROMPTS: [&[u8]; 2] = [b"=# ", b"=> "];
 
 /// Where a terminal is wanted.
 #[derive(Debug, Clone, Deserialize)]
@@ -101,9 +112,9 @@ impl From<Refusal> for Ended {
 pub struct Terminal {
     process: AttachedProcess,
     objects: Objects,
+    bodies: Bodies,
     losses: Receiver<Loss>,
-    pod: String,
-    uid: String,
+    body: Body,
     /// Counted until it is dropped.
     _place: OwnedSemaphorePermit,
 }
@@ -136,7 +147,7 @@ impl Actor {
             }
         };
         let params = AttachParams {
-            container: body.container,
+            container: body.container.clone(),
             max_stdin_buf_size: Some(PIPE),
             max_stdout_buf_size: Some(PIPE),
             ..AttachParams::interactive_tty()
@@ -146,9 +157,9 @@ impl Actor {
         Ok(Terminal {
             process,
             objects,
+            bodies: self.bodies().clone(),
             losses,
-            pod: wanted.pod.clone(),
-            uid: wanted.uid.clone(),
+            body,
             _place: place,
         })
     }
@@ -170,10 +181,36 @@ impl Terminal {
         let (Some(mut sizes), Some(status)) = rest else {
             unreachable!("a terminal has a size, and a status that is taken once");
         };
+        let bodies = self.bodies.clone();
+        // A database that answers is up, whatever its Pod was when the terminal was opened.
+        let body = Body {
+            is_ready: true,
+            ..self.body.clone()
+        };
+        // Whether a line has been sent since the last prompt.
+        let has_entered = AtomicBool::new(false);
         let output = async {
             let mut buffer = vec![0; PIECE];
-            while let Ok(count @ 1..) = stdout.read(&mut buffer).await {
+            let mut look_at = None;
+            loop {
+                let read = stdout.read(&mut buffer);
+                let read = match look_at {
+                    None => read.await,
+                    Some(at) => match timeout_at(at, read).await {
+                        Ok(read) => read,
+                        Err(_) => {
+                            look_at = None;
+                            bodies.turn(body.clone());
+                            continue;
+                        }
+                    },
+                };
+                let Ok(count @ 1..) = read else { break };
                 let piece = Bytes::copy_from_slice(&buffer[..count]);
+                if has_entered.load(Ordering::Relaxed) && ends_with_prompt(&piece) {
+                    has_entered.store(false, Ordering::Relaxed);
+                    look_at = Some(Instant::now() + SETTLED);
+                }
                 if shown.send(piece).await.is_err() {
                     break;
                 }
@@ -184,6 +221,9 @@ impl Terminal {
             while let Some(typed) = typed.recv().await {
                 match typed {
                     Typed::Keys(bytes) => {
+                        if bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+                            has_entered.store(true, Ordering::Relaxed);
+                        }
                         if stdin.write_all(&bytes).await.is_err() {
                             // A program that reads no more will end; its end says why.
                             return std::future::pending().await;
@@ -202,7 +242,7 @@ impl Terminal {
         let exit = tokio::select! {
             exit = output => exit,
             () = input => return Ended::new(Why::Cut, "the page left"),
-            loss = loss_of(&self.uid, &mut self.losses) => match loss {
+            loss = loss_of(&self.body.uid, &mut self.losses) => match loss {
                 Loss::Body(_) => return self.gone(),
                 Loss::Cluster => return Ended::new(Why::Cut, "the cluster does not answer"),
             },
@@ -219,7 +259,11 @@ impl Terminal {
                 message: None,
             };
         }
-        match self.objects.same("Pod", &self.pod, &self.uid).await {
+        match self
+            .objects
+            .same("Pod", &self.body.name, &self.body.uid)
+            .await
+        {
             Ok(pod) if pod.metadata.deletion_timestamp.is_some() => return self.gone(),
             Err(refusal) if matches!(refusal.reason, Reason::NotFound | Reason::Conflict) => {
                 return self.gone();
@@ -238,6 +282,48 @@ impl Terminal {
     }
 
     fn gone(&self) -> Ended {
-        Ended::new(Why::PodGone, format!("pod {:?} is gone", self.pod))
+        Ended::new(Why::PodGone, format!("pod {:?} is gone", self.body.name))
+    }
+}
+
+/// Whether output ends with a prompt that waits for a new statement. What the line editor sends after
+/// it, to place the cursor, is passed over.
+fn ends_with_prompt(piece: &[u8]) -> bool {
+    let mut text = piece;
+    while let Some(start) = text.iter().rposition(|byte| *byte == 0x1b)
+        && let [b'[', sequence @ ..] = &text[start + 1..]
+        && let Some((last, parameters)) = sequence.split_last()
+        && (0x40..=0x7e).contains(last)
+        && parameters.iter().all(|byte| (0x20..=0x3f).contains(byte))
+    {
+        text = &text[..start];
+    }
+    PROMPTS.iter().any(|prompt| text.ends_with(prompt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_is_told_from_what_only_looks_like_one() {
+        for (output, is_prompt) in [
+            ("INSERT 0 2\r\napp_db=# ", true),
+            ("\x1b[?2004happ_db=# ", true),
+            ("app_db=> ", true),
+            ("\r\x1b[Kapp_db=# \x1b[9G\x1b[K", true),
+            // In a transaction nobody else sees the rows yet.
+            ("INSERT 0 1\r\napp_db=*# ", false),
+            ("app_db=!# ", false),
+            // In the middle of a statement.
+            ("app_db-# ", false),
+            ("app_db(# ", false),
+            ("# ", false),
+            ("app_db=# SELECT", false),
+            ("\x1b[", false),
+            ("", false),
+        ] {
+            assert_eq!(ends_with_prompt(output.as_bytes()), is_prompt, "{output:?}");
+        }
     }
 }

@@ -16,6 +16,8 @@ import { isTold } from './model.js';
  * @typedef {'said' | 'owner' | 'deploy' | 'pod' | 'pvc' | 'pv' | 'rows' | 'class' | 'node' | 'link' | 'warning' | 'restart'} Shape
  */
 
+/** A Pod that is still starting fails its probe: an Event, but no warning. */
+const STARTING = 'event.Unhealthy.starting';
 /** As many as the server lists. */
 export const MARKS_MAX = 5000;
 /** More than those are let in before the oldest go, so that not every arrival moves five thousand. */
@@ -57,6 +59,7 @@ export function shapeOf([, , event, kind, story]) {
   if (event === 'inside') return 'rows';
   if (event === 'restarted') return 'restart';
   if (story?.startsWith('link.') || story?.startsWith('gap.')) return 'link';
+  if (story === STARTING) return 'pod';
   return SHAPES[kind ?? ''] ?? 'warning';
 }
 

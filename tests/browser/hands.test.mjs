@@ -183,6 +183,8 @@ test('psql beside the scene: rows are written in Japanese too, the Pod dies, the
     });
     const letter = widths.apple / ' 1 | apple'.length;
     assert.ok(Math.abs(widths.mikan - widths.apple) < letter * 1.6, JSON.stringify(widths));
+    // What was typed is seen where it is kept, without asking for it.
+    await page.locator('#panel .item-volume', { hasText: /apple.*みかん/ }).waitFor();
     await shot('hands-terminal');
 
     // The keyboard is not trapped.

@@ -26,6 +26,12 @@ test('every told frame of the recordings has a mark with a name and a shape, and
   }
 });
 
+test('a probe that fails is a warning, but not while its Pod is still starting', () => {
+  const event = (/** @type {string} */ key) => shapeOf([1, 0, 'added', 'Event', key, 'postgres-statefulset-0']);
+  assert.equal(event('event.Unhealthy'), 'warning');
+  assert.equal(event('event.Unhealthy.starting'), 'pod');
+});
+
 test('marks stand in the order of their frames, apart from each other, and no silence is longer than another', () => {
   const marks = filled([mark(1, 1000), mark(2, 1010), mark(3, 4010), mark(9, 3_600_000), mark(10, 9_000_000)]);
   const gaps = marks.places.slice(1).map((place, n) => place - marks.places[n]);

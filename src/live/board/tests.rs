@@ -95,6 +95,41 @@ fn a_list_that_never_ends_takes_nothing_away() {
 }
 
 #[test]
+fn a_failing_probe_warns_unless_its_pod_is_still_starting() {
+    let pod = |ready: &str| {
+        object(
+            Kind::Pod,
+            json!({"metadata": {"name": "a", "namespace": "default", "uid": "1"}, "spec": {"containers": [{"name": "a"}]}, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}}),
+        )
+    };
+    let event = |message: &str| {
+        object(
+            Kind::Event,
+            json!({"metadata": {"name": message, "namespace": "default", "uid": message}, "type": "Warning", "reason": "Unhealthy", "message": message, "involvedObject": {"kind": "Pod", "name": "a", "namespace": "default", "uid": "1"}}),
+        )
+    };
+    for (ready, message, told) in [
+        (
+            "False",
+            "Readiness probe failed: x",
+            "event.Unhealthy.starting",
+        ),
+        (
+            "False",
+            "Startup probe failed: x",
+            "event.Unhealthy.starting",
+        ),
+        ("False", "Liveness probe failed: x", "event.Unhealthy"),
+        ("True", "Readiness probe failed: x", "event.Unhealthy"),
+    ] {
+        let board = board();
+        play(&board, [What::Applied(pod(ready))]);
+        let said = play(&board, [What::Applied(event(message))]);
+        assert_eq!(said, [format!("added {told}")], "{ready} {message}");
+    }
+}
+
+#[test]
 fn an_equal_card_makes_no_frame() {
     let board = board();
     let changes = [What::Applied(pod("a", "1")), What::Applied(pod("a", "1"))];

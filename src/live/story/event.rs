@@ -1,5 +1,7 @@
 //! Events speak where no object says the same: why something waits or failed.
 
+use std::sync::Arc;
+
 use super::{Card, Cards, Story};
 use crate::live::card::EventCard;
 
@@ -31,6 +33,10 @@ pub(super) fn tell(before: Option<&Card>, event: &EventCard, cards: &Cards) -> O
         "FailedScheduling" => "event.FailedScheduling",
         "FailedMount" => "event.FailedMount",
         "FailedAttachVolume" => "event.FailedAttachVolume",
+        // Not to be Ready yet is what a readiness or startup probe is there to find out.
+        "Unhealthy" if !event.message.starts_with("Liveness") && is_starting(about) => {
+            "event.Unhealthy.starting"
+        }
         "Unhealthy" => "event.Unhealthy",
         "BackOff" => "event.BackOff",
         "Failed" => "event.Failed",
@@ -49,4 +55,11 @@ pub(super) fn tell(before: Option<&Card>, event: &EventCard, cards: &Cards) -> O
             ("from", &event.from),
         ],
     ))
+}
+
+/// Whether this is a Pod that is not Ready.
+fn is_starting(about: Option<&Arc<Card>>) -> bool {
+    about
+        .and_then(|card| card.pod())
+        .is_some_and(|pod| !pod.is_ready)
 }

@@ -112,6 +112,7 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("event.FailedMount", EVENT),
     ("event.FailedAttachVolume", EVENT),
     ("event.Unhealthy", EVENT),
+    ("event.Unhealthy.starting", EVENT),
     ("event.BackOff", EVENT),
     ("event.Failed", EVENT),
     ("event.ProvisioningFailed", EVENT),
