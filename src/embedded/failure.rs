@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::object;
 use super::resource::Resource;
 
 /// A request that was refused, with all that a `Status` answer says.
@@ -255,6 +256,16 @@ impl Failure {
         }
     }
 
+    /// An error that the real server passes on as it is, without a reason.
+    pub(crate) fn plain(message: impl Into<String>) -> Self {
+        Self {
+            code: 500,
+            reason: "",
+            message: message.into(),
+            details: None,
+        }
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self {
             code: 500,
@@ -270,6 +281,9 @@ impl Failure {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message, "reason": self.reason, "code": self.code,
         });
+        if self.reason.is_empty() {
+            object::remove(&mut status, "/reason");
+        }
         if let Some(details) = &self.details {
             status["details"] = details.clone();
         }

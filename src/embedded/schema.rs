@@ -347,6 +347,17 @@ pub(crate) fn decode(value: &mut Value, shape: Shape) -> Result<Decoded, String>
     Ok(decoded)
 }
 
+/// What Go's decoder calls a value that it did not want.
+pub(crate) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+        Value::Array(_) => "array",
+        _ => "object",
+    }
+}
+
 /// Where the decoder is: the path with indices, the field names alone, and the type that holds the field.
 struct Place<'a> {
     path: String,
@@ -361,25 +372,10 @@ fn visit(
     decoded: &mut Decoded,
 ) -> Result<(), String> {
     let mismatch = |value: &Value, wanted: &str| {
-        let found = match value {
-            Value::String(_) => "string",
-            Value::Number(_) => "number",
-            Value::Bool(_) => "bool",
-            Value::Array(_) => "array",
-            _ => "object",
-        };
-        let found = if found == "number" {
-            format!(
-                "number{}",
-                if wanted.starts_with("int") {
-                    format!(" {value}")
-                } else {
-                    String::new()
-                }
-            )
-        } else {
-            found.to_owned()
-        };
+        let mut found = type_name(value).to_owned();
+        if value.is_number() && wanted.starts_with("int") {
+            found = format!("number {value}");
+        }
         Err(format!(
             "json: cannot unmarshal {found} into Go struct field {}.{} of type {wanted}",
             place.owner, place.fields

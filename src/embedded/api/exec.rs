@@ -3,6 +3,8 @@
 //! The first byte of each message is its channel: 0 stdin, 1 stdout, 2 stderr, 3 the result, 4 the terminal's size,
 //! 255 the end of a channel.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
@@ -26,6 +28,9 @@ const STDERR: u8 = 2;
 const RESULT: u8 = 3;
 const RESIZE: u8 = 4;
 const CLOSE: u8 = 255;
+
+/// How long a client may take to hang up after its command has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Bytes a pipe holds before its writer waits: one screenful of a wide terminal many times over.
 const PIPE: usize = 64 * 1024;
@@ -135,7 +140,11 @@ impl Session {
         };
         // Whatever ends first ends the session: dropping the command's future ends the command.
         tokio::select! {
-            ((), ()) = async { tokio::join!(work, sender) } => {}
+            // A client that is still sending must hear the result first: it is listened to until it hangs up.
+            () = async {
+                tokio::join!(work, sender);
+                tokio::time::sleep(LAST_WORDS).await;
+            } => {}
             () = input => {}
             () = self.stop.cancelled() => {}
         }

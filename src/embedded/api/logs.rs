@@ -85,7 +85,8 @@ impl Api {
                 "" => needs_host(&pod)
                     .err()
                     .unwrap_or_else(|| waits("ContainerCreating")),
-                "ErrImagePull" | "ImagePullBackOff" => waits("trying and failing to pull image"),
+                "ErrImagePull" => waits("image can't be pulled"),
+                "ImagePullBackOff" => waits("trying and failing to pull image"),
                 reason => waits(reason),
             });
         }

@@ -295,8 +295,14 @@ fn expect_type(resource: &Resource, object: &Value) -> Result<(), Failure> {
 
 fn patch(bytes: &[u8], media: &str, query: &Query) -> Result<Patch, Failure> {
     let value = || {
-        serde_json::from_slice::<Value>(bytes)
-            .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))
+        serde_json::from_slice::<Value>(bytes).map_err(|error| {
+            // The words of Go's decoder for what is cut off; others of its messages name other things than ours.
+            Failure::bad_request(if error.is_eof() {
+                "unexpected end of JSON input".to_owned()
+            } else {
+                format!("error decoding patch: {error}")
+            })
+        })
     };
     match media {
         "application/json-patch+json" => Ok(Patch::Json(value()?)),

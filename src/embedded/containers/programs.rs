@@ -2,6 +2,7 @@
 //!
 //! All are built in; the files under `/bin` are there to be seen. Text files that begin with `#!` run in the shell.
 
+mod archive;
 mod files;
 mod text;
 
@@ -25,8 +26,8 @@ const EVERYWHERE: [&str; 42] = [
     "mv", "nproc", "printenv", "printf", "ps", "pwd", "rm", "rmdir", "sh", "sleep", "sort", "stat",
     "sync", "tail", "test", "touch", "true", "wc",
 ];
-const EVERYWHERE_TOO: [&str; 9] = [
-    "seq", "tee", "tr", "uname", "uniq", "uptime", "which", "whoami", "yes",
+const EVERYWHERE_TOO: [&str; 10] = [
+    "seq", "tar", "tee", "tr", "uname", "uniq", "uptime", "which", "whoami", "yes",
 ];
 const POSTGRES: [&str; 5] = [
     "bash",
@@ -250,7 +251,9 @@ pub(super) fn run(
                 super::postgres::entrypoint(world, argv, streams)
             }
             name => {
-                let done = files::run(name, world, argv, &mut streams)
+                let done = (name == "tar")
+                    .then(|| archive::run(world, argv, &mut streams))
+                    .or_else(|| files::run(name, world, argv, &mut streams))
                     .or_else(|| text::run(name, world, argv, &mut streams));
                 match done {
                     Some(Ok(code)) => code,

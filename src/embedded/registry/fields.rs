@@ -102,7 +102,23 @@ pub(super) fn track(
             &object::time(now),
         ));
     }
+    sort(&mut entries);
     object::set(object, "/metadata/managedFields", entries);
+}
+
+/// The order of the list: applies before updates, then by time and name (apimachinery
+/// `util/managedfields/internal/managedfields.go`, `sortEncodedManagedFields`).
+fn sort(entries: &mut [Value]) {
+    entries.sort_by_cached_key(|entry| {
+        [
+            "/operation",
+            "/time",
+            "/manager",
+            "/apiVersion",
+            "/subresource",
+        ]
+        .map(|field| object::text(entry, field).to_owned())
+    });
 }
 
 /// What server-side apply makes of the current object, and the new list of owners. Fields of the manager's last apply that
@@ -124,16 +140,14 @@ pub(super) fn applied(
     let mut entries = Vec::new();
     let mut others: BTreeSet<Path> = BTreeSet::new();
     let mut conflicts: Vec<(String, Vec<Path>)> = Vec::new();
-    let mut own_time = object::time(now);
+    let mut own_time = String::new();
     for entry in object::array(current.unwrap_or(&empty), "/metadata/managedFields") {
         let mut theirs = paths(entry);
         if object::text(entry, "/manager") == manager
             && object::text(entry, "/operation") == "Apply"
             && subresource(entry) == part
         {
-            if theirs == wanted_paths {
-                own_time = object::text(entry, "/time").to_owned();
-            }
+            object::text(entry, "/time").clone_into(&mut own_time);
             last = theirs;
             continue;
         }
@@ -190,10 +204,19 @@ pub(super) fn applied(
             cut(&mut merged, path);
         }
     }
-    entries.insert(
-        0,
-        written(resource, manager, "Apply", part, &wanted_paths, &own_time),
-    );
+    // Who wants what is there already has changed nothing, and has no time of a change.
+    if current != Some(&merged) {
+        own_time = object::time(now);
+    }
+    entries.push(written(
+        resource,
+        manager,
+        "Apply",
+        part,
+        &wanted_paths,
+        &own_time,
+    ));
+    sort(&mut entries);
     Ok((merged, Value::Array(entries)))
 }
 
@@ -300,6 +323,9 @@ fn written(
     let mut entry = json!({
         "manager": manager, "operation": operation, "apiVersion": resource.api_version(), "time": time, "fieldsType": "FieldsV1", "fieldsV1": nested(paths),
     });
+    if time.is_empty() {
+        object::remove(&mut entry, "/time");
+    }
     match part {
         Part::Status => entry["subresource"] = json!("status"),
         Part::Scale => entry["subresource"] = json!("scale"),

@@ -29,24 +29,35 @@ impl Patch {
     pub(crate) fn run(self, object: &mut Value, shape: Option<Shape>) -> Result<(), Failure> {
         match self {
             Self::Json(operations) => {
-                let operations: json_patch::Patch =
-                    serde_json::from_value(operations).map_err(|error| {
-                        Failure::bad_request(format!("error decoding patch: {error}"))
-                    })?;
-                json_patch::patch(object, &operations).map_err(|_| Failure {
+                if !operations.is_array() {
+                    return Err(Failure::bad_request(format!(
+                        "error decoding patch: json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
+                        schema::type_name(&operations)
+                    )));
+                }
+                let refused = || Failure {
                     code: 422,
                     reason: "Invalid",
                     message: "the server rejected our request due to an error in our request"
                         .to_owned(),
                     details: Some(json!({})),
-                })
+                };
+                let operations: json_patch::Patch =
+                    serde_json::from_value(operations).map_err(|_| refused())?;
+                json_patch::patch(object, &operations).map_err(|_| refused())
             }
             Self::Merge(patch) => {
                 json_patch::merge(object, &patch);
                 Ok(())
             }
             Self::Strategic(patch) => {
-                strategic::merge(object, patch, shape).map_err(Failure::bad_request)
+                if !patch.is_object() {
+                    return Err(Failure::bad_request(format!(
+                        "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+                        schema::type_name(&patch)
+                    )));
+                }
+                strategic::merge(object, patch, shape).map_err(Failure::plain)
             }
             Self::Apply { .. } => Err(Failure::bad_request(
                 "server-side apply is not possible here",
@@ -72,8 +83,15 @@ impl Registry {
         let shape = Shape::of(resource);
         let object = self.change(resource, namespace, name, part, options, |current| {
             let mut object = current.clone();
+            let strategic = match &patch {
+                Patch::Strategic(patch) => Some(patch.clone()),
+                _ => None,
+            };
             patch.run(&mut object, Some(shape))?;
-            check(resource, &mut object, options)?;
+            let patched = object.clone();
+            let decoded = schema::decode(&mut object, shape)
+                .map_err(|message| undecodable_patch(strategic.as_ref(), &patched, &message))?;
+            refuse_unknown(resource, &decoded.unknown, options)?;
             Ok(object)
         })?;
         Ok((object, false))
@@ -104,25 +122,22 @@ impl Registry {
         check(resource, &mut config, options)?;
         object::remove(&mut config, "/metadata/managedFields");
         let now = Timestamp::now();
+        // Apply says itself who owns what; for the way of every other write nobody is named.
+        let unnamed = Options {
+            manager: String::new(),
+            ..options.clone()
+        };
         if self.find(resource, namespace, name).is_none() {
             object::set(&mut config, "/metadata/name", name);
             let managed =
                 fields::applied(resource, None, &config, &options.manager, part, force, now)?.1;
-            return match self.insert(
-                resource,
-                namespace,
-                config.clone(),
-                &Options {
-                    manager: String::new(),
-                    ..options.clone()
-                },
-            ) {
+            return match self.insert(resource, namespace, config, &unnamed) {
                 Ok(object) if options.dry_run => Ok((with_managed(&object, managed), true)),
                 Ok(object) => Ok((self.keep_managed(resource, &object, managed, options), true)),
                 Err(failure) => Err(failure),
             };
         }
-        let object = self.change(resource, namespace, name, part, options, |current| {
+        let object = self.change(resource, namespace, name, part, &unnamed, |current| {
             let (mut object, managed) = fields::applied(
                 resource,
                 Some(current),
@@ -164,7 +179,7 @@ fn with_managed(object: &Object, managed: Value) -> Object {
     Arc::new(object)
 }
 
-/// Brings a patched object into stored form, or refuses it.
+/// Brings a configuration into stored form, or refuses it.
 fn check(
     resource: &'static Resource,
     object: &mut Value,
@@ -172,8 +187,119 @@ fn check(
 ) -> Result<(), Failure> {
     let decoded = schema::decode(object, Shape::of(resource))
         .map_err(|message| undecodable(resource, &message))?;
-    if options.strict && !decoded.unknown.is_empty() {
-        return Err(undecodable(resource, &strict_message(&decoded.unknown)));
+    refuse_unknown(resource, &decoded.unknown, options)
+}
+
+fn refuse_unknown(
+    resource: &'static Resource,
+    unknown: &[String],
+    options: &Options,
+) -> Result<(), Failure> {
+    if options.strict && !unknown.is_empty() {
+        return Err(undecodable(resource, &strict_message(unknown)));
     }
     Ok(())
+}
+
+/// A patch after which the object has a value of a wrong type (apiserver `endpoints/handlers/patch.go`): a strategic one
+/// is shown as Go prints it and refused in the converter's words, any other by what it made of the object.
+fn undecodable_patch(strategic: Option<&Value>, patched: &Value, message: &str) -> Failure {
+    let (shown, words) = match strategic {
+        Some(patch) => (as_go_prints(patch), converters_words(message)),
+        None => (patched.to_string(), message.to_owned()),
+    };
+    let detail = format!("Invalid value: {shown:?}: {words}");
+    Failure {
+        code: 422,
+        reason: "Invalid",
+        message: format!(" \"\" is invalid: patch: {detail}"),
+        details: Some(
+            json!({"causes": [{"reason": "FieldValueInvalid", "message": detail, "field": "patch"}]}),
+        ),
+    }
+}
+
+/// A decoder's message in the words of apimachinery's `runtime/converter.go`.
+fn converters_words(message: &str) -> String {
+    let Some((found, wanted)) = message
+        .strip_prefix("json: cannot unmarshal ")
+        .and_then(|rest| rest.split_once(" into "))
+        .and_then(|(found, rest)| Some((found, rest.rsplit_once(" of type ")?.1)))
+    else {
+        return message.to_owned();
+    };
+    let found = match found.split(' ').next().unwrap_or_default() {
+        "object" => "map",
+        "array" => "slice",
+        "number" => "int64",
+        other => other,
+    };
+    match wanted {
+        "string" if found == "int64" => "cannot convert int64 to string".to_owned(),
+        _ if wanted.starts_with("[]") => format!("cannot restore slice from {found}"),
+        _ if wanted.starts_with("map[") => format!("cannot restore map from {found}"),
+        _ if wanted.contains('.') => format!("cannot restore struct from: {found}"),
+        _ => format!("unrecognized type: {wanted}"),
+    }
+}
+
+/// `%+v` of what Go reads JSON into.
+pub(super) fn as_go_prints(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => {
+            let parts: Vec<String> = list.iter().map(as_go_prints).collect();
+            format!("[{}]", parts.join(" "))
+        }
+        Value::Object(map) => {
+            let mut parts: Vec<(&String, String)> = map
+                .iter()
+                .map(|(key, value)| (key, as_go_prints(value)))
+                .collect();
+            parts.sort();
+            let parts: Vec<String> = parts
+                .iter()
+                .map(|(key, value)| format!("{key}:{value}"))
+                .collect();
+            format!("map[{}]", parts.join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_of_a_wrong_type_is_refused_in_the_real_words() {
+        // As a real 1.34 said each of them.
+        for (patch, words) in [
+            (
+                json!({"spec": {"replicas": "two"}}),
+                r#""map[spec:map[replicas:two]]": unrecognized type: int32"#,
+            ),
+            (
+                json!({"spec": {"template": {"spec": {"containers": [{"name": "c", "image": 5}]}}}}),
+                r#""map[spec:map[template:map[spec:map[containers:[map[image:5 name:c]]]]]]": cannot convert int64 to string"#,
+            ),
+            (
+                json!({"spec": {"template": {"spec": {"containers": "x"}}}}),
+                r#""map[spec:map[template:map[spec:map[containers:x]]]]": cannot restore slice from string"#,
+            ),
+            (
+                json!({"spec": 7}),
+                r#""map[spec:7]": cannot restore struct from: int64"#,
+            ),
+        ] {
+            let shape = Shape::of(crate::embedded::resource::DEPLOYMENTS);
+            let message = schema::decode(&mut patch.clone(), shape).unwrap_err();
+            let failure = undecodable_patch(Some(&patch), &Value::Null, &message);
+            assert_eq!(
+                failure.message,
+                format!(" \"\" is invalid: patch: Invalid value: {words}")
+            );
+        }
+    }
 }

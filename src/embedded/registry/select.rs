@@ -52,10 +52,18 @@ impl Labels {
             } else if let Some((key, value)) = part.split_once("!=") {
                 Requirement::NotIn(key.trim().to_owned(), vec![value.trim().to_owned()])
             } else if let Some((key, value)) = part.split_once('=') {
-                Requirement::In(
-                    key.trim().to_owned(),
-                    vec![value.trim_start_matches('=').trim().to_owned()],
-                )
+                let value = value.strip_prefix('=').unwrap_or(value).trim();
+                if let Some(at) = value.find('=') {
+                    let sign = if value[at..].starts_with("==") {
+                        "=="
+                    } else {
+                        "="
+                    };
+                    return Err(Failure::bad_request(format!(
+                        "found '{sign}', expected: ',' or 'end of string'"
+                    )));
+                }
+                Requirement::In(key.trim().to_owned(), vec![value.to_owned()])
             } else if part.contains(char::is_whitespace) || part.contains(['(', ')']) {
                 return Err(Failure::bad_request(format!(
                     "unable to parse requirement: found {part:?}"

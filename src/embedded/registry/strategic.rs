@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::patch::as_go_prints;
 use crate::embedded::schema::Shape;
 
 const DIRECTIVE: &str = "$patch";
@@ -118,13 +119,14 @@ fn merge_list(place: &mut Value, entries: Vec<Value>, shape: Option<Shape>) -> R
     for entry in entries {
         let Value::Object(mut fields) = entry else {
             return Err(format!(
-                "map: {entry} does not contain declared merge key: {key}"
+                "map: {} does not contain declared merge key: {key}",
+                as_go_prints(&entry)
             ));
         };
         let Some(id) = fields.get(key).cloned() else {
             return Err(format!(
                 "map: {} does not contain declared merge key: {key}",
-                go_map(&fields)
+                as_go_prints(&Value::Object(fields))
             ));
         };
         let found = list.iter().position(|one| one.get(key) == Some(&id));
@@ -146,16 +148,6 @@ fn merge_list(place: &mut Value, entries: Vec<Value>, shape: Option<Shape>) -> R
     }
     Ok(())
 }
-
-/// A map as Go prints it in the real message.
-fn go_map(map: &Map<String, Value>) -> String {
-    let entries = map.iter().map(|(key, value)| match value {
-        Value::String(text) => format!("{key}:{text}"),
-        other => format!("{key}:{other}"),
-    });
-    format!("map[{}]", entries.collect::<Vec<_>>().join(" "))
-}
-
 /// Puts the entries that the order names into that order; each other entry stays behind the one it followed.
 fn sort(list: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
     let id = |entry: &Value| {

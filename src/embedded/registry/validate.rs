@@ -88,11 +88,14 @@ pub(super) fn changed_object(resource: &Resource, current: &Value, object: &Valu
             ));
         }
         "persistentvolumeclaims" => claim_change(&mut causes, current, &old, &new),
-        "persistentvolumes" if source(&old) != source(&new) => {
-            causes.push(Cause::forbidden(
-                "spec.persistentvolumesource",
-                "spec.persistentvolumesource is immutable after creation",
-            ));
+        "persistentvolumes" => {
+            volume_spec(&mut causes, &new);
+            if source(&old) != source(&new) {
+                causes.push(Cause::forbidden(
+                    "spec.persistentvolumesource",
+                    "spec.persistentvolumesource is immutable after creation",
+                ));
+            }
         }
         "pods" => pod_change(&mut causes, &old, &new),
         "services"
