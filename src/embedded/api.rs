@@ -4,6 +4,7 @@
 //! registry and the kubelet. Every answer, errors included, is an object of the Kubernetes API.
 
 pub(crate) mod discovery;
+mod eviction;
 mod exec;
 mod list;
 mod logs;
@@ -175,17 +176,10 @@ impl Api {
             (Method::GET | Method::POST, Some("portforward")) => {
                 self.port_forward(&target, request).await
             }
+            (Method::POST, Some("eviction")) => self.evict(&target, query, request).await,
             (
                 _,
-                Some(
-                    "attach"
-                    | "proxy"
-                    | "eviction"
-                    | "ephemeralcontainers"
-                    | "resize"
-                    | "binding"
-                    | "token",
-                ),
+                Some("attach" | "proxy" | "ephemeralcontainers" | "resize" | "binding" | "token"),
             ) => Err(Failure::left_out(
                 target.subresource.as_deref().unwrap_or(""),
             )),

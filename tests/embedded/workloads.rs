@@ -372,3 +372,52 @@ async fn sidecars_hooks_and_deadlines() {
     assert!(reasons.contains(&"FailedPostStartHook"), "{reasons:?}");
     cluster.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evicted_pod_says_why_and_is_replaced() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    cluster.post(SETS, set(1)).await;
+    let path = format!("{PODS}/web-0");
+    let first = cluster.until(&path, "the Pod", is_ready).await;
+    let uid = &first["metadata"]["uid"];
+    let evict = async |name: &str, options: Value| {
+        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": "default"}, "deleteOptions": options});
+        cluster
+            .send(
+                "POST",
+                &format!("{path}/eviction"),
+                "application/json",
+                Some(eviction),
+            )
+            .await
+    };
+    let (code, answer) = evict("web-0", json!({"dryRun": ["All"]})).await;
+    assert_eq!((code, &answer["status"]), (201, &json!("Success")));
+    let (code, _) = evict("web-1", json!({})).await;
+    assert_eq!(code, 400);
+    let (code, _) = evict("web-0", json!({"preconditions": {"uid": "another"}})).await;
+    assert_eq!(code, 409);
+    let same = cluster.get(&path).await;
+    assert_eq!(&same["metadata"]["uid"], uid);
+    assert!(same["metadata"].get("deletionTimestamp").is_none());
+    let reason = |pod: &Value| {
+        let conditions = pod["status"]["conditions"].as_array().unwrap();
+        let target = conditions
+            .iter()
+            .find(|it| it["type"] == "DisruptionTarget");
+        target.map(|it| it["reason"].clone())
+    };
+    assert_eq!(reason(&same), None);
+
+    let (code, _) = evict("web-0", json!({})).await;
+    assert_eq!(code, 201);
+    // Its only process has no handler for SIGTERM, so that it stays for its grace.
+    let going = cluster.get(&path).await;
+    assert!(going["metadata"]["deletionTimestamp"].is_string());
+    assert_eq!(reason(&going), Some(json!("EvictionByEvictionAPI")));
+    cluster
+        .until(&path, "the next Pod", |pod| {
+            is_ready(pod) && pod["metadata"]["uid"] != *uid
+        })
+        .await;
+}

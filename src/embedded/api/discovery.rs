@@ -113,6 +113,7 @@ type Below = (
 fn subresources(resource: &Resource) -> Vec<Below> {
     let mut list: Vec<Below> = Vec::new();
     if resource.plural == "pods" {
+        list.push(("eviction", "Eviction", Some(("policy", "v1")), &["create"]));
         list.push(("exec", "PodExecOptions", None, &["create", "get"]));
         list.push(("log", "Pod", None, &["get"]));
         list.push((
