@@ -37,26 +37,13 @@ impl Claims {
     }
 }
 
-fn key(claim: &Value) -> Key {
-    Key::new(
-        resource::CLAIMS.plural,
-        object::namespace(claim),
-        object::name(claim),
-    )
-}
-
 impl Controller for Claims {
     fn name(&self) -> &'static str {
         "claim-binder"
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry
-            .list(resource::CLAIMS, None)
-            .0
-            .iter()
-            .map(|claim| key(claim))
-            .collect()
+        registry.keys(resource::CLAIMS)
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
@@ -81,11 +68,13 @@ impl Controller for Claims {
                     .into_iter()
                     .filter(|claim| text(claim, "/spec/volumeName") == change.key.name);
                 std::iter::once(named)
-                    .chain(users.map(|claim| key(&claim)))
-                    .chain(unbound().map(|claim| key(&claim)))
+                    .chain(users.map(|claim| Key::of(resource::CLAIMS, &claim)))
+                    .chain(unbound().map(|claim| Key::of(resource::CLAIMS, &claim)))
                     .collect()
             }
-            "storageclasses" => unbound().map(|claim| key(&claim)).collect(),
+            "storageclasses" => unbound()
+                .map(|claim| Key::of(resource::CLAIMS, &claim))
+                .collect(),
             _ => Vec::new(),
         }
     }

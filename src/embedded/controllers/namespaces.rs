@@ -23,12 +23,7 @@ impl Controller for Namespaces {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry
-            .list(resource::NAMESPACES, None)
-            .0
-            .iter()
-            .map(|namespace| Key::new("namespaces", "", object::name(namespace)))
-            .collect()
+        registry.keys(resource::NAMESPACES)
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {

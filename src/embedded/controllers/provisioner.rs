@@ -118,22 +118,11 @@ impl Controller for Provisioner {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        let (claims, _) = registry.list(resource::CLAIMS, None);
-        let (volumes, _) = registry.list(resource::VOLUMES, None);
-        let claims = claims.iter().map(|claim| {
-            Key::new(
-                "persistentvolumeclaims",
-                object::namespace(claim),
-                object::name(claim),
-            )
-        });
-        claims
-            .chain(
-                volumes
-                    .iter()
-                    .map(|volume| Key::new("persistentvolumes", "", object::name(volume))),
-            )
-            .collect()
+        [
+            registry.keys(resource::CLAIMS),
+            registry.keys(resource::VOLUMES),
+        ]
+        .concat()
     }
 
     fn wakes(&mut self, _: &Registry, change: &Change) -> Vec<Key> {

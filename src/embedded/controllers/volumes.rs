@@ -34,12 +34,7 @@ impl Controller for Volumes {
     }
 
     fn begin(&mut self, registry: &Registry) -> Vec<Key> {
-        registry
-            .list(resource::VOLUMES, None)
-            .0
-            .iter()
-            .map(|volume| Key::new("persistentvolumes", "", object::name(volume)))
-            .collect()
+        registry.keys(resource::VOLUMES)
     }
 
     fn wakes(&mut self, registry: &Registry, change: &Change) -> Vec<Key> {
