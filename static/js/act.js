@@ -132,7 +132,7 @@ export async function act(action, { fetch: ask = fetch, patience = PATIENCE_MS }
 }
 
 /** The reasons there are words for; any other is told as one that nobody expected. */
-export const REASONS = ['NotAllowed', 'NotOfTheLesson', 'NotFound', 'Conflict', 'Forbidden', 'Invalid', 'Unreachable', 'Internal', 'Timeout', 'Gone'];
+export const REASONS = ['NotAllowed', 'NotOfTheLesson', 'NotFound', 'Conflict', 'Forbidden', 'Invalid', 'Failed', 'Unreachable', 'Internal', 'Timeout', 'Gone'];
 
 /** The key of the words for a refusal; the API's own come after them. @param {Refused} refused */
 export function refusalKey(refused) {

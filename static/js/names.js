@@ -61,6 +61,17 @@ export function widthOf(text, size, mono) {
   return ems * size;
 }
 
+/**
+ * As much of a text as fits into a width, and an ellipsis where something is missing.
+ * @param {string} text @param {number} w @param {number} size @param {number} mono
+ */
+export function clip(text, w, size, mono) {
+  if (widthOf(text, size, mono) <= w) return text;
+  const signs = [...text];
+  while (signs.length && widthOf(`${signs.join('')}…`, size, mono) > w) signs.pop();
+  return `${signs.join('')}…`;
+}
+
 /** The width to squeeze a text into, if it is wider. @param {string} text @param {number} w @param {number} s @param {number} mono */
 export function detailFit(text, w, s, mono) {
   return widthOf(text, s, mono) > w ? w : undefined;

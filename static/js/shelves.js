@@ -7,7 +7,7 @@
 
 import { tagItem, waitItem } from './absent.js';
 import { claimHealth, faultKey, grip, isOver, rowsIn, shortVolume, volumeHealth } from './model.js';
-import { detailFit, middle, widthOf, wrapName } from './names.js';
+import { clip, detailFit, middle, widthOf, wrapName } from './names.js';
 
 /** @typedef {import('./model.js').Arrangement} Arrangement */
 /** @typedef {import('./model.js').Card} Card */
@@ -230,6 +230,26 @@ function insideOf(inside, box, b, room, s) {
 }
 
 /**
+ * The widths of the columns that are shown: from the left as they are, the last one narrower if need be. What has no
+ * place is left out, since columns on top of each other can't be read; the menu shows all.
+ * @param {number[]} wanted @param {number} room @param {number} gap @param {number} s
+ */
+function columnsIn(wanted, room, gap, s) {
+  if (wanted.reduce((sum, w) => sum + w + gap, 0) <= room) return wanted;
+  /** @type {number[]} */
+  const widths = [];
+  let free = room - s;
+  for (const w of wanted) {
+    const width = Math.min(w, free - gap);
+    if (widths.length && width < w && width < 2.5 * s) break;
+    widths.push(Math.max(width, s));
+    free -= width + gap;
+    if (width < w) break;
+  }
+  return widths;
+}
+
+/**
  * The rows as a table of text in the space given.
  * @param {import('./model.js').Inside} inside @param {{x: number, y: number, w: number, h: number}} box
  * @param {Bands} b @param {Room} room @param {number} s
@@ -241,9 +261,10 @@ function tableOf(inside, box, b, room, s) {
   const cut = inside.rows.length > space;
   const shown = inside.rows.slice(0, cut ? space - 1 : space);
   const all = header ? [inside.columns, ...shown] : shown;
-  const widths = inside.columns.map((_, c) => Math.max(...all.map((row) => widthOf(row[c] ?? '', s, room.mono)), s));
-  const total = widths.reduce((sum, v) => sum + v + 1.1 * s, 0);
-  const shrink = Math.min(1, box.w / total);
+  const gap = 1.1 * s;
+  const widths = columnsIn(inside.columns.map((_, c) => Math.max(...all.map((row) => widthOf(row[c] ?? '', s, room.mono)), s)), box.w, gap, s);
+  const left = widths.length < inside.columns.length;
+  const total = widths.reduce((sum, v) => sum + v + gap, left ? s : 0);
   const w = Math.min(box.w, total);
   const x = box.x + (box.w - w) / 2;
   const h = (all.length + (cut ? 1 : 0)) * b.lh;
@@ -252,11 +273,12 @@ function tableOf(inside, box, b, room, s) {
   const lines = [];
   all.forEach((row, r) => {
     let cx = x + 0.55 * s;
-    row.forEach((cell, c) => {
-      const cellW = widths[c] * shrink;
-      lines.push({ t: middle(cell, Math.max(1, Math.floor((cellW + 0.2 * s) / (room.mono * s)))), x: cx, y: y + b.lh * (r + 0.76), size: s, look: header && r === 0 ? 'mono quiet' : 'mono strong', at: 'start' });
-      cx += cellW + 1.1 * s * shrink;
+    const look = header && r === 0 ? 'mono quiet' : 'mono strong';
+    widths.forEach((cellW, c) => {
+      lines.push({ t: clip(row[c] ?? '', cellW + 0.2 * s, s, room.mono), x: cx, y: y + b.lh * (r + 0.76), size: s, look, at: 'start' });
+      cx += cellW + gap;
     });
+    if (left) lines.push({ t: '…', x: cx - 0.5 * s, y: y + b.lh * (r + 0.76), size: s, look: 'mono quiet', at: 'start' });
   });
   if (cut) lines.push({ t: room.say('scene.rows.more', { n: inside.rows.length - shown.length }), x: x + w / 2, y: y + b.lh * (all.length + 0.76), size: s, look: 'quiet', at: 'middle' });
   return { x, y: y - 0.1 * s, w, h: h + 0.25 * s, header: header ? b.lh : 0, rows: shown.length, lh: b.lh, lines };

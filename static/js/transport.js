@@ -32,10 +32,22 @@ export function nameOf(mark, { say, stories, clock }) {
   if (event === 'said') return `${clock(at)} $ ${name ?? ''}`;
   if (event === 'inside') return `${clock(at)} ${say('time.rows')} ${name ?? ''}`;
   const pattern = story ? stories[story]?.what : undefined;
-  const open = pattern ? fill(pattern, { [SUBJECTS[story?.split('.')[0] ?? ''] ?? 'name']: name ?? '' }).replace(/\{[a-z][A-Za-z]*\}/g, '…') : `${name ?? ''} ${story?.replace(/^event\./, '') ?? ''}`;
+  const open = pattern ? known(fill(pattern, { [SUBJECTS[story?.split('.')[0] ?? ''] ?? 'name']: name ?? '' })) : `${name ?? ''} ${story?.replace(/^event\./, '') ?? ''}`;
   const sentence = what ?? open;
   const called = SAID[kind ?? ''] ?? kind ?? '';
   return [clock(at), shape === 'link' || sentence.includes(called) ? '' : called, sentence].filter(Boolean).join(' ');
+}
+
+/**
+ * What a sentence says without the values that the list of moments does not carry: brackets around them go, and
+ * sentences of which something else is left. A sentence that is the only one keeps its place with an ellipsis.
+ * @param {string} text
+ */
+function known(text) {
+  const value = /\{[a-z][A-Za-z]*\}/;
+  const plain = text.replace(/\s*[(（][^()（）]*\{[^()（）]*[)）]/g, '');
+  const whole = plain.split(/(?<=[。．.])\s*/).filter((sentence) => !value.test(sentence));
+  return whole.length ? whole.join(' ').replace(/(?<=。) /g, '') : plain.replace(/\{[a-z][A-Za-z]*\}/g, '…');
 }
 
 /**

@@ -436,7 +436,7 @@ async fn the_lesson_is_done_in_the_page() {
         &lesson.server,
         query(&place, "SELECT * FROM nope"),
         422,
-        "Invalid",
+        "Failed",
     )
     .await;
     assert!(
@@ -598,7 +598,7 @@ async fn a_database_that_is_not_there_is_said_to_be() {
         "{words}"
     );
     let asked = query("deployment/lane-emptydir", "SELECT 1");
-    refused(&lesson.server, asked, 422, "Invalid").await;
+    refused(&lesson.server, asked, 422, "Failed").await;
     // A body that is not Ready yet.
     let selector =
         json!({"do": "delete", "kind": "Pod", "selector": "app=lane-emptydir", "force": true});

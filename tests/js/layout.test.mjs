@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apply, arrange, newModel } from '../../static/js/model.js';
 import { BODIES_MAX, layout, middle, shortVolume, typeSize, wrapName } from '../../static/js/layout.js';
+import { clip, widthOf } from '../../static/js/names.js';
 import { card, frames, holding, pod, room, seen, told } from './frames.mjs';
 
 const POD = 'postgres-statefulset-0';
@@ -281,4 +282,14 @@ test('rows of a Pod without a claim are on its scratch, and another body does no
   apply(model, 'deleted', { seq: 3, at: 3000, card: body('a') });
   apply(model, 'added', { seq: 4, at: 4000, card: body('b') });
   assert.doesNotMatch(text('b'), /look\.scratch/);
+});
+
+test('what is too wide ends in an ellipsis, fits, and is never longer than it was', () => {
+  for (const text of ['quantity', 'りんご', 'a', '10']) {
+    for (const w of [9, 10, 20, 40, 80]) {
+      const cut = clip(text, w, 14, 0.6);
+      if (widthOf(text, 14, 0.6) <= w) assert.equal(cut, text);
+      else assert.ok(cut.endsWith('…') && cut.length <= text.length && widthOf(cut, 14, 0.6) <= w, `${text} in ${w}: ${cut}`);
+    }
+  }
 });

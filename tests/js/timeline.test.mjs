@@ -118,6 +118,10 @@ test('a mark has a name even where only the server heard its frame', () => {
   const heard = [1, 5, 'modified', 'Pod', 'pod.running', 'web-0', 'web-0 runs at 10.0.0.1'];
   assert.equal(nameOf(heard, words), '5 Pod web-0 runs at 10.0.0.1');
   assert.equal(nameOf(heard.slice(0, 6), words), '5 Pod web-0 runs at …');
+  const told = (/** @type {string} */ what) => nameOf([1, 5, 'modified', 'Pod', 'pod.running', 'web-0'], { ...words, stories: { 'pod.running': { what } } });
+  assert.equal(told('{pod} が動き始めた。IP は {ip}'), '5 Pod web-0 が動き始めた。');
+  assert.equal(told('Pod {pod} is complete ({ready}/{replicas})'), '5 Pod web-0 is complete');
+  assert.equal(told('{pod} の Pod がそろった（{ready}/{replicas}）'), '5 web-0 の Pod がそろった');
   assert.equal(nameOf([1, 5, 'added', 'Event', 'event.Odd', 'web-0'], words), '5 Event web-0 Odd');
   assert.equal(nameOf([1, 5, 'said', null, null, 'kubectl get pod'], words), '5 $ kubectl get pod');
 });

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
+use unicode_width::UnicodeWidthStr;
 
 use super::action::{Action, Place};
 use super::objects::Objects;
@@ -51,9 +52,8 @@ impl Actor {
             inside.claim = Some(claim);
         }
         let said = match &inside.fault {
-            Some(fault) => fault.detail.clone(),
-            None if inside.rows.len() == 1 => "(1 row)".into(),
-            None => format!("({} rows)", inside.rows.len()),
+            Some(fault) => vec![fault.detail.clone()],
+            None => table(&inside),
         };
         self.show(inside).await;
         let action = Action::Look {
@@ -62,7 +62,7 @@ impl Actor {
         };
         Ok(Done {
             kubectl: action.kubectl(&self.acting().at(reached)),
-            said: vec![said],
+            said,
         })
     }
 
@@ -114,7 +114,7 @@ impl Actor {
         match output.exit {
             Exit::Code(0) => {}
             Exit::Unknown if output.is_cut => {}
-            Exit::Code(_) => return Err(Refusal::new(Reason::Invalid, errors)),
+            Exit::Code(_) => return Err(Refusal::new(Reason::Failed, errors)),
             Exit::Failed(words) => return Err(Refusal::new(Reason::Internal, words)),
             Exit::Unknown => {
                 let words = "the connection to the Pod ended before psql did";
@@ -201,5 +201,65 @@ impl From<Trouble> for Refusal {
                 ),
             ),
         }
+    }
+}
+
+/// The rows as psql prints them.
+fn table(inside: &Inside) -> Vec<String> {
+    let width = |column: usize| {
+        let cells = inside.rows.iter().filter_map(|row| row.get(column));
+        let all = cells.chain(inside.columns.get(column));
+        all.map(|cell| cell.width()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..inside.columns.len()).map(width).collect();
+    let line = |cells: &[String], is_head: bool| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| {
+            let free = width - cell.width();
+            let before = match is_head {
+                true => free / 2,
+                false if cell.parse::<f64>().is_ok() => free,
+                false => 0,
+            };
+            format!(
+                " {}{cell}{} ",
+                " ".repeat(before),
+                " ".repeat(free - before)
+            )
+        });
+        padded.collect::<Vec<_>>().join("|").trim_end().to_owned()
+    };
+    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
+    let mut lines = vec![line(&inside.columns, true), rule.join("+")];
+    lines.extend(inside.rows.iter().map(|row| line(row, false)));
+    lines.push(match inside.rows.len() {
+        1 => "(1 row)".into(),
+        count if inside.more => format!("({count} rows, and more)"),
+        count => format!("({count} rows)"),
+    });
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_under_each_other_as_in_psql() {
+        let text = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect();
+        let mut inside = Inside {
+            columns: text(&["id", "name"]),
+            rows: vec![text(&["1", "apple"]), text(&["12", "みかん"])],
+            ..Inside::default()
+        };
+        let lines = [
+            " id |  name",
+            "----+--------",
+            "  1 | apple",
+            " 12 | みかん",
+            "(2 rows)",
+        ];
+        assert_eq!(table(&inside), lines);
+        inside.rows.pop();
+        assert_eq!(table(&inside).last().map(String::as_str), Some("(1 row)"));
     }
 }
