@@ -415,13 +415,24 @@ export function arrange(model) {
     }
   }
 
+  /**
+   * The Deployment behind a ReplicaSet. Each kind has a watch of its own: a Pod may be heard of before its ReplicaSet,
+   * whose name says whose it is.
+   * @param {string} set
+   */
+  const parentOf = (set) => {
+    const known = memory.parents.get(set);
+    const named = set.slice(0, Math.max(0, set.lastIndexOf('-')));
+    return known ?? (groups.has(`Deployment/${named}`) ? named : undefined);
+  };
+
   /** @type {Map<string, Card[]>} */
   const seated = new Map();
   /** @type {Card[]} Pods of nobody that come to a claim which is there already. */
   const guests = [];
   for (const pod of of('Pod')) {
     const owner = pod.owner;
-    const parent = owner?.kind === 'ReplicaSet' ? memory.parents.get(owner.name) : undefined;
+    const parent = owner?.kind === 'ReplicaSet' ? parentOf(owner.name) : undefined;
     const loose = owner ? undefined : memory.claims.get(pod.claims?.[0]?.claim);
     if (loose?.group === 'Loose/' || memory.pods.get(pod.uid)?.group === 'Loose/') {
       guests.push(pod);
@@ -440,7 +451,7 @@ export function arrange(model) {
   }
   seatGuests(guests, group, memory);
   for (const pod of model.unsure.values()) {
-    const parent = pod.owner?.kind === 'ReplicaSet' ? memory.parents.get(pod.owner.name) : undefined;
+    const parent = pod.owner?.kind === 'ReplicaSet' ? parentOf(pod.owner.name) : undefined;
     const mine = groups.get(parent ? `Deployment/${parent}` : pod.owner ? `${pod.owner.kind}/${pod.owner.name}` : 'Pod/');
     if (!mine) continue;
     const place = mine.columns.find((seat) => seat.seat === pod.name) ?? mine.columns[0];

@@ -64,6 +64,12 @@ test('in a Deployment the successor sits beside the one who leaves, and stays wh
   assert.deepEqual([...history].slice(1), ['[null]', '["hph4v"]', '["hph4v",null]', '["hph4v","p4vvk"]', '[null,"p4vvk"]', '[null,null]']);
 });
 
+test('a Pod heard of before its ReplicaSet sits under the Deployment that is there, in no column of its own', () => {
+  const owner = { kind: 'ReplicaSet', name: 'web-abc', uid: 'r' };
+  const deployment = card('Deployment', 'web', { replicas: 1, ready: 0 });
+  assert.deepEqual(arrange(holding([deployment, pod('web-abc-xyz', { owner })])).groups.map((group) => group.key), ['Deployment/web']);
+});
+
 test('a ReplicaSet heard of after its Pods still brings them under its Deployment', () => {
   const rs = card('ReplicaSet', 'web-abc', { replicas: 1, existing: 1, ready: 0, owner: { kind: 'Deployment', name: 'web', uid: 'd' } });
   const model = holding([pod('web-abc-xyz', { owner: { kind: 'ReplicaSet', name: 'web-abc', uid: rs.uid } })]);
