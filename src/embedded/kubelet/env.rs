@@ -172,6 +172,15 @@ pub(super) fn contents(kind: &str, object: &Object) -> BTreeMap<String, Vec<u8>>
         .collect()
 }
 
+/// A container's resource as a whole number of `divisor`s, rounded up (kubernetes `pkg/api/v1/resource/helpers.go`).
+fn in_units(amount: &str, divisor: &str) -> String {
+    let Some(amount) = object::quantity(amount) else {
+        return String::new();
+    };
+    let unit = object::quantity(divisor).filter(|unit| *unit > 0.0);
+    format!("{:.0}", (amount / unit.unwrap_or(1.0)).ceil())
+}
+
 fn referenced(
     registry: &Registry,
     pod: &Value,
@@ -209,9 +218,9 @@ fn referenced(
         .and_then(Value::as_str)
     {
         let (kind, name) = resource.split_once('.').unwrap_or(("limits", resource));
-        return Ok(Some(
-            text(container, &format!("/resources/{kind}/{name}")).to_owned(),
-        ));
+        let amount = text(container, &format!("/resources/{kind}/{name}"));
+        let divisor = text(source, "/resourceFieldRef/divisor");
+        return Ok(Some(in_units(amount, divisor)));
     }
     Ok(None)
 }
@@ -281,6 +290,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn resources_are_counted_in_their_divisor() {
+        for (amount, divisor, expected) in [
+            ("64Mi", "", "67108864"),
+            ("64Mi", "1Mi", "64"),
+            ("500m", "", "1"),
+            ("500m", "1m", "500"),
+            ("", "1Mi", ""),
+        ] {
+            assert_eq!(in_units(amount, divisor), expected, "{amount} in {divisor}");
+        }
+    }
 
     #[test]
     fn names_in_brackets_are_replaced() {

@@ -203,8 +203,24 @@ fn claimed(
     }
 }
 
-/// The mounts of one container. The error is the message of a `CreateContainerConfigError`.
-pub(super) fn of_container(container: &Value, volumes: &Volumes) -> Result<Vec<Mount>, String> {
+/// Volumes that the kubelet writes and nobody else: they are mounted read-only, whatever the mount says.
+const WRITTEN_BY_KUBELET: [&str; 4] = ["secret", "configMap", "downwardAPI", "projected"];
+
+/// The mounts of one container of a Pod. The error is the message of a `CreateContainerConfigError`.
+pub(super) fn of_container(
+    pod: &Value,
+    container: &Value,
+    volumes: &Volumes,
+) -> Result<Vec<Mount>, String> {
+    let is_kubelets = |name: &str| {
+        let volumes = array(pod, "/spec/volumes").iter();
+        let mut named = volumes.filter(|volume| text(volume, "/name") == name);
+        named.any(|volume| {
+            WRITTEN_BY_KUBELET
+                .iter()
+                .any(|kind| volume.get(kind).is_some())
+        })
+    };
     let mut mounts = Vec::new();
     for mount in array(container, "/volumeMounts") {
         let name = text(mount, "/name");
@@ -222,7 +238,7 @@ pub(super) fn of_container(container: &Value, volumes: &Volumes) -> Result<Vec<M
         mounts.push(Mount {
             host,
             path: text(mount, "/mountPath").to_owned(),
-            read_only: flag(mount, "/readOnly"),
+            read_only: flag(mount, "/readOnly") || is_kubelets(name),
         });
     }
     Ok(mounts)
@@ -239,9 +255,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let volumes = Volumes::from([("data".to_owned(), folder.path().to_owned())]);
         let container = |below: &str| json!({"volumeMounts": [{"name": "data", "mountPath": "/d", "subPath": below, "readOnly": true}]});
-        let mounts = of_container(&container("a/b"), &volumes).unwrap();
+        let pod = json!({"spec": {"volumes": [{"name": "data", "emptyDir": {}}]}});
+        let mounts = of_container(&pod, &container("a/b"), &volumes).unwrap();
         assert_eq!(mounts[0].host, folder.path().join("a/b"));
         assert!(mounts[0].host.is_dir() && mounts[0].read_only);
-        assert!(of_container(&container("../x"), &volumes).is_err());
+        assert!(of_container(&pod, &container("../x"), &volumes).is_err());
+        let words = json!({"spec": {"volumes": [{"name": "data", "configMap": {"name": "w"}}]}});
+        let plain = json!({"volumeMounts": [{"name": "data", "mountPath": "/d"}]});
+        assert!(!of_container(&pod, &plain, &volumes).unwrap()[0].read_only);
+        assert!(of_container(&words, &plain, &volumes).unwrap()[0].read_only);
     }
 }

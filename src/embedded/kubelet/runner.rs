@@ -319,7 +319,7 @@ impl Runner {
             image: text(&self.container, "/image").to_owned(),
             command: env::words(&self.container, "command", &env),
             args: env::words(&self.container, "args", &env),
-            mounts: mounts::of_container(&self.container, &self.volumes)?,
+            mounts: mounts::of_container(&self.pod, &self.container, &self.volumes)?,
             env,
             working_dir: Some(text(&self.container, "/workingDir").to_owned())
                 .filter(|folder| !folder.is_empty()),

@@ -96,6 +96,13 @@ pub(super) fn changed_object(resource: &Resource, current: &Value, object: &Valu
                     "spec.persistentvolumesource is immutable after creation",
                 ));
             }
+            if old.get("volumeMode") != new.get("volumeMode") {
+                causes.push(Cause::invalid(
+                    "volumeMode",
+                    &new["volumeMode"],
+                    "field is immutable",
+                ));
+            }
         }
         "pods" => pod_change(&mut causes, &old, &new),
         "services"
@@ -117,11 +124,13 @@ pub(super) fn changed_object(resource: &Resource, current: &Value, object: &Valu
                 "volumeBindingMode",
             ] {
                 if current.get(field) != object.get(field) {
-                    causes.push(if matches!(field, "parameters" | "provisioner") {
-                        Cause::forbidden(field, &format!("updates to {field} are forbidden."))
-                    } else {
-                        Cause::invalid(field, &object[field], "field is immutable")
-                    });
+                    causes.push(
+                        if matches!(field, "parameters" | "provisioner" | "reclaimPolicy") {
+                            Cause::forbidden(field, &format!("updates to {field} are forbidden."))
+                        } else {
+                            Cause::invalid(field, &object[field], "field is immutable")
+                        },
+                    );
                 }
             }
         }
@@ -162,6 +171,19 @@ fn supported(causes: &mut Vec<Cause>, value: &Value, pointer: &str, field: &str,
         && !list.iter().any(|one| found == *one)
     {
         causes.push(Cause::unsupported(field, found, list));
+    }
+}
+
+/// A count of a workload's spec, by its dotted path.
+fn at_least_zero(causes: &mut Vec<Cause>, spec: &Value, field: &str) {
+    if let Some(count) = object::int(spec, &format!("/{}", field.replace('.', "/")))
+        && count < 0
+    {
+        causes.push(Cause::invalid(
+            format!("spec.{field}"),
+            &json!(count),
+            "must be greater than or equal to 0",
+        ));
     }
 }
 
@@ -237,6 +259,7 @@ fn workload(causes: &mut Vec<Cause>, object: &Value) {
             "must be greater than or equal to 0",
         ));
     }
+    at_least_zero(causes, spec, "minReadySeconds");
     let has_selector = spec.get("selector").is_some_and(Value::is_object);
     if !has_selector {
         causes.push(Cause::required("spec.selector", ""));
@@ -285,13 +308,27 @@ fn workload(causes: &mut Vec<Cause>, object: &Value) {
     );
     match object::text(object, "/kind") {
         "StatefulSet" => {
-            supported(
-                causes,
-                spec,
-                "/podManagementPolicy",
-                "spec.podManagementPolicy",
-                &["OrderedReady", "Parallel"],
-            );
+            if let Some(policy) = spec.get("podManagementPolicy")
+                && policy != "OrderedReady"
+                && policy != "Parallel"
+            {
+                causes.push(Cause::invalid(
+                    "spec.podManagementPolicy",
+                    policy,
+                    "must be 'OrderedReady' or 'Parallel'",
+                ));
+            }
+            for when in ["whenDeleted", "whenScaled"] {
+                supported(
+                    causes,
+                    spec,
+                    &format!("/persistentVolumeClaimRetentionPolicy/{when}"),
+                    &format!("spec.persistentVolumeClaimRetentionPolicy.{when}"),
+                    &["Retain", "Delete"],
+                );
+            }
+            at_least_zero(causes, spec, "ordinals.start");
+            at_least_zero(causes, spec, "updateStrategy.rollingUpdate.partition");
             if let Some(kind) = spec.pointer("/updateStrategy/type")
                 && kind != "RollingUpdate"
                 && kind != "OnDelete"
@@ -304,6 +341,31 @@ fn workload(causes: &mut Vec<Cause>, object: &Value) {
             }
         }
         "Deployment" => {
+            at_least_zero(causes, spec, "revisionHistoryLimit");
+            at_least_zero(causes, spec, "progressDeadlineSeconds");
+            if let (Some(deadline), Some(ready)) = (
+                object::int(spec, "/progressDeadlineSeconds"),
+                object::int(spec, "/minReadySeconds"),
+            ) && (0..=ready).contains(&deadline)
+            {
+                causes.push(Cause::invalid(
+                    "spec.progressDeadlineSeconds",
+                    &json!(deadline),
+                    "must be greater than minReadySeconds",
+                ));
+            }
+            let rolling = |field: &str| spec.pointer(&format!("/strategy/rollingUpdate/{field}"));
+            let is_none = |value: &&Value| **value == 0 || **value == "0%";
+            if let (Some(_), Some(unavailable)) = (
+                rolling("maxSurge").filter(is_none),
+                rolling("maxUnavailable").filter(is_none),
+            ) {
+                causes.push(Cause::invalid(
+                    "spec.strategy.rollingUpdate.maxUnavailable",
+                    unavailable,
+                    "may not be 0 when `maxSurge` is 0",
+                ));
+            }
             supported(
                 causes,
                 spec,
