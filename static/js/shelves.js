@@ -230,23 +230,29 @@ function insideOf(inside, box, b, room, s) {
 }
 
 /**
- * The widths of the columns that are shown: from the left as they are, the last one narrower if need be. What has no
- * place is left out, since columns on top of each other can't be read; the menu shows all.
- * @param {number[]} wanted @param {number} room @param {number} gap @param {number} s
+ * The widths of the columns that are shown and what stands between them: as they are if there is room, nearer to each
+ * other if there is less, and then from the left as far as it goes, the last one narrower. What has no place is left
+ * out, since columns on top of each other can't be read; the menu shows all.
+ * @param {number[]} wanted @param {number} room @param {number} s
+ * @returns {{widths: number[], gap: number}}
  */
-function columnsIn(wanted, room, gap, s) {
-  if (wanted.reduce((sum, w) => sum + w + gap, 0) <= room) return wanted;
+function columnsIn(wanted, room, s) {
+  const total = wanted.reduce((sum, w) => sum + w, 0);
+  const gap = Math.min(1.1 * s, Math.max(0.5 * s, (room - total) / wanted.length));
+  if (total + wanted.length * gap <= room + 0.2 * s) return { widths: wanted, gap };
   /** @type {number[]} */
   const widths = [];
-  let free = room - s;
-  for (const w of wanted) {
-    const width = Math.min(w, free - gap);
+  let free = room;
+  for (const [c, w] of wanted.entries()) {
+    const isLast = c === wanted.length - 1;
+    // What is left out is shown as an ellipsis.
+    const width = Math.min(w, free - gap - (isLast ? 0 : s));
     if (widths.length && width < w && width < 2.5 * s) break;
     widths.push(Math.max(width, s));
     free -= width + gap;
     if (width < w) break;
   }
-  return widths;
+  return { widths, gap };
 }
 
 /**
@@ -261,8 +267,7 @@ function tableOf(inside, box, b, room, s) {
   const cut = inside.rows.length > space;
   const shown = inside.rows.slice(0, cut ? space - 1 : space);
   const all = header ? [inside.columns, ...shown] : shown;
-  const gap = 1.1 * s;
-  const widths = columnsIn(inside.columns.map((_, c) => Math.max(...all.map((row) => widthOf(row[c] ?? '', s, room.mono)), s)), box.w, gap, s);
+  const { widths, gap } = columnsIn(inside.columns.map((_, c) => Math.max(...all.map((row) => widthOf(row[c] ?? '', s, room.mono)), s)), box.w, s);
   const left = widths.length < inside.columns.length;
   const total = widths.reduce((sum, v) => sum + v + gap, left ? s : 0);
   const w = Math.min(box.w, total);
@@ -272,7 +277,7 @@ function tableOf(inside, box, b, room, s) {
   /** @type {Line[]} */
   const lines = [];
   all.forEach((row, r) => {
-    let cx = x + 0.55 * s;
+    let cx = x + gap / 2;
     const look = header && r === 0 ? 'mono quiet' : 'mono strong';
     widths.forEach((cellW, c) => {
       lines.push({ t: clip(row[c] ?? '', cellW + 0.2 * s, s, room.mono), x: cx, y: y + b.lh * (r + 0.76), size: s, look, at: 'start' });

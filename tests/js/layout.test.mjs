@@ -293,3 +293,21 @@ test('what is too wide ends in an ellipsis, fits, and is never longer than it wa
     }
   }
 });
+
+test('the rows of the lesson are whole wherever they are shown', () => {
+  for (const [name, where] of ROOMS) {
+    for (const seats of [1, 2, 3]) {
+      const cards = [card('StatefulSet', 'db', { replicas: seats, ready: seats, start: 0, claimTemplates: ['d'] })];
+      for (let n = 0; n < seats; n += 1) {
+        cards.push(pod(`db-${n}`, { ordinal: n, owner: { kind: 'StatefulSet', name: 'db' }, claims: [{ claim: `d-db-${n}`, path: '/d' }] }));
+        cards.push(card('PersistentVolumeClaim', `d-db-${n}`, { phase: 'Bound', status: 'Bound', volume: `v-${n}`, capacity: '1Gi' }));
+        cards.push(card('PersistentVolume', `v-${n}`, { phase: 'Bound', status: 'Bound', claim: { namespace: 'default', name: `d-db-${n}` }, capacity: '1Gi' }));
+      }
+      const model = holding(cards);
+      apply(model, 'inside', { seq: 2, at: 2, inside: { key: 'd-db-0', claim: 'd-db-0', columns: ['id', 'name'], rows: [['1', 'apple'], ['2', 'orange']], query: '', pod: 'db-0' } });
+      const drawn = scene(model, where).items.find((item) => item.table);
+      const texts = drawn?.table.lines.map((line) => line.t) ?? [];
+      assert.deepEqual(texts.filter((text) => text !== 'id' && text !== 'name'), ['1', 'apple', '2', 'orange'], `${name}, ${seats}`);
+    }
+  }
+});
