@@ -416,11 +416,13 @@ export function arrange(model) {
   }
 
   /**
-   * The Deployment behind a ReplicaSet. Each kind has a watch of its own: a Pod may be heard of before its ReplicaSet,
-   * whose name says whose it is.
-   * @param {string} set
+   * The Deployment behind a Pod's ReplicaSet. Each kind has a watch of its own: a Pod may be heard of before its
+   * ReplicaSet, whose name says whose it is.
+   * @param {Card['owner']} owner
    */
-  const parentOf = (set) => {
+  const parentOf = (owner) => {
+    if (owner?.kind !== 'ReplicaSet') return undefined;
+    const set = owner.name;
     const known = memory.parents.get(set);
     const named = set.slice(0, Math.max(0, set.lastIndexOf('-')));
     return known ?? (groups.has(`Deployment/${named}`) ? named : undefined);
@@ -432,7 +434,7 @@ export function arrange(model) {
   const guests = [];
   for (const pod of of('Pod')) {
     const owner = pod.owner;
-    const parent = owner?.kind === 'ReplicaSet' ? parentOf(owner.name) : undefined;
+    const parent = parentOf(owner);
     const loose = owner ? undefined : memory.claims.get(pod.claims?.[0]?.claim);
     if (loose?.group === 'Loose/' || memory.pods.get(pod.uid)?.group === 'Loose/') {
       guests.push(pod);
@@ -451,7 +453,7 @@ export function arrange(model) {
   }
   seatGuests(guests, group, memory);
   for (const pod of model.unsure.values()) {
-    const parent = pod.owner?.kind === 'ReplicaSet' ? parentOf(pod.owner.name) : undefined;
+    const parent = parentOf(pod.owner);
     const mine = groups.get(parent ? `Deployment/${parent}` : pod.owner ? `${pod.owner.kind}/${pod.owner.name}` : 'Pod/');
     if (!mine) continue;
     const place = mine.columns.find((seat) => seat.seat === pod.name) ?? mine.columns[0];

@@ -3,13 +3,13 @@
 //! A real API server also asks the PodDisruptionBudgets, of which there are none here.
 
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::query::Query;
-use super::write::{json_body, options};
+use super::write::{content_type, json_body, options};
 use super::{Api, Target, body, json_response};
 use crate::embedded::failure::Failure;
 use crate::embedded::object::{self, text};
@@ -24,14 +24,9 @@ impl Api {
         request: Request,
     ) -> Result<Response, Failure> {
         let pod = self.pod(target)?;
-        let (namespace, name) = (object::namespace(&pod), object::name(&pod));
+        let name = object::name(&pod);
         let mut options = options(&query, request.headers())?;
-        let media = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("")
-            .to_owned();
+        let media = content_type(request.headers()).to_owned();
         let eviction = json_body(&body(request).await?, &media)?;
         let asked = object::name(&eviction);
         if asked != name {
@@ -42,27 +37,27 @@ impl Api {
         let mut deletion = Deletion::parse(&eviction["deleteOptions"])?;
         options.dry_run |= deletion.dry_run;
         deletion.dry_run = options.dry_run;
-        let (registry, pod) = (self.registry.clone(), pod.clone());
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let registry = self.registry.clone();
         // Writes wait for the disk.
         tokio::task::spawn_blocking(move || {
+            let (namespace, name) = (object::namespace(&pod), object::name(&pod));
             if !options.dry_run && is_disrupted(&pod) {
                 // What will be refused gets no reason.
                 let check = Deletion {
                     dry_run: true,
                     ..deletion.clone()
                 };
-                registry.delete(resource::PODS, &namespace, &name, &check)?;
+                registry.delete(resource::PODS, namespace, name, &check)?;
                 registry.modify(
                     resource::PODS,
-                    &namespace,
-                    &name,
+                    namespace,
+                    name,
                     Part::Status,
                     &options,
                     tell_why,
                 )?;
             }
-            registry.delete(resource::PODS, &namespace, &name, &deletion)
+            registry.delete(resource::PODS, namespace, name, &deletion)
         })
         .await
         .map_err(|error| Failure::internal(error.to_string()))??;

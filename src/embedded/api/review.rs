@@ -3,11 +3,11 @@
 //! There are no roles here: who knows the address may do everything, and that is what the answers say.
 
 use axum::extract::Request;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::write::json_body;
+use super::write::{content_type, json_body};
 use super::{body, json_response};
 use crate::embedded::failure::Failure;
 
@@ -49,12 +49,7 @@ pub(super) async fn answer(kind: &'static str, request: Request) -> Result<Respo
             "the server does not allow this method on the requested resource",
         ));
     }
-    let media = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("")
-        .to_owned();
+    let media = content_type(request.headers()).to_owned();
     let mut review = json_body(&body(request).await?, &media)?;
     if review["kind"] != kind {
         return Err(Failure::bad_request(format!(

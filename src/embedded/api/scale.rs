@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::query::Query;
-use super::write::{json_body, options};
+use super::write::{content_type, json_body, options};
 use super::{Api, Target, body, json_response};
 use crate::embedded::failure::{Cause, Failure};
 use crate::embedded::object;
@@ -26,12 +26,7 @@ impl Api {
         );
         let method = request.method().clone();
         let options = options(&query, request.headers())?;
-        let media = request
-            .headers()
-            .get("content-type")
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("")
-            .to_owned();
+        let media = content_type(request.headers()).to_owned();
         let current = self.registry.get(resource, &namespace, &name)?;
         if method == Method::GET {
             return Ok(json_response(StatusCode::OK, &of(&current)));

@@ -242,12 +242,16 @@ pub(super) fn options(query: &Query, headers: &HeaderMap) -> Result<Options, Fai
     })
 }
 
-fn media_type(headers: &HeaderMap) -> String {
-    let value = headers
+/// The header as it came; "" when there is none.
+pub(super) fn content_type(headers: &HeaderMap) -> &str {
+    headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
-    value
+        .unwrap_or("")
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    content_type(headers)
         .split(';')
         .next()
         .unwrap_or("")

@@ -83,14 +83,11 @@ impl Registry {
         let shape = Shape::of(resource);
         let object = self.change(resource, namespace, name, part, options, |current| {
             let mut object = current.clone();
-            let strategic = match &patch {
-                Patch::Strategic(patch) => Some(patch.clone()),
-                _ => None,
+            patch.clone().run(&mut object, Some(shape))?;
+            let decoded = match schema::decode(&mut object, shape) {
+                Ok(decoded) => decoded,
+                Err(message) => return Err(undecodable_patch(patch, current, shape, &message)),
             };
-            patch.run(&mut object, Some(shape))?;
-            let patched = object.clone();
-            let decoded = schema::decode(&mut object, shape)
-                .map_err(|message| undecodable_patch(strategic.as_ref(), &patched, &message))?;
             refuse_unknown(resource, &decoded.unknown, options)?;
             Ok(object)
         })?;
@@ -203,10 +200,16 @@ fn refuse_unknown(
 
 /// A patch after which the object has a value of a wrong type (apiserver `endpoints/handlers/patch.go`): a strategic one
 /// is shown as Go prints it and refused in the converter's words, any other by what it made of the object.
-fn undecodable_patch(strategic: Option<&Value>, patched: &Value, message: &str) -> Failure {
-    let (shown, words) = match strategic {
-        Some(patch) => (as_go_prints(patch), converters_words(message)),
-        None => (patched.to_string(), message.to_owned()),
+fn undecodable_patch(patch: Patch, current: &Value, shape: Shape, message: &str) -> Failure {
+    let (shown, words) = if let Patch::Strategic(patch) = patch {
+        (as_go_prints(&patch), converters_words(message))
+    } else {
+        // Only now, since every patch that is taken would pay for keeping it.
+        let mut patched = current.clone();
+        if let Err(failure) = patch.run(&mut patched, Some(shape)) {
+            return failure;
+        }
+        (patched.to_string(), message.to_owned())
     };
     let detail = format!("Invalid value: {shown:?}: {words}");
     Failure {
@@ -295,11 +298,22 @@ mod tests {
         ] {
             let shape = Shape::of(crate::embedded::resource::DEPLOYMENTS);
             let message = schema::decode(&mut patch.clone(), shape).unwrap_err();
-            let failure = undecodable_patch(Some(&patch), &Value::Null, &message);
+            let failure = undecodable_patch(Patch::Strategic(patch), &Value::Null, shape, &message);
             assert_eq!(
                 failure.message,
                 format!(" \"\" is invalid: patch: Invalid value: {words}")
             );
         }
+    }
+
+    #[test]
+    fn a_merge_patch_is_refused_by_what_it_made_of_the_object() {
+        let current = json!({"spec": {"replicas": 1}});
+        let patch = Patch::Merge(json!({"spec": {"replicas": "two"}}));
+        let shape = Shape::of(crate::embedded::resource::DEPLOYMENTS);
+        assert_eq!(
+            undecodable_patch(patch, &current, shape, "json: no").message,
+            r#" "" is invalid: patch: Invalid value: "{\"spec\":{\"replicas\":\"two\"}}": json: no"#
+        );
     }
 }

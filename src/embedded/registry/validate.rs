@@ -251,14 +251,7 @@ fn is_label_value(value: &str) -> bool {
 
 fn workload(causes: &mut Vec<Cause>, object: &Value) {
     let spec = &object["spec"];
-    let replicas = object::int(spec, "/replicas").unwrap_or(0);
-    if replicas < 0 {
-        causes.push(Cause::invalid(
-            "spec.replicas",
-            &json!(replicas),
-            "must be greater than or equal to 0",
-        ));
-    }
+    at_least_zero(causes, spec, "replicas");
     at_least_zero(causes, spec, "minReadySeconds");
     let has_selector = spec.get("selector").is_some_and(Value::is_object);
     if !has_selector {
