@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use eizoku::embedded::{Embedded, Settings};
+use eizoku_embedded::{Embedded, Settings};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> anyhow::Result<ExitCode> {
     // A container is a child of this program: before anything else starts, see whether that is what we are.
-    if let Some(code) = eizoku::embedded::containers::child_main() {
+    if let Some(code) = eizoku_containers::child_main() {
         return Ok(code);
     }
     tokio::runtime::Builder::new_multi_thread()
@@ -24,7 +24,7 @@ async fn run() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
     let folder = args
         .next()
-        .map_or_else(eizoku::embedded::default_folder, PathBuf::from);
+        .map_or_else(eizoku_embedded::default_folder, PathBuf::from);
     let port = args.next().map_or(Ok(0), |port| port.parse())?;
     let stop = CancellationToken::new();
     let embedded = Embedded::start_with(

@@ -3,7 +3,6 @@
 pub mod book;
 pub mod cli;
 pub mod cluster;
-pub mod embedded;
 mod licenses;
 pub mod live;
 mod teach;
@@ -12,13 +11,13 @@ pub mod web;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
+use eizoku_embedded::Embedded;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use book::{Book, Shelf};
 use cli::{Choice, Cli, Command, ContentArgs, DataArgs, Serve, TargetArgs};
 use cluster::{Change, Fault, Look, Recording, Scope, Source, Tape, TapeFile, Target};
-use embedded::Embedded;
 use live::lesson::{Lesson, Rules};
 use live::{Board, story};
 use web::{Server, Site};
@@ -42,11 +41,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             target,
         }) => record(&file, force, target.into()).await,
         Some(Command::Licenses) => {
-            print!("{}\n\n{}", licenses::TEXT, embedded::containers::NOTICES);
+            print!("{}\n\n{}", licenses::TEXT, eizoku_containers::NOTICES);
             Ok(())
         }
         Some(Command::Kubeconfig { data }) => {
-            let path = embedded::kubeconfig_path(&folder(&data));
+            let path = eizoku_embedded::kubeconfig_path(&folder(&data));
             println!("export KUBECONFIG={}", path.display());
             Ok(())
         }
@@ -182,7 +181,9 @@ impl Own {
 }
 
 fn folder(data: &DataArgs) -> PathBuf {
-    data.dir.clone().unwrap_or_else(embedded::default_folder)
+    data.dir
+        .clone()
+        .unwrap_or_else(eizoku_embedded::default_folder)
 }
 
 /// Takes every change to the board, the one writer there is, and writes it down.

@@ -4,12 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use eizoku::cli::Cli;
-use eizoku::embedded::containers;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     // A container is a child of this program: see first whether that is what this process is.
-    if let Some(code) = containers::child_main() {
+    if let Some(code) = eizoku_containers::child_main() {
         return code;
     }
     let filter = EnvFilter::try_from_env("EIZOKU_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));

@@ -294,7 +294,7 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::resource;
+    use crate::resource;
 
     #[test]
     fn messages_are_the_real_ones() {

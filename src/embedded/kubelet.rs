@@ -22,12 +22,12 @@ use tokio_util::task::TaskTracker;
 
 use self::worker::Worker;
 use super::NODE;
-use super::containers::{Container, Runtime};
 use super::controllers::events::Recorder;
 use super::object::{self, Object, text};
 use super::registry::Registry;
 use super::resource;
 use super::store::Happened;
+use eizoku_containers::{Container, Runtime};
 
 /// The folders that the kubelet works in.
 #[derive(Debug, Clone)]

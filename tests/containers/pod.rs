@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use eizoku::embedded::containers::{
+use eizoku_containers::{
     Container, ContainerSpec, ExecError, ExecRequest, Exit, Mount, Runtime, Size,
 };
 use tempfile::TempDir;

@@ -78,7 +78,7 @@ async fn needs_postgres_feature_a_session_feels_like_psql() {
 
     // A line longer than the terminal wraps, and a resize is heeded.
     psql.resize
-        .send(eizoku::embedded::containers::Size {
+        .send(eizoku_containers::Size {
             width: 20,
             height: 24,
         })
@@ -89,7 +89,7 @@ async fn needs_postgres_feature_a_session_feels_like_psql() {
     psql.expect("\x1b[1A\r\x1b[9C").await;
     assert!(psql.line("", ready_prompt).await.contains("(1 row)"));
     psql.resize
-        .send(eizoku::embedded::containers::Size {
+        .send(eizoku_containers::Size {
             width: 80,
             height: 24,
         })

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use eizoku::embedded::containers::{ExecError, Mount};
+use eizoku_containers::{ExecError, Mount};
 
 use crate::pod::{PATIENCE, Pod, Terminal, end, exec, exec_with, log, try_exec};
 

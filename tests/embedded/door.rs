@@ -37,7 +37,7 @@ async fn nobody_comes_in_without_the_secret_from_a_page_or_under_another_name() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_cluster_on_the_folder_says_so() {
     let (folder, cluster) = Cluster::fresh().await;
-    let second = eizoku::embedded::Embedded::start(
+    let second = eizoku_embedded::Embedded::start(
         folder.path(),
         false,
         tokio_util::sync::CancellationToken::new(),

@@ -5,8 +5,8 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::json_response;
-use crate::embedded::failure::Failure;
-use crate::embedded::resource::{self, GROUPS, Resource};
+use crate::failure::Failure;
+use crate::resource::{self, GROUPS, Resource};
 
 const VERBS: [&str; 8] = [
     "create",

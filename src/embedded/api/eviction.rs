@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::query::Query;
 use super::write::{content_type, json_body, options};
 use super::{Api, Target, body, json_response};
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, text};
-use crate::embedded::registry::{Deletion, Part};
-use crate::embedded::resource;
+use crate::failure::Failure;
+use crate::object::{self, text};
+use crate::registry::{Deletion, Part};
+use crate::resource;
 
 impl Api {
     pub(super) async fn evict(

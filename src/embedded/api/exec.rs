@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::logs::container_name;
 use super::query::Query;
 use super::{Api, Target, needs_host, websocket};
-use crate::embedded::containers::{Container, ExecError, ExecRequest, Size};
-use crate::embedded::failure::Failure;
-use crate::embedded::object;
+use crate::failure::Failure;
+use crate::object;
+use eizoku_containers::{Container, ExecError, ExecRequest, Size};
 
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::query::Query;
 use super::{Api, Form, Target, form, json_response, table};
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, Object};
-use crate::embedded::registry::Selection;
+use crate::failure::Failure;
+use crate::object::{self, Object};
+use crate::registry::Selection;
 
 impl Api {
     pub(super) fn list(

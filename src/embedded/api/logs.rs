@@ -14,9 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::query::Query;
 use super::{Api, Target, needs_host, stream_response};
-use crate::embedded::failure::Failure;
-use crate::embedded::kubelet::Kubelet;
-use crate::embedded::object::{self, array, text};
+use crate::failure::Failure;
+use crate::kubelet::Kubelet;
+use crate::object::{self, array, text};
 
 /// How often a followed file is looked at while nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -4,9 +4,9 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use crate::embedded::failure::Failure;
-use crate::embedded::resource::{self, GROUPS, Resource};
-use crate::embedded::schema;
+use crate::failure::Failure;
+use crate::resource::{self, GROUPS, Resource};
+use crate::schema;
 
 /// The old document, with nothing in it: kubectl asks for it, in protobuf, about kinds that version 3 does not have, and
 /// only then says that there is no such kind. Fields: swagger (1), info (2) with title (1) and version (2), paths (8).

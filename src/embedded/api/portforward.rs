@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::spdy::{Connection, Outgoing, Stream};
 use super::{Api, Target, needs_host, websocket};
-use crate::embedded::failure::Failure;
-use crate::embedded::kubelet::Kubelet;
-use crate::embedded::object::{self, array, text};
+use crate::failure::Failure;
+use crate::kubelet::Kubelet;
+use crate::object::{self, array, text};
 
 /// What is spoken on the streams.
 const PROTOCOL: &str = "portforward.k8s.io";

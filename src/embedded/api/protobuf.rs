@@ -377,7 +377,7 @@ fn string(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::{resource, schema};
+    use crate::{resource, schema};
 
     /// A field that holds bytes.
     fn bytes(number: u8, content: &[u8]) -> Vec<u8> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::write::{content_type, json_body};
 use super::{body, json_response};
-use crate::embedded::failure::Failure;
+use crate::failure::Failure;
 
 /// Why everything is allowed.
 const REASON: &str = "the embedded cluster has no RBAC: its kubeconfig may do everything";

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::query::Query;
 use super::write::{content_type, json_body, options};
 use super::{Api, Target, body, json_response};
-use crate::embedded::failure::{Cause, Failure};
-use crate::embedded::object;
-use crate::embedded::registry::{Part, Patch};
+use crate::failure::{Cause, Failure};
+use crate::object;
+use crate::registry::{Part, Patch};
 
 impl Api {
     pub(super) async fn scale(

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::embedded::object::{self, array, int, text};
-use crate::embedded::registry::is_default_class;
-use crate::embedded::resource::Resource;
+use crate::object::{self, array, int, text};
+use crate::registry::is_default_class;
+use crate::resource::Resource;
 
 /// A column: its name, its type, and whether only `-o wide` shows it.
 type Column = (&'static str, &'static str, bool);

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use super::query::Query;
 use super::{Api, Form, Target, form, stream_response, table};
-use crate::embedded::failure::Failure;
-use crate::embedded::object;
-use crate::embedded::registry::Selection;
-use crate::embedded::resource::Resource;
-use crate::embedded::store::{Change, Changes, Expired, Happened};
+use crate::failure::Failure;
+use crate::object;
+use crate::registry::Selection;
+use crate::resource::Resource;
+use crate::store::{Change, Changes, Expired, Happened};
 
 /// How often a client that asked for bookmarks gets one, as on a real server.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);

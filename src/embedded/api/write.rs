@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::query::Query;
 use super::{Api, Form, Target, accept, body, form, json_response, protobuf, table};
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, Object};
-use crate::embedded::registry::{Deletion, Options, Outcome, Part, Patch, Registry, Selection};
-use crate::embedded::resource::Resource;
+use crate::failure::Failure;
+use crate::object::{self, Object};
+use crate::registry::{Deletion, Options, Outcome, Part, Patch, Registry, Selection};
+use crate::resource::Resource;
 
 /// Resources whose deletion is answered with the object and not with a Status.
 const ANSWERS_WITH_OBJECT: [&str; 5] = [

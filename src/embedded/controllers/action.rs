@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::events::{Note, Recorder};
-use crate::embedded::failure::Failure;
-use crate::embedded::object;
-use crate::embedded::registry::{Deletion, Options, Part, Registry};
-use crate::embedded::resource::Resource;
+use crate::failure::Failure;
+use crate::object;
+use crate::registry::{Deletion, Options, Part, Registry};
+use crate::resource::Resource;
 
 /// One step. Steps are done in order; the first that fails ends the round.
 #[derive(Debug, Clone, PartialEq)]

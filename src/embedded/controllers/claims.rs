@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::action::{Action, perform};
 use super::driver::Controller;
 use super::events::{Note, Recorder};
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, Object, annotation, array, text};
-use crate::embedded::registry::{Labels, Registry};
-use crate::embedded::resource;
-use crate::embedded::store::{Change, Key};
+use crate::failure::Failure;
+use crate::object::{self, Object, annotation, array, text};
+use crate::registry::{Labels, Registry};
+use crate::resource;
+use crate::store::{Change, Key};
 
 pub(super) const MANAGER: &str = "kube-controller-manager";
 pub(super) const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";

@@ -12,11 +12,11 @@ use super::driver::Controller;
 use super::events::Recorder;
 use super::pods;
 use super::statefulsets::owner_keys;
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, Object, text};
-use crate::embedded::registry::{Labels, Registry};
-use crate::embedded::resource;
-use crate::embedded::store::{Change, Key};
+use crate::failure::Failure;
+use crate::object::{self, Object, text};
+use crate::registry::{Labels, Registry};
+use crate::resource;
+use crate::store::{Change, Key};
 
 /// Who writes, in `managedFields`.
 const MANAGER: &str = "kube-controller-manager";

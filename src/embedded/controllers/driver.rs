@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::embedded::failure::Failure;
-use crate::embedded::registry::Registry;
-use crate::embedded::store::{Change, Key};
+use crate::failure::Failure;
+use crate::registry::Registry;
+use crate::store::{Change, Key};
 
 /// The first wait after a failure; it doubles up to [`RETRY_AT_MOST`], as the real work queues do.
 const RETRY_FIRST: Duration = Duration::from_millis(5);

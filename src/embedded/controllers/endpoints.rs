@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::driver::Controller;
 use super::pods;
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, Object, array, int, text};
-use crate::embedded::registry::{Deletion, Labels, Options, Part, Registry};
-use crate::embedded::resource;
-use crate::embedded::store::{Change, Key};
+use crate::failure::Failure;
+use crate::object::{self, Object, array, int, text};
+use crate::registry::{Deletion, Labels, Options, Part, Registry};
+use crate::resource;
+use crate::store::{Change, Key};
 
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
 const MANAGER: &str = "endpoint-controller";

@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::driver::Controller;
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, text};
-use crate::embedded::registry::{Deletion, Options, Part, Registry};
-use crate::embedded::resource;
-use crate::embedded::store::{Change, Key};
+use crate::failure::Failure;
+use crate::object::{self, text};
+use crate::registry::{Deletion, Options, Part, Registry};
+use crate::resource;
+use crate::store::{Change, Key};
 
 /// Events live for an hour, as on a real cluster.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);

@@ -7,13 +7,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::driver::Controller;
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, Object, array, flag, text};
-use crate::embedded::registry::{
-    Deletion, FOREGROUND, ORPHAN, Options, Part, Propagation, Registry,
-};
-use crate::embedded::resource::{self, Resource};
-use crate::embedded::store::{Change, Happened, Key};
+use crate::failure::Failure;
+use crate::object::{self, Object, array, flag, text};
+use crate::registry::{Deletion, FOREGROUND, ORPHAN, Options, Part, Propagation, Registry};
+use crate::resource::{self, Resource};
+use crate::store::{Change, Happened, Key};
 
 /// Keeps who is owned by whom, so that a deletion costs only as much as it has dependents.
 #[derive(Default)]

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::driver::Controller;
-use crate::embedded::failure::Failure;
-use crate::embedded::object;
-use crate::embedded::registry::{Deletion, Options, Part, Registry};
-use crate::embedded::resource;
-use crate::embedded::store::{Change, Happened, Key};
+use crate::failure::Failure;
+use crate::object;
+use crate::registry::{Deletion, Options, Part, Registry};
+use crate::resource;
+use crate::store::{Change, Happened, Key};
 
 const MANAGER: &str = "kube-controller-manager";
 const BUNDLE_NOTE: &str = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.";
@@ -118,6 +118,6 @@ fn empty(registry: &Registry, namespace: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn is_gone(outcome: &crate::embedded::registry::Outcome) -> bool {
-    matches!(outcome, crate::embedded::registry::Outcome::Gone(_))
+fn is_gone(outcome: &crate::registry::Outcome) -> bool {
+    matches!(outcome, crate::registry::Outcome::Gone(_))
 }

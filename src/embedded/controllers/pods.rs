@@ -4,9 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::action::Action;
-use crate::embedded::object::{self, Object, text};
-use crate::embedded::registry::{Labels, Registry};
-use crate::embedded::resource::{self, Resource};
+use crate::object::{self, Object, text};
+use crate::registry::{Labels, Registry};
+use crate::resource::{self, Resource};
 
 /// Whether the Pod runs and is ready.
 pub(super) fn is_ready(pod: &Value) -> bool {

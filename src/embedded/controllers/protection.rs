@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::driver::Controller;
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, Object, array, text};
-use crate::embedded::registry::{CLAIM_PROTECTION, Options, Part, Registry, VOLUME_PROTECTION};
-use crate::embedded::resource;
-use crate::embedded::store::{Change, Key};
+use crate::failure::Failure;
+use crate::object::{self, Object, array, text};
+use crate::registry::{CLAIM_PROTECTION, Options, Part, Registry, VOLUME_PROTECTION};
+use crate::resource;
+use crate::store::{Change, Key};
 
 pub(super) struct Protection;
 

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::claims::{PROVISIONER, SELECTED_NODE};
 use super::driver::Controller;
 use super::events::{Note, Recorder};
-use crate::embedded::NODE;
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, annotation, array, text};
-use crate::embedded::registry::{Deletion, Options, Registry};
-use crate::embedded::resource;
-use crate::embedded::store::{Change, Key};
+use crate::NODE;
+use crate::failure::Failure;
+use crate::object::{self, annotation, array, text};
+use crate::registry::{Deletion, Options, Registry};
+use crate::resource;
+use crate::store::{Change, Key};
 
 pub(crate) const LOCAL_PATH: &str = "rancher.io/local-path";
 pub(super) const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";

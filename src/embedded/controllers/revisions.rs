@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::action::Action;
-use crate::embedded::object::{self, Object, text};
-use crate::embedded::resource;
+use crate::object::{self, Object, text};
+use crate::resource;
 
 /// The hash of a template as it appears in names and labels: FNV-1a in letters that read well.
 pub(super) fn hash(value: &Value) -> String {

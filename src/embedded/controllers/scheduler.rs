@@ -12,12 +12,12 @@ use super::claims::{BOUND_BY_CONTROLLER, NO_PROVISIONER, SELECTED_NODE, best};
 use super::driver::Controller;
 use super::events::{Note, Recorder};
 use super::protection::claims_of;
-use crate::embedded::NODE;
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, Object, annotation, array, text};
-use crate::embedded::registry::{Labels, Options, Part, Registry};
-use crate::embedded::resource;
-use crate::embedded::store::{Change, Key};
+use crate::NODE;
+use crate::failure::Failure;
+use crate::object::{self, Object, annotation, array, text};
+use crate::registry::{Labels, Options, Part, Registry};
+use crate::resource;
+use crate::store::{Change, Key};
 
 const MANAGER: &str = "kube-scheduler";
 /// An unschedulable Pod is looked at again this often even if nothing has changed, as the real queue does it.
@@ -313,9 +313,7 @@ impl Controller for Scheduler {
         match change.key.resource {
             "pods" if is_waiting(&change.object) => vec![change.key.clone()],
             // Anything that a Pod can wait for.
-            "pods" if change.happened == crate::embedded::store::Happened::Deleted => {
-                self.begin(registry)
-            }
+            "pods" if change.happened == crate::store::Happened::Deleted => self.begin(registry),
             "persistentvolumeclaims" | "persistentvolumes" | "storageclasses" | "nodes" => {
                 self.begin(registry)
             }

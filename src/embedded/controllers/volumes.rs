@@ -10,11 +10,11 @@ use super::claims::MANAGER;
 use super::driver::Controller;
 use super::events::{Note, Recorder};
 use super::provisioner::PROVISIONED_BY;
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, annotation, text};
-use crate::embedded::registry::Registry;
-use crate::embedded::resource;
-use crate::embedded::store::{Change, Key};
+use crate::failure::Failure;
+use crate::object::{self, annotation, text};
+use crate::registry::Registry;
+use crate::resource;
+use crate::store::{Change, Key};
 
 pub(super) struct Volumes {
     recorder: Recorder,

@@ -6,9 +6,9 @@ use base64::Engine;
 use serde_json::Value;
 
 use super::node;
-use crate::embedded::object::{self, Object, array, flag, int, text};
-use crate::embedded::registry::Registry;
-use crate::embedded::resource;
+use crate::object::{self, Object, array, flag, int, text};
+use crate::registry::Registry;
+use crate::resource;
 
 /// The variables of a container, in order. The error is the message of a `CreateContainerConfigError`.
 pub(super) fn of(

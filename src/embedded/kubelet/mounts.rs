@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::env::{contents, own_field};
 use super::{Folders, Kubelet};
-use crate::embedded::containers::Mount;
-use crate::embedded::controllers::on_disk;
-use crate::embedded::object::{self, array, flag, text};
-use crate::embedded::registry::Registry;
-use crate::embedded::resource;
+use crate::controllers::on_disk;
+use crate::object::{self, array, flag, text};
+use crate::registry::Registry;
+use crate::resource;
+use eizoku_containers::Mount;
 
 /// The folders of a Pod's volumes, by volume name.
 pub(super) type Volumes = BTreeMap<String, PathBuf>;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::embedded::NODE;
-use crate::embedded::api::discovery::architecture;
-use crate::embedded::object::{self, text};
-use crate::embedded::registry::{Options, Part, Registry};
-use crate::embedded::resource;
+use crate::NODE;
+use crate::api::discovery::architecture;
+use crate::object::{self, text};
+use crate::registry::{Options, Part, Registry};
+use crate::resource;
 
 /// How often the node's status is written without need, as the real kubelet does.
 pub(super) const STATUS_EVERY: Duration = Duration::from_secs(300);
@@ -39,7 +39,7 @@ pub(super) fn report(registry: &Registry) {
 }
 
 fn status(node: &Value, now: Timestamp) -> Value {
-    let version = crate::embedded::api::discovery::version();
+    let version = crate::api::discovery::version();
     let version = text(&version, "/gitVersion");
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let memory = std::fs::read_to_string("/proc/meminfo")

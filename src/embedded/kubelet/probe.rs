@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::AsyncWrite;
 
-use crate::embedded::containers::{Container, ExecRequest};
-use crate::embedded::object::{array, int, text};
+use crate::object::{array, int, text};
+use eizoku_containers::{Container, ExecRequest};
 
 /// A probe is asked at most this soon after the last answer while the container is not ready yet; the API allows asking
 /// more often than `periodSeconds` then, "to make the Pod ready faster".

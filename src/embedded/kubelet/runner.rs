@@ -11,9 +11,9 @@ use super::mounts::{self, Volumes};
 use super::probe::{Probe, Tally, Verdict};
 use super::status::Seen;
 use super::{Kubelet, backoff, env};
-use crate::embedded::containers::{self, Container, ContainerSpec, ExecRequest};
-use crate::embedded::controllers::events::Note;
-use crate::embedded::object::{self, Object, array, int, text};
+use crate::controllers::events::Note;
+use crate::object::{self, Object, array, int, text};
+use eizoku_containers::{self as containers, Container, ContainerSpec, ExecRequest};
 
 /// A run this long makes the next failure count as the first again.
 const LONG_RUN: Duration = Duration::from_secs(600);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::node;
-use crate::embedded::object::{self, array, int, text};
+use crate::object::{self, array, int, text};
 
 /// What is known about one container.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,10 +12,10 @@ use super::mounts::{self, Volumes};
 use super::runner::{Report, Runner, Stop, stopped};
 use super::status::{Seen, Stage, compose};
 use super::{Kubelet, News};
-use crate::embedded::controllers::events::Note;
-use crate::embedded::object::{self, Object, array, text};
-use crate::embedded::registry::{Deletion, Options, Part};
-use crate::embedded::resource;
+use crate::controllers::events::Note;
+use crate::object::{self, Object, array, text};
+use crate::registry::{Deletion, Options, Part};
+use crate::resource;
 
 /// How often volumes that cannot be mounted are tried again.
 const MOUNT_AGAIN: Duration = Duration::from_secs(2);

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Registry;
-use crate::embedded::failure::{Cause, Failure};
-use crate::embedded::object::{self, set_default};
-use crate::embedded::resource::{self, Resource};
+use crate::failure::{Cause, Failure};
+use crate::object::{self, set_default};
+use crate::resource::{self, Resource};
 
 /// Holds a claim while a Pod uses it.
 pub(crate) const CLAIM_PROTECTION: &str = "kubernetes.io/pvc-protection";

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::embedded::object::{self, set_default};
-use crate::embedded::resource::Resource;
+use crate::object::{self, set_default};
+use crate::resource::Resource;
 
 /// Fills in the defaults of an object, as the real server does before it checks anything.
 pub(super) fn apply(resource: &Resource, object: &mut Value) {
@@ -299,7 +299,7 @@ fn container(container: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::resource;
+    use crate::resource;
 
     #[test]
     fn a_stateful_set_gets_what_the_real_one_gets() {

@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Registry;
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, Object};
-use crate::embedded::resource::Resource;
-use crate::embedded::store::{Key, Write};
+use crate::failure::Failure;
+use crate::object::{self, Object};
+use crate::resource::Resource;
+use crate::store::{Key, Write};
 
 /// What happens to the objects that the deleted one owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,7 +269,7 @@ fn add_propagation(object: &mut Value, propagation: Option<Propagation>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::resource;
+    use crate::resource;
 
     #[test]
     fn a_deletion_takes_the_step_that_the_object_needs() {

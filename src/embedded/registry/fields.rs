@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Part;
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, LAST_APPLIED};
-use crate::embedded::resource::Resource;
-use crate::embedded::schema::Shape;
+use crate::failure::Failure;
+use crate::object::{self, LAST_APPLIED};
+use crate::resource::Resource;
+use crate::schema::Shape;
 
 type Path = Vec<String>;
 /// The owned places of a value; the inner ones (maps, list entries) have no value of their own.
@@ -556,7 +556,7 @@ fn cut(target: &mut Value, path: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::resource;
+    use crate::resource;
 
     fn at() -> Timestamp {
         "2026-01-01T00:00:00Z".parse().unwrap()

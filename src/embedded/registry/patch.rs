@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Options, Part, Registry, fields, strategic, strict_message, undecodable};
-use crate::embedded::failure::Failure;
-use crate::embedded::object::{self, Object};
-use crate::embedded::resource::Resource;
-use crate::embedded::schema::{self, Shape};
+use crate::failure::Failure;
+use crate::object::{self, Object};
+use crate::resource::Resource;
+use crate::schema::{self, Shape};
 
 /// A patch by its media type.
 #[derive(Debug, Clone)]
@@ -296,7 +296,7 @@ mod tests {
                 r#""map[spec:7]": cannot restore struct from: int64"#,
             ),
         ] {
-            let shape = Shape::of(crate::embedded::resource::DEPLOYMENTS);
+            let shape = Shape::of(crate::resource::DEPLOYMENTS);
             let message = schema::decode(&mut patch.clone(), shape).unwrap_err();
             let failure = undecodable_patch(Patch::Strategic(patch), &Value::Null, shape, &message);
             assert_eq!(
@@ -310,7 +310,7 @@ mod tests {
     fn a_merge_patch_is_refused_by_what_it_made_of_the_object() {
         let current = json!({"spec": {"replicas": 1}});
         let patch = Patch::Merge(json!({"spec": {"replicas": "two"}}));
-        let shape = Shape::of(crate::embedded::resource::DEPLOYMENTS);
+        let shape = Shape::of(crate::resource::DEPLOYMENTS);
         assert_eq!(
             undecodable_patch(patch, &current, shape, "json: no").message,
             r#" "" is invalid: patch: Invalid value: "{\"spec\":{\"replicas\":\"two\"}}": json: no"#

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::embedded::failure::Failure;
-use crate::embedded::object;
-use crate::embedded::resource::Resource;
+use crate::failure::Failure;
+use crate::object;
+use crate::resource::Resource;
 
 /// One requirement on labels.
 #[derive(Debug, Clone, PartialEq)]
@@ -250,7 +250,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::embedded::resource;
+    use crate::resource;
 
     #[test]
     fn label_selectors() {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::patch::as_go_prints;
-use crate::embedded::schema::Shape;
+use crate::schema::Shape;
 
 const DIRECTIVE: &str = "$patch";
 const RETAIN: &str = "$retainKeys";
@@ -184,7 +184,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::embedded::resource;
+    use crate::resource;
 
     fn patched(mut object: Value, patch: Value) -> Value {
         merge(&mut object, patch, Some(Shape::of(resource::STATEFULSETS))).unwrap();

@@ -9,8 +9,8 @@ use super::super::action::{Action, counts};
 use super::super::events::Note;
 use super::super::pods::has_ended;
 use super::super::revisions;
-use crate::embedded::object::{self, LAST_APPLIED, Object, annotation, int, text};
-use crate::embedded::resource;
+use crate::object::{self, LAST_APPLIED, Object, annotation, int, text};
+use crate::resource;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const REVISION_HISTORY: &str = "deployment.kubernetes.io/revision-history";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{pods, revisions};
-use crate::embedded::object::{self, array, text};
+use crate::object::{self, array, text};
 
 /// The name of the Pod with this ordinal.
 pub(super) fn pod_name(set: &Value, ordinal: i64) -> String {

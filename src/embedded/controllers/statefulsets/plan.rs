@@ -10,8 +10,8 @@ use super::super::events::Note;
 use super::super::pods::{has_ended, is_available, is_ready, ordinal, until_available};
 use super::super::revisions::Revisions;
 use super::identity;
-use crate::embedded::object::{self, Object, int, text};
-use crate::embedded::resource;
+use crate::object::{self, Object, int, text};
+use crate::resource;
 
 /// What to do now.
 #[derive(Debug, Default)]

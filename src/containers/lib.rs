@@ -50,7 +50,7 @@ pub use process::{Container, Runtime};
 /// The licences of PostgreSQL and what it is built from, to be shown with the program's own; empty where it is not
 /// built in.
 pub const NOTICES: &str = if cfg!(feature = "postgres") {
-    include_str!("containers/notices.txt")
+    include_str!("notices.txt")
 } else {
     ""
 };

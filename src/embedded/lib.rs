@@ -7,7 +7,6 @@
 //! scheduling everything but node selectors and plain requests.
 
 mod api;
-pub mod containers;
 mod controllers;
 mod failure;
 mod kubelet;
@@ -30,11 +29,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::api::Api;
-use self::containers::Runtime;
 use self::failure::Failure;
 use self::kubelet::{Folders, Kubelet};
 use self::registry::{Options, Registry};
 use self::store::{Closing, Store};
+use eizoku_containers::Runtime;
 
 /// How often the end looks whether the last write is done, and how long it waits for it.
 const CLOSING: Duration = Duration::from_millis(5);
@@ -93,7 +92,7 @@ pub struct Settings {
     pub port: u16,
     /// Remove whatever was there before.
     pub fresh: bool,
-    /// The program that containers are started with; it must call [`containers::child_main`] first of all. This very
+    /// The program that containers are started with; it must call [`eizoku_containers::child_main`] first of all. This very
     /// program when absent.
     pub program: Option<PathBuf>,
 }
