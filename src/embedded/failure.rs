@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::object;
 use super::resource::Resource;
+use super::store::{DiskError, Unwritten};
 
 /// A request that was refused, with all that a `Status` answer says.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -288,6 +289,25 @@ impl Failure {
             status["details"] = details.clone();
         }
         status
+    }
+}
+
+/// A write that did not happen is answered in words, as every refusal is.
+impl From<Unwritten> for Failure {
+    fn from(why: Unwritten) -> Self {
+        let message = why.to_string();
+        match why {
+            Unwritten::Panicked(_) => Self::internal(message),
+            Unwritten::TooLarge => Self::plain(message),
+            Unwritten::Unreadable(_) => Self::bad_request(message),
+            Unwritten::Disk(error) => Self {
+                code: match error {
+                    DiskError::Full { .. } => 507,
+                    DiskError::Failed { .. } => 500,
+                },
+                ..Self::internal(message)
+            },
+        }
     }
 }
 

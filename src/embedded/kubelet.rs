@@ -12,10 +12,12 @@ mod status;
 mod worker;
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use self::worker::Worker;
 use super::NODE;
 use super::controllers::events::Recorder;
+use super::folder;
 use super::object::{self, Object, text};
 use super::registry::Registry;
 use super::resource;
@@ -174,19 +177,21 @@ impl Kubelet {
         }
         let uids: Vec<&str> = pods.iter().map(|pod| object::uid(pod)).collect();
         let state = self.0.state.lock().unwrap();
-        for entry in std::fs::read_dir(&self.0.folders.pods)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !uids.contains(&name.as_str()) && !state.pods.contains_key(&name) {
-                let _ = std::fs::remove_dir_all(entry.path());
+        // Only names that can be ours: what somebody else has put there is none of our business.
+        let pods = &self.0.folders.pods;
+        for name in folder::names(pods) {
+            let is_over = !uids.contains(&name.as_str()) && !state.pods.contains_key(&name);
+            if is_over && object::is_uid(&name) {
+                let _ = std::fs::remove_dir_all(pods.join(name));
             }
         }
         if state.pods.is_empty() {
             // Writable layers of containers that ended with an earlier run of the program.
-            let _ = std::fs::remove_dir_all(&self.0.folders.scratch);
+            let scratch = &self.0.folders.scratch;
+            let layers = folder::names(scratch);
+            for name in layers.iter().filter(|name| runner::is_layer(name)) {
+                let _ = std::fs::remove_dir_all(scratch.join(name));
+            }
         }
     }
 
@@ -238,7 +243,11 @@ impl Kubelet {
                 // The channel closes when the earlier worker is through.
                 let _ = earlier.changed().await;
             }
-            Worker::new(&kubelet, hears).run().await;
+            let working = async { Worker::new(&kubelet, hears.clone()).run().await };
+            if AssertUnwindSafe(working).catch_unwind().await.is_err() {
+                // What ran in the Pod has ended with its worker.
+                worker::give_up(&kubelet, hears).await;
+            }
             kubelet.0.state.lock().unwrap().pods.remove(&uid);
             drop(guard);
         });

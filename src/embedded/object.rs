@@ -282,6 +282,15 @@ pub(crate) fn random_uid() -> String {
     )
 }
 
+/// Whether a text has the form of a uid.
+pub(crate) fn is_uid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,6 +307,13 @@ mod tests {
             assert_eq!(quantity(text), Some(bytes), "{text}");
         }
         assert_eq!(quantity("much"), None);
+    }
+
+    #[test]
+    fn a_uid_is_known_by_its_form() {
+        assert!(is_uid(&random_uid()));
+        assert!(!is_uid("notes"));
+        assert!(!is_uid(&"-".repeat(36)));
     }
 
     #[test]

@@ -22,11 +22,12 @@ pub(crate) use self::delete::{Deletion, Outcome, Propagation};
 pub(crate) use self::delete::{FOREGROUND, ORPHAN};
 pub(crate) use self::patch::Patch;
 pub(crate) use self::select::{Labels, Selection};
+use super::encode;
 use super::failure::{Cause, Failure};
 use super::object::{self, Object};
 use super::resource::{self, Resource};
 use super::schema::{self, Shape};
-use super::store::{Changes, Expired, Key, Store, Write};
+use super::store::{Changes, DiskError, Expired, Key, Store, Write};
 
 /// Which part of an object a write is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,11 @@ impl Registry {
     /// The revision of the last write.
     pub(crate) fn revision(&self) -> u64 {
         self.store.revision()
+    }
+
+    /// Whether writes are taken. Nothing is said while one is under way.
+    pub(crate) fn ready(&self) -> Option<Result<(), DiskError>> {
+        self.store.ready()
     }
 
     /// All changes after a revision.
@@ -384,6 +390,7 @@ impl Registry {
         manager: &str,
         now: Timestamp,
     ) -> Result<Value, Failure> {
+        encode::fold(&mut wanted);
         let name = object::name(current);
         let uid = object::uid(&wanted);
         if !uid.is_empty() && uid != object::uid(current) {

@@ -1,6 +1,7 @@
 //! The loop that every controller runs in: changes wake keys, keys are looked at one by one, failures come again later.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::Vital;
 use crate::failure::Failure;
 use crate::registry::Registry;
 use crate::store::{Change, Key};
@@ -43,10 +45,11 @@ pub(crate) fn run(
     registry: &Registry,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) {
+) -> Vital {
+    let name = controller.name();
     let (registry, stop) = (registry.clone(), stop.clone());
     let handle = tokio::runtime::Handle::current();
-    tasks.spawn_blocking(move || {
+    let task = tasks.spawn_blocking(move || {
         let span = tracing::info_span!("controller", name = controller.name());
         let _entered = span.enter();
         Loop {
@@ -58,6 +61,7 @@ pub(crate) fn run(
         }
         .run(&handle, &stop);
     });
+    (name, task)
 }
 
 struct Loop<C> {
@@ -116,10 +120,19 @@ impl<C: Controller> Loop<C> {
     }
 
     fn look(&mut self, key: &Key) {
-        match self
-            .controller
-            .reconcile(&self.registry, key, Timestamp::now())
-        {
+        // One object that makes a controller panic must not take the others with it, in this run and in every later one.
+        let looked = catch_unwind(AssertUnwindSafe(|| {
+            self.controller
+                .reconcile(&self.registry, key, Timestamp::now())
+        }));
+        let looked = looked.unwrap_or_else(|_| {
+            tracing::error!(
+                ?key,
+                "the controller panicked over this object and comes again later"
+            );
+            Err(Failure::internal("the controller panicked"))
+        });
+        match looked {
             Ok(again) => {
                 self.failures.remove(key);
                 match again {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Part;
+use crate::encode;
 use crate::failure::Failure;
 use crate::object::{self, LAST_APPLIED};
 use crate::resource::Resource;
@@ -321,7 +322,7 @@ fn written(
     time: &str,
 ) -> Value {
     let mut entry = json!({
-        "manager": manager, "operation": operation, "apiVersion": resource.api_version(), "time": time, "fieldsType": "FieldsV1", "fieldsV1": nested(paths),
+        "manager": manager, "operation": operation, "apiVersion": resource.api_version(), "time": time, "fieldsType": "FieldsV1", "fieldsV1": nested(paths).to_string(),
     });
     if time.is_empty() {
         object::remove(&mut entry, "/time");
@@ -378,7 +379,11 @@ fn paths(entry: &Value) -> BTreeSet<Path> {
         }
     }
     let mut found = BTreeSet::new();
-    walk(&entry["fieldsV1"], &mut Vec::new(), &mut found);
+    walk(
+        &encode::tree(&entry["fieldsV1"]),
+        &mut Vec::new(),
+        &mut found,
+    );
     found
 }
 
@@ -668,7 +673,8 @@ mod tests {
 
     #[test]
     fn the_wire_form_is_the_real_one() {
-        let object = apply(None, &config(None, "x"), "one", false).unwrap();
+        let mut object = apply(None, &config(None, "x"), "one", false).unwrap();
+        encode::unfold(&mut object);
         assert_eq!(
             object["metadata"]["managedFields"][0]["fieldsV1"],
             json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"a\"}": {".": {}, "f:image": {}, "f:name": {}}}}}}})

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Options, Part, Registry, fields, strategic, strict_message, undecodable};
+use crate::encode;
 use crate::failure::Failure;
 use crate::object::{self, Object};
 use crate::resource::Resource;
@@ -83,10 +84,15 @@ impl Registry {
         let shape = Shape::of(resource);
         let object = self.change(resource, namespace, name, part, options, |current| {
             let mut object = current.clone();
+            encode::unfold(&mut object);
             patch.clone().run(&mut object, Some(shape))?;
             let decoded = match schema::decode(&mut object, shape) {
                 Ok(decoded) => decoded,
-                Err(message) => return Err(undecodable_patch(patch, current, shape, &message)),
+                Err(message) => {
+                    let mut current = current.clone();
+                    encode::unfold(&mut current);
+                    return Err(undecodable_patch(patch, &current, shape, &message));
+                }
             };
             refuse_unknown(resource, &decoded.unknown, options)?;
             Ok(object)
