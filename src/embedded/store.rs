@@ -29,7 +29,7 @@ use super::resource::Resource;
 /// class.
 const LOG_LENGTH: usize = 10_000;
 /// Memory that the changes in the log may hold on to: what was changed or deleted since lies nowhere else.
-const LOG_BYTES: usize = 64 << 20;
+const LOG_BYTES: usize = 32 << 20;
 /// What a reader takes from the log at once. A client that does not read holds on to no more than this.
 const BATCH_LENGTH: usize = 256;
 const BATCH_BYTES: usize = 256 << 10;
@@ -229,7 +229,7 @@ impl Store {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        Some(disk.recover())
+        Some(disk.ready())
     }
 
     /// The revision of the last write.

@@ -4,6 +4,7 @@ mod clients;
 mod cluster;
 #[cfg(feature = "postgres")]
 mod crash;
+mod disk;
 mod door;
 mod durability;
 #[cfg(feature = "postgres")]

@@ -18,6 +18,9 @@ const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters"
 /// can read them.
 const ASIDE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("aside");
 
+/// What is written to find out whether there is room.
+const PROBE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("probe");
+
 const REVISION: &str = "revision";
 /// The mirror answers every read, so that the file's own cache need only hold the way to the next write.
 const CACHE: usize = 8 << 20;
@@ -54,6 +57,8 @@ pub(super) struct Disk {
     /// None after a failure, until it has been opened again.
     database: Option<Database>,
     doubt: Option<Doubt>,
+    /// Bytes of the largest write that was refused and had no successor since.
+    refused: usize,
 }
 
 impl Disk {
@@ -67,6 +72,7 @@ impl Disk {
             path: path.to_owned(),
             database: None,
             doubt: None,
+            refused: 0,
         };
         let content = disk.careful(|disk| {
             let database = if is_there {
@@ -108,7 +114,13 @@ impl Disk {
     ) -> Result<(), DiskError> {
         self.recover()?;
         let written = self.careful(|disk| disk.put(key, bytes, revision));
-        if written.is_err() {
+        let size = key.len() + bytes.map_or(0, <[u8]>::len);
+        if written.is_ok() {
+            if size >= self.refused {
+                self.refused = 0;
+            }
+        } else {
+            self.refused = self.refused.max(size);
             self.doubt = Some(Doubt {
                 key: key.to_owned(),
                 bytes: before(),
@@ -133,12 +145,32 @@ impl Disk {
         })
     }
 
+    /// Whether the disk takes writes: after a failure, whether it would take the largest one that was refused.
+    pub(super) fn ready(&mut self) -> Result<(), DiskError> {
+        self.recover()?;
+        if self.refused > 0 {
+            let bytes = vec![0; self.refused];
+            self.careful(|disk| {
+                for probe in [Some(bytes.as_slice()), None] {
+                    let database = disk.database.as_ref().ok_or(redb::Error::DatabaseClosed)?;
+                    let writing = database.begin_write()?;
+                    match probe {
+                        Some(bytes) => drop(writing.open_table(PROBE)?.insert("", bytes)?),
+                        None => drop(writing.delete_table(PROBE)?),
+                    }
+                    writing.commit()?;
+                }
+                Ok(())
+            })?;
+            self.refused = 0;
+        }
+        Ok(())
+    }
+
     /// Moves objects that cannot be read to where they are kept and do no harm.
     pub(super) fn put_aside(&mut self, keys: &[String], revision: u64) -> Result<(), DiskError> {
         self.careful(|disk| {
-            let Some(database) = &disk.database else {
-                return Err(redb::Error::DatabaseClosed);
-            };
+            let database = disk.database.as_ref().ok_or(redb::Error::DatabaseClosed)?;
             let writing = database.begin_write()?;
             {
                 let mut objects = writing.open_table(OBJECTS)?;
@@ -155,9 +187,7 @@ impl Disk {
     }
 
     fn put(&self, key: &str, bytes: Option<&[u8]>, revision: u64) -> Result<(), redb::Error> {
-        let Some(database) = &self.database else {
-            return Err(redb::Error::DatabaseClosed);
-        };
+        let database = self.database.as_ref().ok_or(redb::Error::DatabaseClosed)?;
         let writing = database.begin_write()?;
         {
             let mut objects = writing.open_table(OBJECTS)?;
