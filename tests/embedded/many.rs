@@ -110,7 +110,7 @@ async fn ten_thousand_objects_are_listed_paged_and_watched_and_one_who_does_not_
 
     // More happens than the history holds: who looked away is told so, and misses nothing in silence.
     make(&wire, MANY, MANY + 3_000).await;
-    let mut count = 0;
+    let mut count: usize = 0;
     loop {
         let line = tokio::time::timeout(Duration::from_secs(60), looks_away.next()).await;
         let Some(line) = line.expect("an answer") else {
