@@ -200,6 +200,15 @@ impl Failure {
         }
     }
 
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self {
+            code: 413,
+            reason: "RequestEntityTooLarge",
+            message: message.into(),
+            details: None,
+        }
+    }
+
     pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
         Self {
             code: 410,

@@ -11,6 +11,7 @@ mod controllers;
 mod failure;
 mod kubelet;
 mod object;
+mod quantity;
 mod registry;
 mod resource;
 mod schema;

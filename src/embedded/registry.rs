@@ -4,6 +4,7 @@
 //! deletion in steps. The HTTP API and the controllers both come through here. It never speaks HTTP and starts nothing.
 
 mod admit;
+mod bounds;
 mod defaults;
 mod delete;
 mod fields;
@@ -220,6 +221,7 @@ impl Registry {
             Part::Main,
             now,
         );
+        bounds::check(&object)?;
         let name = object::name(&object).to_owned();
         self.store.write(
             &Key::new(resource.plural, namespace, &name),
@@ -464,6 +466,9 @@ impl Registry {
                     .is_none_or(|list| list.iter().all(|entry| entry == &json!({})))
                 {
                     object::remove(&mut object, "/metadata/managedFields");
+                } else if !fields::is_sound(given) {
+                    // What cannot be read is passed over (apimachinery `util/managedfields/internal/managedfieldsupdater.go`).
+                    object::set(&mut object, "/metadata/managedFields", managed);
                 }
             }
             _ => {
@@ -475,6 +480,7 @@ impl Registry {
                 }
             }
         }
+        bounds::check(&object)?;
         Ok(object)
     }
 
@@ -508,9 +514,13 @@ impl Registry {
 
 /// The decoder's refusal of a body.
 fn undecodable(resource: &Resource, message: &str) -> Failure {
+    undecodable_kind(resource.kind, resource.version, message)
+}
+
+/// The decoder's refusal of a body of a kind that is no resource of its own.
+pub(crate) fn undecodable_kind(kind: &str, version: &str, message: &str) -> Failure {
     Failure::bad_request(format!(
-        "{} in version {:?} cannot be handled as a {}: {message}",
-        resource.kind, resource.version, resource.kind
+        "{kind} in version {version:?} cannot be handled as a {kind}: {message}"
     ))
 }
 

@@ -58,9 +58,8 @@ impl Api {
             deadline: Instant::now()
                 + query
                     .number("timeoutSeconds")
-                    .and_then(|seconds| u64::try_from(seconds).ok())
                     .filter(|seconds| *seconds > 0)
-                    .map_or(OPEN_FOR, Duration::from_secs),
+                    .map_or(OPEN_FOR, object::wait),
             has_ended: false,
         };
         // Without a revision to go on from, the present state comes first.

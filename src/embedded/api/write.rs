@@ -250,7 +250,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> &str {
         .unwrap_or("")
 }
 
-fn media_type(headers: &HeaderMap) -> String {
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     content_type(headers)
         .split(';')
         .next()
@@ -297,7 +297,8 @@ fn expect_type(resource: &Resource, object: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-fn patch(bytes: &[u8], media: &str, query: &Query) -> Result<Patch, Failure> {
+/// The patch of a body.
+pub(super) fn patch(bytes: &[u8], media: &str, query: &Query) -> Result<Patch, Failure> {
     let value = || {
         serde_json::from_slice::<Value>(bytes).map_err(|error| {
             // The words of Go's decoder for what is cut off; others of its messages name other things than ours.
@@ -341,7 +342,7 @@ fn deletion(bytes: &[u8], media: &str, query: &Query) -> Result<Deletion, Failur
     if !query.get("dryRun").is_empty() {
         object::set_default(&mut options, "/dryRun", json!(query.all("dryRun")));
     }
-    Deletion::parse(&options)
+    Deletion::parse(options)
 }
 
 /// What the server warns about when unknown fields are dropped and not refused.
