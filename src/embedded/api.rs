@@ -325,9 +325,7 @@ fn accept(headers: &HeaderMap) -> &str {
 async fn body(request: Request) -> Result<axum::body::Bytes, Failure> {
     axum::body::to_bytes(request.into_body(), BODY_LIMIT)
         .await
-        .map_err(|_| {
-            Failure::too_large(format!("Request entity too large: limit is {BODY_LIMIT}"))
-        })
+        .map_err(|_| Failure::too_large(format!("Request entity too large: limit is {BODY_LIMIT}")))
 }
 
 /// Turns a request into a WebSocket, when it asks for one.

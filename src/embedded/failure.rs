@@ -200,6 +200,16 @@ impl Failure {
         }
     }
 
+    /// The program is about to end.
+    pub(crate) fn ending() -> Self {
+        Self {
+            code: 503,
+            reason: "ServiceUnavailable",
+            message: "the cluster is ending".to_owned(),
+            details: None,
+        }
+    }
+
     pub(crate) fn too_large(message: impl Into<String>) -> Self {
         Self {
             code: 413,

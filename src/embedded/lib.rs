@@ -42,6 +42,8 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The one node.
 const NODE: &str = "eizoku-control-plane";
+/// Pods that the node takes, as kubelets do unless told otherwise (`--max-pods`).
+const NODE_PODS: usize = 110;
 /// The name of cluster, user and context in the kubeconfig.
 const CONTEXT: &str = "eizoku";
 /// Namespaces of a fresh cluster, as kind has them.
@@ -156,7 +158,7 @@ impl Embedded {
         let store = Store::open(&folder.join("store.redb"), &resources)
             .with_context(|| format!("cannot open the store in {shown}"))?;
         let closing = store.closing();
-        let registry = Registry::new(store);
+        let registry = Registry::new(store, stop.clone());
         furnish(&registry)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await

@@ -273,6 +273,12 @@ pub(crate) fn random_letters(count: usize) -> String {
         .collect()
 }
 
+/// A name with a random end; a long beginning is cut, so that the end fits (apiserver `storage/names/generate.go`).
+pub(crate) fn generated_name(base: &str) -> String {
+    let base: String = base.chars().take(58).collect();
+    format!("{base}{}", random_letters(5))
+}
+
 /// A number's decimal digits written in the letters of generated names, as hashes in names are.
 pub(crate) fn safe_letters(digits: &str) -> String {
     digits
@@ -315,8 +321,15 @@ mod tests {
         assert_eq!(time(later(now, 30)), "2026-01-01T00:00:30Z");
         assert_eq!(later(now, i64::MAX), Timestamp::MAX);
         assert_eq!(later(now, i64::MIN), Timestamp::MIN);
-        assert_eq!((wait(-1), wait(3)), (Duration::ZERO, Duration::from_secs(3)));
-        assert!(std::time::Instant::now().checked_add(wait(i64::MAX)).is_some());
+        assert_eq!(
+            (wait(-1), wait(3)),
+            (Duration::ZERO, Duration::from_secs(3))
+        );
+        assert!(
+            std::time::Instant::now()
+                .checked_add(wait(i64::MAX))
+                .is_some()
+        );
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! from zero, and nothing is larger than 2^63-1, whatever the exponent says.
 
 /// What the real server says of a text that is no quantity (`resource.ErrFormatWrong`).
-pub(crate) const WRONG_FORMAT: &str = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+pub(crate) const WRONG_FORMAT: &str =
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 /// What it says of a unit that there is not (`resource.ErrSuffix`).
 const WRONG_SUFFIX: &str = "unable to parse quantity's suffix";
 
@@ -108,7 +109,9 @@ fn scaled(whole: &str, fraction: &str, exponent: i64) -> u128 {
     let Some(first) = digits.iter().position(|digit| *digit != 0) else {
         return 0;
     };
-    let point = i64::try_from(whole.len()).unwrap_or(i64::MAX).saturating_add(exponent + 9);
+    let point = i64::try_from(whole.len())
+        .unwrap_or(i64::MAX)
+        .saturating_add(exponent + 9);
     let Ok(point) = usize::try_from(point) else {
         return 1;
     };
@@ -146,7 +149,11 @@ impl std::fmt::Display for Quantity {
                 number /= 1024;
                 unit += 1;
             }
-            return write!(out, "{number}{}", ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][unit]);
+            return write!(
+                out,
+                "{number}{}",
+                ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][unit]
+            );
         }
         let (mut number, mut unit) = (self.nanos, 0);
         while unit < 9 && number % 1000 == 0 {
@@ -159,7 +166,11 @@ impl std::fmt::Display for Quantity {
                 _ => write!(out, "{number}e{}", unit as i32 * 3 - 9),
             };
         }
-        write!(out, "{number}{}", ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"][unit])
+        write!(
+            out,
+            "{number}{}",
+            ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"][unit]
+        )
     }
 }
 
@@ -194,7 +205,10 @@ mod tests {
             ("1e400", "9223372036854775807"),
             ("-1e2147483647", "-9223372036854775807"),
             ("0e2147483647", "0"),
-            ("99999999999999999999999999999999999999999999999999E", "9223372036854775807"),
+            (
+                "99999999999999999999999999999999999999999999999999E",
+                "9223372036854775807",
+            ),
             ("16Ei", "9223372036854775807"),
         ] {
             let read = Quantity::parse(long).unwrap_or_else(|error| panic!("{long}: {error}"));

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::admit::{CLAIM_PROTECTION, VOLUME_PROTECTION, is_default_class};
 pub(crate) use self::delete::{Deletion, Outcome, Propagation};
@@ -65,11 +66,26 @@ impl Options {
 #[derive(Debug, Clone)]
 pub(crate) struct Registry {
     store: Store,
+    stop: CancellationToken,
 }
 
 impl Registry {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+    /// After the token is cancelled nothing is written any more: whoever is in the middle of many writes ends with the
+    /// program.
+    pub(crate) fn new(store: Store, stop: CancellationToken) -> Self {
+        Self { store, stop }
+    }
+
+    /// Every write comes through here.
+    fn write(
+        &self,
+        key: &Key,
+        decide: impl FnOnce(Option<&Object>) -> Result<Write, Failure>,
+    ) -> Result<Object, Failure> {
+        if self.stop.is_cancelled() {
+            return Err(Failure::ending());
+        }
+        self.store.write(key, decide)
     }
 
     /// One object, or the real "not found".
@@ -175,11 +191,7 @@ impl Registry {
         if object::name(&object).is_empty()
             && !object::text(&object, "/metadata/generateName").is_empty()
         {
-            let name = format!(
-                "{}{}",
-                object::text(&object, "/metadata/generateName"),
-                object::random_letters(5)
-            );
+            let name = object::generated_name(object::text(&object, "/metadata/generateName"));
             object::set(&mut object, "/metadata/name", name);
         }
         if !object::text(&object, "/metadata/resourceVersion").is_empty() {
@@ -223,7 +235,7 @@ impl Registry {
         );
         bounds::check(&object)?;
         let name = object::name(&object).to_owned();
-        self.store.write(
+        self.write(
             &Key::new(resource.plural, namespace, &name),
             |current| match current {
                 Some(current) if object::is_deleting(current) && resource.plural != "events" => {
@@ -307,7 +319,7 @@ impl Registry {
         mark: impl FnOnce(&mut Value),
     ) -> Result<Object, Failure> {
         let now = Timestamp::now();
-        self.store.write(
+        self.write(
             &Key::new(resource::PODS.plural, namespace, name),
             |current| {
                 let current = current.ok_or_else(|| Failure::not_found(resource::PODS, name))?;
@@ -350,29 +362,27 @@ impl Registry {
         build: impl FnOnce(&Value) -> Result<Value, Failure>,
     ) -> Result<Object, Failure> {
         let now = Timestamp::now();
-        self.store
-            .write(&Key::new(resource.plural, namespace, name), |current| {
-                let current = current.ok_or_else(|| Failure::not_found(resource, name))?;
-                let wanted = build(current)?;
-                let object = self.settle(resource, part, current, wanted, &options.manager, now)?;
-                let is_same = object == **current;
-                if options.dry_run || is_same {
-                    return Ok(Write::Keep(if is_same {
-                        current.clone()
-                    } else {
-                        Arc::new(object)
-                    }));
-                }
-                let freed = object::is_deleting(&object)
-                    && object::int(&object, "/metadata/deletionGracePeriodSeconds").unwrap_or(0)
-                        == 0
-                    && delete::is_free(&object);
-                Ok(if freed {
-                    Write::Remove((**current).clone())
+        self.write(&Key::new(resource.plural, namespace, name), |current| {
+            let current = current.ok_or_else(|| Failure::not_found(resource, name))?;
+            let wanted = build(current)?;
+            let object = self.settle(resource, part, current, wanted, &options.manager, now)?;
+            let is_same = object == **current;
+            if options.dry_run || is_same {
+                return Ok(Write::Keep(if is_same {
+                    current.clone()
                 } else {
-                    Write::Put(object)
-                })
+                    Arc::new(object)
+                }));
+            }
+            let freed = object::is_deleting(&object)
+                && object::int(&object, "/metadata/deletionGracePeriodSeconds").unwrap_or(0) == 0
+                && delete::is_free(&object);
+            Ok(if freed {
+                Write::Remove((**current).clone())
+            } else {
+                Write::Put(object)
             })
+        })
     }
 
     /// What the server makes of a new version of an object: fields nobody may change are put back, defaults filled in,

@@ -40,7 +40,11 @@ impl Api {
                     .map_err(|message| undecodable_kind("Scale", "v1", &message))?;
                 wanted
             }
-            Method::PATCH => patch(&bytes, &media, &query)?.onto(&of(&current), Shape::scale())?.0,
+            Method::PATCH => {
+                patch(&bytes, &media, &query)?
+                    .onto(&of(&current), Shape::scale())?
+                    .0
+            }
             other => {
                 return Err(Failure::method_not_allowed(&format!(
                     "the server does not allow this method on the requested resource ({other})"

@@ -258,7 +258,8 @@ impl Worker {
         let seconds = object::int(&self.pod, "/spec/activeDeadlineSeconds")?;
         let now = Timestamp::now();
         let begun = object::time_at(&self.pod, "/status/startTime").unwrap_or(now);
-        let left = jiff::SignedDuration::from_secs(seconds).saturating_sub(now.duration_since(begun));
+        let left =
+            jiff::SignedDuration::from_secs(seconds).saturating_sub(now.duration_since(begun));
         Some(Instant::now() + object::wait(left.as_secs()))
     }
 

@@ -110,7 +110,7 @@ impl Registry {
         let key = Key::new(resource.plural, namespace, name);
         let now = Timestamp::now();
         let mut step = Step::Kept;
-        let object = self.store.write(&key, |current| {
+        let object = self.write(&key, |current| {
             let current = current.ok_or_else(|| Failure::not_found(resource, name))?;
             check_preconditions(resource, current, deletion)?;
             let (object, next) = mark(resource, current, deletion, now);
@@ -125,7 +125,7 @@ impl Registry {
             Step::Remove => Ok(Outcome::Gone(object)),
             Step::MarkThenRemove if !deletion.dry_run => {
                 let uid = object::uid(&object).to_owned();
-                let gone = self.store.write(&key, |current| match current {
+                let gone = self.write(&key, |current| match current {
                     Some(current) if object::uid(current) == uid => {
                         Ok(Write::Remove((**current).clone()))
                     }

@@ -377,7 +377,11 @@ mod tests {
             json!([{"op": "add", "path": "data", "value": 1}]),
             json!([1]),
         ] {
-            assert_eq!(json_patched(map.clone(), operations.clone()), Err(422), "{operations}");
+            assert_eq!(
+                json_patched(map.clone(), operations.clone()),
+                Err(422),
+                "{operations}"
+            );
         }
     }
 
@@ -388,7 +392,10 @@ mod tests {
         let doubles: Vec<Value> = (0..14).map(double).collect();
         assert_eq!(json_patched(map.clone(), json!(doubles)), Err(422));
         let nest = json!({"op": "copy", "from": "/data", "path": "/data/k"});
-        assert_eq!(json_patched(json!({"data": {}}), json!(vec![nest; 200])), Err(422));
+        assert_eq!(
+            json_patched(json!({"data": {}}), json!(vec![nest; 200])),
+            Err(422)
+        );
         let wrap = |index: usize| {
             [
                 json!({"op": "add", "path": format!("/b{}", index + 1), "value": {}}),
@@ -398,8 +405,14 @@ mod tests {
         let wraps: Vec<Value> = (0..1000).flat_map(wrap).collect();
         assert_eq!(json_patched(json!({"b0": {}}), json!(wraps)), Err(422));
         let test = json!({"op": "test", "path": "/data", "value": {}});
-        assert_eq!(json_patched(json!({"data": {}}), json!(vec![test.clone(); 10_000])), Ok(json!({"data": {}})));
-        assert_eq!(json_patched(json!({"data": {}}), json!(vec![test; 10_001])), Err(413));
+        assert_eq!(
+            json_patched(json!({"data": {}}), json!(vec![test.clone(); 10_000])),
+            Ok(json!({"data": {}}))
+        );
+        assert_eq!(
+            json_patched(json!({"data": {}}), json!(vec![test; 10_001])),
+            Err(413)
+        );
     }
 
     #[test]

@@ -52,7 +52,10 @@ fn merge_map(
     }
     for (field, gone) in deletions {
         if let Some(list) = map.get_mut(&field).and_then(Value::as_array_mut) {
-            let gone: HashSet<String> = object::array(&gone, "").iter().map(Value::to_string).collect();
+            let gone: HashSet<String> = object::array(&gone, "")
+                .iter()
+                .map(Value::to_string)
+                .collect();
             list.retain(|entry| !gone.contains(&entry.to_string()));
         }
     }
@@ -114,7 +117,11 @@ fn merge_list(place: &mut Value, entries: Vec<Value>, shape: Option<Shape>) -> R
     let list = place.as_array_mut().expect("it was just made a list");
     let Some(key) = key else {
         let mut known: HashSet<String> = list.iter().map(Value::to_string).collect();
-        list.extend(entries.into_iter().filter(|entry| known.insert(entry.to_string())));
+        list.extend(
+            entries
+                .into_iter()
+                .filter(|entry| known.insert(entry.to_string())),
+        );
         return Ok(());
     };
     let item = shape.and_then(Shape::item);

@@ -210,11 +210,16 @@ fn visit_map(
     }
     // Go shows a time that is not set as null; clients with a type that has to have one cannot read that.
     let unset = shape.required().find(|field| {
-        let is_time = shape.field(field).is_some_and(|field| field.last_name() == "Time");
+        let is_time = shape
+            .field(field)
+            .is_some_and(|field| field.last_name() == "Time");
         is_time && map.get(*field).is_none_or(Value::is_null)
     });
     match unset {
-        Some(field) => Err(format!("{}.{field}: Required value: must be set", place.path)),
+        Some(field) => Err(format!(
+            "{}.{field}: Required value: must be set",
+            place.path
+        )),
         None => Ok(()),
     }
 }
@@ -467,6 +472,10 @@ mod tests {
             tried::<storage::StorageClass>(resource::STORAGE_CLASSES),
         ];
         assert_eq!(all.len(), resource::ALL.len());
-        assert!(all.iter().all(|(taken, refused)| *taken > 50 && *refused > 50), "{all:?}");
+        assert!(
+            all.iter()
+                .all(|(taken, refused)| *taken > 50 && *refused > 50),
+            "{all:?}"
+        );
     }
 }

@@ -98,15 +98,51 @@ mod tests {
     #[test]
     fn what_is_no_time_is_told_in_gos_words() {
         for (text, is_micro, words) in [
-            ("soon", false, r#"parsing time "soon" as "2006-01-02T15:04:05Z07:00": cannot parse "soon" as "2006""#),
-            ("2026-01-01", false, r#"parsing time "2026-01-01" as "2006-01-02T15:04:05Z07:00": cannot parse "" as "T""#),
-            ("2026-13-01T00:00:00Z", false, r#"parsing time "2026-13-01T00:00:00Z": month out of range"#),
-            ("2026-02-30T00:00:00Z", false, r#"parsing time "2026-02-30T00:00:00Z": day out of range"#),
-            ("0000-01-01T00:00:00+01:00", false, r#"parsing time "0000-01-01T00:00:00+01:00": year out of range"#),
-            ("9999-12-31T23:59:59-12:00", false, r#"parsing time "9999-12-31T23:59:59-12:00": day out of range"#),
-            ("2026-01-01T00:00:00", false, r#"parsing time "2026-01-01T00:00:00" as "2006-01-02T15:04:05Z07:00": cannot parse "" as "Z07:00""#),
-            ("2026-01-01T00:00:00Zé", false, r#"parsing time "2026-01-01T00:00:00Zé": extra text: "é""#),
-            ("2026-01-01T00:00:00Z", true, r#"parsing time "2026-01-01T00:00:00Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000""#),
+            (
+                "soon",
+                false,
+                r#"parsing time "soon" as "2006-01-02T15:04:05Z07:00": cannot parse "soon" as "2006""#,
+            ),
+            (
+                "2026-01-01",
+                false,
+                r#"parsing time "2026-01-01" as "2006-01-02T15:04:05Z07:00": cannot parse "" as "T""#,
+            ),
+            (
+                "2026-13-01T00:00:00Z",
+                false,
+                r#"parsing time "2026-13-01T00:00:00Z": month out of range"#,
+            ),
+            (
+                "2026-02-30T00:00:00Z",
+                false,
+                r#"parsing time "2026-02-30T00:00:00Z": day out of range"#,
+            ),
+            (
+                "0000-01-01T00:00:00+01:00",
+                false,
+                r#"parsing time "0000-01-01T00:00:00+01:00": year out of range"#,
+            ),
+            (
+                "9999-12-31T23:59:59-12:00",
+                false,
+                r#"parsing time "9999-12-31T23:59:59-12:00": day out of range"#,
+            ),
+            (
+                "2026-01-01T00:00:00",
+                false,
+                r#"parsing time "2026-01-01T00:00:00" as "2006-01-02T15:04:05Z07:00": cannot parse "" as "Z07:00""#,
+            ),
+            (
+                "2026-01-01T00:00:00Zé",
+                false,
+                r#"parsing time "2026-01-01T00:00:00Zé": extra text: "é""#,
+            ),
+            (
+                "2026-01-01T00:00:00Z",
+                true,
+                r#"parsing time "2026-01-01T00:00:00Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000""#,
+            ),
         ] {
             assert_eq!(parse(text, is_micro), Err(words.to_owned()), "{text}");
         }
