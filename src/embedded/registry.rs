@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::admit::{CLAIM_PROTECTION, VOLUME_PROTECTION, is_default_class};
 pub(crate) use self::delete::{Deletion, Outcome, Propagation};
 pub(crate) use self::delete::{FOREGROUND, ORPHAN};
+pub(crate) use self::fields::MANAGER_LENGTH;
 pub(crate) use self::patch::Patch;
 pub(crate) use self::select::{Labels, Selection};
 use super::failure::{Cause, Failure};

@@ -10,7 +10,9 @@ use super::query::Query;
 use super::{Api, Form, Target, accept, body, form, json_response, protobuf, table};
 use crate::failure::Failure;
 use crate::object::{self, Object};
-use crate::registry::{Deletion, Options, Outcome, Part, Patch, Registry, Selection};
+use crate::registry::{
+    Deletion, MANAGER_LENGTH, Options, Outcome, Part, Patch, Registry, Selection,
+};
 use crate::resource::Resource;
 
 /// Resources whose deletion is answered with the object and not with a Status.
@@ -224,7 +226,14 @@ pub(super) fn options(query: &Query, headers: &HeaderMap) -> Result<Options, Fai
             .and_then(|agent| agent.to_str().ok())
             .and_then(|agent| agent.split('/').next())
             .unwrap_or("unknown")
-            .to_owned(),
+            .chars()
+            .take(MANAGER_LENGTH)
+            .collect(),
+        given if given.len() > MANAGER_LENGTH => {
+            return Err(Failure::bad_request(format!(
+                "fieldManager: Too long: may not be more than {MANAGER_LENGTH} bytes"
+            )));
+        }
         given => given.to_owned(),
     };
     match query.get("fieldValidation") {
