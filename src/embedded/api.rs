@@ -339,12 +339,7 @@ fn accept(headers: &HeaderMap) -> &str {
 async fn body(request: Request) -> Result<axum::body::Bytes, Failure> {
     axum::body::to_bytes(request.into_body(), BODY_LIMIT)
         .await
-        .map_err(|_| Failure {
-            code: 413,
-            reason: "RequestEntityTooLarge",
-            message: format!("Request entity too large: limit is {BODY_LIMIT}"),
-            details: None,
-        })
+        .map_err(|_| Failure::too_large(format!("Request entity too large: limit is {BODY_LIMIT}")))
 }
 
 /// Turns a request into a WebSocket, when it asks for one.

@@ -138,22 +138,6 @@ fn is_tree(text: &str) -> bool {
     serde_json::from_str::<Map<String, Value>>(text).is_ok()
 }
 
-/// How much is in a value: the bytes of its texts, names and numbers, as a compact encoding has them.
-pub(crate) fn content(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) => 2,
-        Value::Number(_) => 8,
-        Value::String(text) => text.len() + 2,
-        Value::Array(list) => list.iter().map(content).sum::<usize>() + 2,
-        Value::Object(map) => {
-            map.iter()
-                .map(|(key, value)| key.len() + 2 + content(value))
-                .sum::<usize>()
-                + 2
-        }
-    }
-}
-
 /// About how many bytes of memory a value takes beyond its own place.
 pub(crate) fn heap(value: &Value) -> usize {
     /// A node of a map, which has room for eleven entries, and what the allocator adds to each piece.

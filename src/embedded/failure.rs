@@ -70,6 +70,14 @@ impl Cause {
         }
     }
 
+    pub(crate) fn too_long(field: impl Into<String>, most: usize) -> Self {
+        Self {
+            reason: "FieldValueTooLong",
+            field: field.into(),
+            message: format!("Too long: may not be more than {most} bytes"),
+        }
+    }
+
     pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
         Self {
             reason: "FieldValueDuplicate",
@@ -201,6 +209,25 @@ impl Failure {
         }
     }
 
+    /// The program is about to end.
+    pub(crate) fn ending() -> Self {
+        Self {
+            code: 503,
+            reason: "ServiceUnavailable",
+            message: "the cluster is ending".to_owned(),
+            details: None,
+        }
+    }
+
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self {
+            code: 413,
+            reason: "RequestEntityTooLarge",
+            message: message.into(),
+            details: None,
+        }
+    }
+
     pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
         Self {
             code: 410,
@@ -298,7 +325,6 @@ impl From<Unwritten> for Failure {
         let message = why.to_string();
         match why {
             Unwritten::Panicked(_) => Self::internal(message),
-            Unwritten::TooLarge => Self::plain(message),
             Unwritten::Unreadable(_) => Self::bad_request(message),
             Unwritten::Disk(error) => Self {
                 code: match error {

@@ -13,6 +13,7 @@ mod failure;
 mod folder;
 mod kubelet;
 mod object;
+mod quantity;
 mod registry;
 mod resource;
 mod schema;
@@ -45,6 +46,8 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The one node.
 const NODE: &str = "eizoku-control-plane";
+/// Pods that the node takes, as kubelets do unless told otherwise (`--max-pods`).
+const NODE_PODS: usize = 110;
 /// The name of cluster, user and context in the kubeconfig.
 const CONTEXT: &str = "eizoku";
 /// Namespaces of a fresh cluster, as kind has them.
@@ -151,7 +154,7 @@ impl Embedded {
             .collect();
         let store = Store::open(&folder.store(), &resources).map_err(|error| unopened(&error))?;
         let closing = store.closing();
-        let registry = Registry::new(store);
+        let registry = Registry::new(store, stop.clone());
         furnish(&registry)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await

@@ -33,8 +33,6 @@ const LOG_BYTES: usize = 32 << 20;
 /// What a reader takes from the log at once. A client that does not read holds on to no more than this.
 const BATCH_LENGTH: usize = 256;
 const BATCH_BYTES: usize = 256 << 10;
-/// An object larger than this is refused, as etcd refuses a request (`--max-request-bytes`).
-const LARGEST: usize = 1536 << 10;
 
 /// Where an object lies: the resource's plural name with its group, the namespace ("" for cluster-scoped) and the name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,9 +101,6 @@ pub(crate) enum Unwritten {
     /// What decided has a fault.
     #[error("the change could not be worked out: {0}")]
     Panicked(String),
-    /// etcd's words.
-    #[error("etcdserver: request is too large")]
-    TooLarge,
     /// Stored, it could not be read again.
     #[error("the object cannot be stored: {0}")]
     Unreadable(String),
@@ -342,7 +337,7 @@ impl Store {
             object: object.clone(),
             before,
             // The encoded form is about as long as what is in it.
-            weight: encode::content(&object) + encode::heap(&object) + heap_before,
+            weight: object::size(&object) + encode::heap(&object) + heap_before,
             encoded: OnceLock::new(),
         };
         locked(&self.0.state).publish(change);
@@ -376,9 +371,6 @@ impl Store {
 
 /// The object as it is written to the disk, when it can be read from there.
 fn readable(value: &Value) -> Result<Vec<u8>, Unwritten> {
-    if encode::content(value) > LARGEST {
-        return Err(Unwritten::TooLarge);
-    }
     let bytes = encode::to_vec(value);
     match serde_json::from_slice::<Value>(&bytes) {
         Ok(_) => Ok(bytes),
@@ -584,15 +576,9 @@ mod tests {
         for _ in 0..200 {
             deep = json!({ "a": deep });
         }
-        let writes: [(fn(Value) -> Result<Write, Failure>, Value, u16, &str); 3] = [
+        let writes: [(fn(Value) -> Result<Write, Failure>, Value, u16, &str); 2] = [
             (|_| panic!("a fault"), json!({}), 500, "a fault"),
             (|it| Ok(Write::Put(it)), deep, 400, "recursion limit"),
-            (
-                |it| Ok(Write::Put(it)),
-                json!({"data": "x".repeat(LARGEST)}),
-                500,
-                "etcdserver: request is too large",
-            ),
         ];
         for (decide, value, code, words) in writes {
             let refused = store.write(&key, |_| decide(value)).unwrap_err();

@@ -1,5 +1,6 @@
 //! The embedded cluster from outside: over HTTP, with real containers, across restarts.
 
+mod bounds;
 mod clients;
 mod cluster;
 #[cfg(feature = "postgres")]
@@ -15,6 +16,7 @@ mod likeness;
 mod lives;
 #[cfg(feature = "postgres")]
 mod many;
+mod odd;
 #[cfg(feature = "postgres")]
 mod program;
 #[cfg(feature = "postgres")]

@@ -65,9 +65,8 @@ impl Api {
             deadline: Instant::now()
                 + query
                     .number("timeoutSeconds")
-                    .and_then(|seconds| u64::try_from(seconds).ok())
                     .filter(|seconds| *seconds > 0)
-                    .map_or(OPEN_FOR, Duration::from_secs),
+                    .map_or(OPEN_FOR, object::wait),
             ends_with_first: None,
             has_ended: false,
         };

@@ -19,6 +19,14 @@ const RETRY_FIRST: Duration = Duration::from_millis(5);
 /// The longest wait after a failure.
 const RETRY_AT_MOST: Duration = Duration::from_secs(30);
 
+/// So often an object is looked at in a row; what changes faster is looked at [`LOOKS_PER_SECOND`] times a second, so
+/// that two who undo each other's work do not take the whole disk. Far more than a rollout needs.
+const LOOKS_AT_ONCE: f64 = 100.0;
+/// As many as the real controllers' requests (`--kube-api-qps`).
+const LOOKS_PER_SECOND: f64 = 20.0;
+/// Objects whose looks are counted before those that rest are forgotten.
+const COUNTED: usize = 1024;
+
 /// One controller.
 pub(crate) trait Controller: Send + 'static {
     /// Its name in logs.
@@ -58,6 +66,7 @@ pub(crate) fn run(
             ready: BTreeSet::new(),
             later: BTreeMap::new(),
             failures: HashMap::new(),
+            paces: Paces::default(),
         }
         .run(&handle, &stop);
     });
@@ -70,6 +79,29 @@ struct Loop<C> {
     ready: BTreeSet<Key>,
     later: BTreeMap<Key, Instant>,
     failures: HashMap<Key, u32>,
+    paces: Paces,
+}
+
+/// How often each object has been looked at of late.
+#[derive(Default)]
+struct Paces(HashMap<Key, (f64, Instant)>);
+
+impl Paces {
+    /// Counts a look; when there were too many, how long to wait instead.
+    fn count(&mut self, key: &Key, now: Instant) -> Option<Duration> {
+        let left = |(looks, since): (f64, Instant)| {
+            (looks - now.duration_since(since).as_secs_f64() * LOOKS_PER_SECOND).max(0.0)
+        };
+        if self.0.len() > COUNTED {
+            self.0.retain(|_, pace| left(*pace) > 0.0);
+        }
+        let looks = left(self.0.get(key).copied().unwrap_or((0.0, now)));
+        if looks > LOOKS_AT_ONCE - 1.0 {
+            return Some(Duration::from_secs_f64(1.0 / LOOKS_PER_SECOND));
+        }
+        self.0.insert(key.clone(), (looks + 1.0, now));
+        None
+    }
 }
 
 impl<C: Controller> Loop<C> {
@@ -78,7 +110,11 @@ impl<C: Controller> Loop<C> {
         self.ready.extend(self.controller.begin(&self.registry));
         while !stop.is_cancelled() {
             while let Some(key) = self.ready.pop_first() {
-                self.look(&key);
+                let now = Instant::now();
+                match self.paces.count(&key, now) {
+                    None => self.look(&key),
+                    Some(wait) => drop(self.later.insert(key, now + wait)),
+                }
                 if stop.is_cancelled() {
                     return;
                 }
@@ -157,5 +193,30 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_that_changes_without_end_is_looked_at_so_often_a_second() {
+        let (mut paces, key) = (Paces::default(), Key::new("pods", "default", "a"));
+        let start = Instant::now();
+        let mut looks = |millis: u64, key: &Key| {
+            let now = start + Duration::from_millis(millis);
+            (0..1000)
+                .filter(|_| paces.count(key, now).is_none())
+                .count()
+        };
+        assert_eq!(looks(0, &key), 100);
+        assert_eq!(
+            looks(0, &Key::new("pods", "default", "b")),
+            100,
+            "others do not wait"
+        );
+        assert_eq!(looks(1000, &key), 20);
+        assert_eq!(looks(60_000, &key), 100, "after a rest");
     }
 }

@@ -475,7 +475,7 @@ impl Runner {
             .map(str::to_owned)
             .collect();
         if let Some(seconds) = int(hook, "/sleep/seconds") {
-            tokio::time::sleep(Duration::from_secs(seconds.max(0).unsigned_abs())).await;
+            tokio::time::sleep(object::wait(seconds)).await;
         }
         if command.is_empty() {
             return true;

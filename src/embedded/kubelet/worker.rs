@@ -258,15 +258,16 @@ impl Worker {
         let seconds = object::int(&self.pod, "/spec/activeDeadlineSeconds")?;
         let now = Timestamp::now();
         let begun = object::time_at(&self.pod, "/status/startTime").unwrap_or(now);
-        let left = jiff::SignedDuration::from_secs(seconds) - now.duration_since(begun);
-        Some(Instant::now() + Duration::try_from(left).unwrap_or(Duration::ZERO))
+        let left =
+            jiff::SignedDuration::from_secs(seconds).saturating_sub(now.duration_since(begun));
+        Some(Instant::now() + object::wait(left.as_secs()))
     }
 
     /// The Pod has been active for too long: its containers are stopped, and it has failed.
     async fn be_overdue(&mut self) {
         self.stage.is_overdue = true;
         let grace = object::int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30);
-        let until = Instant::now() + Duration::from_secs(grace.max(0).unsigned_abs());
+        let until = Instant::now() + object::wait(grace);
         self.stop.send_modify(|stop| {
             stop.get_or_insert(until);
         });
@@ -316,7 +317,7 @@ impl Worker {
             return;
         }
         let grace = object::int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30);
-        let own = Instant::now() + Duration::from_secs(grace.max(0).unsigned_abs());
+        let own = Instant::now() + object::wait(grace);
         let until = self.stop.borrow().map_or(own, |stop| stop.min(own));
         self.sidecars_stop.send_replace(Some(until));
         self.accompany(sidecars, Until::Ended).await;
