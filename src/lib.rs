@@ -8,11 +8,13 @@ pub mod live;
 mod teach;
 pub mod web;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use eizoku_embedded::Embedded;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use book::{Book, Shelf};
@@ -40,14 +42,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             force,
             target,
         }) => record(&file, force, target.into()).await,
-        Some(Command::Licenses) => {
-            print!("{}\n\n{}", licenses::TEXT, eizoku_containers::NOTICES);
-            Ok(())
-        }
+        Some(Command::Licenses) => print(&format!(
+            "{}\n\n{}",
+            licenses::TEXT,
+            eizoku_containers::NOTICES
+        )),
         Some(Command::Kubeconfig { data }) => {
             let path = eizoku_embedded::kubeconfig_path(&folder(&data));
-            println!("export KUBECONFIG={}", path.display());
-            Ok(())
+            print(&format!("export KUBECONFIG={}\n", path.display()))
         }
         None => self::serve(serve).await,
     }
@@ -63,8 +65,38 @@ fn check(content: &ContentArgs) -> anyhow::Result<()> {
         .iter()
         .map(|chapter| chapter.language.as_str())
         .collect();
-    println!("content is sound: {}", languages.join(", "));
-    Ok(())
+    print(&format!("content is sound: {}\n", languages.join(", ")))
+}
+
+/// Prints what a command was asked for. Who has read enough of it closes the pipe, which is no failure.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("nothing can be printed")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says something while the program goes on, and goes on when nobody can hear it: readers and their cluster do not depend
+/// on a terminal.
+fn say(line: &str) {
+    if print(&format!("{line}\n")).is_err() {
+        warn(line);
+    }
+}
+
+fn warn(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Waits for a part to end that must not; for ever when it ended because the program does.
+async fn lost(task: JoinHandle<()>, stopping: CancellationToken) {
+    let ended = task.await;
+    if ended.is_ok() && stopping.is_cancelled() {
+        std::future::pending().await
+    }
 }
 
 /// Serves the page and plays the cluster beside it.
@@ -90,7 +122,7 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         fresh,
         stopping: stopping.clone(),
     };
-    let (mut source, embedded) = choose(choice, target, speed, &shelf, own).await?;
+    let (mut source, mut embedded) = choose(choice, target, speed, &shelf, own).await?;
     let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
     let actor = source.actor(allow_actions, scope(&book)?, looks(&book), changes.clone());
 
@@ -103,22 +135,37 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || packing.pack());
     let address = server.address();
     let playing = tokio::spawn(source.run(changes));
-    tokio::spawn(teach::teach(lesson, board.clone(), stopping.clone()));
+    let teaching = tokio::spawn(teach::teach(lesson, board.clone(), stopping.clone()));
     let applying = tokio::spawn(apply(board, tape, cluster::in_order(incoming)));
     tokio::spawn(stop_on_signal(stopping.clone()));
-    println!("eizoku: http://{address}/  (Ctrl-C ends it)");
+    say(&format!("eizoku: http://{address}/  (Ctrl-C ends it)"));
     let serving = server.run(web::router(site, address.port()), stopping.clone());
     // A page whose source or board has died would show an old picture as a live one.
+    let broken = async {
+        match &mut embedded {
+            Some(embedded) => embedded.broken().await,
+            None => std::future::pending().await,
+        }
+    };
     let served = tokio::select! {
         served = serving => served.context("the server ended"),
-        _ = playing => Err(anyhow!("the source ended; EIZOKU_LOG=debug says more")),
-        _ = applying => Err(anyhow!("the board ended; EIZOKU_LOG=debug says more")),
+        () = lost(playing, stopping.clone()) => Err(fault("source")),
+        () = lost(applying, stopping.clone()) => Err(fault("board")),
+        () = lost(teaching, stopping.clone()) => Err(fault("lesson")),
+        why = broken => Err(anyhow!(why)),
     };
     stopping.cancel();
     if let Some(embedded) = embedded {
         embedded.ended().await;
     }
     served
+}
+
+/// Why the program ends when a part of it has.
+fn fault(part: &str) -> anyhow::Error {
+    anyhow!(
+        "the {part} ended on a fault of this program; start eizoku again, EIZOKU_LOG=debug says more"
+    )
 }
 
 /// Writes down what a cluster does until the program is told to stop.
@@ -133,10 +180,10 @@ async fn record(file: &Path, force: bool, target: Target) -> anyhow::Result<()> 
     let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
     let mut incoming = cluster::in_order(incoming);
     let playing = tokio::spawn(Source::kube(target, Some(reached)).run(changes));
-    println!(
+    say(&format!(
         "eizoku: recording the context {context}, namespace {namespace}, to {} (Ctrl-C ends it)",
         file.display()
-    );
+    ));
     loop {
         tokio::select! {
             change = incoming.recv() => match change {
@@ -147,7 +194,11 @@ async fn record(file: &Path, force: bool, target: Target) -> anyhow::Result<()> 
         }
     }
     playing.abort();
-    println!("eizoku: {} lines in {}", tape.lines(), file.display());
+    say(&format!(
+        "eizoku: {} lines in {}",
+        tape.lines(),
+        file.display()
+    ));
     Ok(())
 }
 
@@ -176,7 +227,10 @@ struct Own {
 impl Own {
     async fn start(self) -> anyhow::Result<Embedded> {
         let embedded = Embedded::start(&self.folder, self.fresh, self.stopping).await?;
-        println!("export KUBECONFIG={}", embedded.kubeconfig.display());
+        say(&format!(
+            "export KUBECONFIG={}",
+            embedded.kubeconfig.display()
+        ));
         Ok(embedded)
     }
 }
@@ -261,7 +315,7 @@ async fn choose(
         Choice::Embedded => None,
         Choice::Auto => match target.answers().await {
             Ok(reached) => {
-                eprintln!("eizoku: showing the context {}", reached.context);
+                warn(&format!("eizoku: showing the context {}", reached.context));
                 return Ok((Source::kube(target, Some(reached)), None));
             }
             Err(fault) => {
@@ -277,8 +331,10 @@ async fn choose(
 
 fn explain_fallback(fault: &Fault) {
     let context = fault.context.as_deref().unwrap_or("none");
-    eprintln!("eizoku: no cluster answers (context: {context}): {fault}");
-    eprintln!("eizoku: running its own small cluster instead");
+    warn(&format!(
+        "eizoku: no cluster answers (context: {context}): {fault}"
+    ));
+    warn("eizoku: running its own small cluster instead");
 }
 
 fn shipped_recording(shelf: &Shelf) -> anyhow::Result<Recording> {

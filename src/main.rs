@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -15,16 +16,24 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // They would be told on the same stderr, and panic where that is closed.
+        .log_internal_errors(false)
         .init();
-    let runtime = tokio::runtime::Runtime::new().expect("the system has threads to give");
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("the system gives no threads: {error}")),
+    };
     let ended = runtime.block_on(eizoku::run(Cli::parse()));
     // Whatever still blocks a thread, such as a credentials plugin, must not keep the program.
     runtime.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("eizoku: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&format!("{error:#}")),
     }
+}
+
+/// Says why the program ends, if anybody can hear it.
+fn failed(why: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "eizoku: {why}");
+    ExitCode::FAILURE
 }

@@ -16,9 +16,12 @@ const REST: u32 = 9;
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Keeps the lesson's steps on the board in step with it, until the program stops.
+///
+/// # Panics
+/// When an evaluation does: steps that tick no more must not stand there as if they could.
 pub(crate) async fn teach(mut lesson: Lesson, board: Board, stopping: CancellationToken) {
     if lesson.is_empty() {
-        return;
+        return stopping.cancelled().await;
     }
     let mut newest = board.newest();
     loop {
@@ -31,10 +34,10 @@ pub(crate) async fn teach(mut lesson: Lesson, board: Board, stopping: Cancellati
         });
         lesson = match evaluating.await {
             Ok(lesson) => lesson,
-            Err(error) => {
-                tracing::error!(%error, "the steps of the lesson tick no more");
-                return;
-            }
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return,
+            },
         };
         let rest = (began.elapsed() * REST).clamp(EVERY, LONGEST);
         tokio::select! {

@@ -100,6 +100,19 @@ impl Actor {
         Ok(done)
     }
 
+    /// Whether the cluster says itself that it is ready, within seconds; its words when it is not. A cluster that was not
+    /// reached yet, and a recording, are not asked.
+    ///
+    /// # Errors
+    /// What the cluster says that it lacks.
+    pub async fn ready(&self) -> Result<(), String> {
+        let reached = self.0.way.borrow().clone();
+        match reached {
+            Some(reached) => super::target::ready(&reached.client).await,
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn reached(&self) -> Result<Reached, Refusal> {
         let refuse = |words: &str| Err(Refusal::new(Reason::NotAllowed, words));
         match self.0.acting.why {

@@ -8,6 +8,9 @@ use super::fault::Fault;
 use super::look::Look;
 use super::target::Reached;
 
+/// Pods that a page may ask a workload for: more are a crowd, and no lesson needs one. A terminal takes any number.
+pub(super) const REPLICAS_AT_MOST: u32 = 9;
+
 /// What a page says about where its picture comes from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SourceInfo {
@@ -51,6 +54,13 @@ pub struct Acting {
     pub claims: String,
     /// Which query shows the rows of which Pods.
     pub looks: Vec<Look>,
+    /// The largest number of Pods that a page may ask for; 0 where it may ask for nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub replicas: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Reasons to let a page act, or not.
@@ -70,14 +80,16 @@ pub enum Why {
 impl Acting {
     /// Acting on nothing, for `why`, until more is known.
     pub fn new(why: Why) -> Self {
+        let allowed = matches!(why, Why::Embedded | Why::Allowed);
         Self {
-            allowed: matches!(why, Why::Embedded | Why::Allowed),
+            allowed,
             context: String::new(),
             why,
             namespace: None,
             folders: Vec::new(),
             claims: String::new(),
             looks: Vec::new(),
+            replicas: if allowed { REPLICAS_AT_MOST } else { 0 },
         }
     }
 

@@ -151,6 +151,23 @@ fn exists(path: &Path) -> bool {
     path.try_exists().unwrap_or(true)
 }
 
+/// How long a cluster may think about whether it is ready.
+const READY_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Whether the API server says that it is ready; its words when it is not. Who may not ask is not told.
+pub(super) async fn ready(client: &Client) -> Result<(), String> {
+    let request = http::Request::get("/readyz")
+        .body(Vec::new())
+        .expect("a constant request");
+    match timeout(READY_PATIENCE, client.request_text(request)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(kube::Error::Api(status))) if status.code < 500 => Ok(()),
+        Ok(Err(kube::Error::Api(status))) => Err(status.message),
+        Ok(Err(error)) => Err(Fault::from(&error).detail),
+        Err(_) => Err(format!("no answer within {} s", READY_PATIENCE.as_secs())),
+    }
+}
+
 /// Asks the API server whether it is ready. Answers that RBAC or an unhealthy part of it gives
 /// are answers, too: only silence and wrong credentials are faults.
 pub(super) async fn probe(client: &Client) -> Result<(), Fault> {

@@ -1,6 +1,7 @@
 //! Watches a cluster behind a kubeconfig and says what changes, for as long as the program runs.
 //! What goes wrong is a [`Link`] in the stream, never the end of it.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -123,7 +124,10 @@ pub(super) async fn watch(
         }
         tracing::info!(context = %reached.context, namespace = %reached.namespace, "watching");
         let mut watches = begin(&reached, &wire).await;
-        let fault = until_lost(&reached.client).await;
+        let fault = tokio::select! {
+            fault = until_lost(&reached.client) => fault,
+            panic = panicked(&mut watches) => std::panic::resume_unwind(panic),
+        };
         tracing::warn!(%fault, "the cluster does not answer");
         // What the old watches still say must not end the interruption: only whole lists may.
         watches.shutdown().await;
@@ -178,6 +182,18 @@ async fn until_lost(client: &Client) -> Fault {
             return fault;
         }
     }
+}
+
+/// Waits for a watch to panic, which none does but by a fault of this program; then a kind would stand still for ever.
+async fn panicked(watches: &mut JoinSet<()>) -> Box<dyn Any + Send> {
+    while let Some(ended) = watches.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            return panic;
+        }
+    }
+    std::future::pending().await
 }
 
 async fn begin(reached: &Reached, wire: &Wire) -> JoinSet<()> {

@@ -6,6 +6,7 @@
 pub(crate) mod discovery;
 mod eviction;
 mod exec;
+mod health;
 mod list;
 mod logs;
 mod openapi;
@@ -19,16 +20,20 @@ mod table;
 mod watch;
 mod write;
 
+use std::panic::AssertUnwindSafe;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State, ws::WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::query::Query;
+use super::encode;
 use super::failure::Failure;
 use super::kubelet::Kubelet;
 use super::object::{self, Object};
@@ -67,9 +72,11 @@ pub(crate) struct Target {
 }
 
 async fn answer(State(api): State<Api>, request: Request) -> Response {
-    match api.route(request).await {
-        Ok(response) => response,
-        Err(failure) => failure.into_response(),
+    // A panic is the answer to one request, not the end of a connection that others wait on.
+    match AssertUnwindSafe(api.route(request)).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(failure)) => failure.into_response(),
+        Err(_) => Failure::internal("the request made the server panic").into_response(),
     }
 }
 
@@ -83,7 +90,7 @@ impl IntoResponse for Failure {
 
 /// An object as an answer.
 pub(crate) fn json_response(code: StatusCode, value: &Value) -> Response {
-    let mut text = serde_json::to_vec(value).unwrap_or_default();
+    let mut text = encode::to_vec(value);
     text.push(b'\n');
     (
         code,
@@ -134,7 +141,9 @@ impl Api {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let is_read = request.method() == Method::GET;
         match parts.as_slice() {
-            ["readyz" | "livez" | "healthz", ..] if is_read => Ok("ok".into_response()),
+            [probe @ ("readyz" | "livez" | "healthz"), ..] if is_read => {
+                Ok(self.health(probe).await)
+            }
             ["version"] if is_read => Ok(json_response(StatusCode::OK, &discovery::version())),
             ["openapi", "v3", rest @ ..] if is_read => openapi::document(rest, &self.prefix)
                 .map(|document| json_response(StatusCode::OK, &document)),
@@ -197,7 +206,12 @@ impl Api {
                 Ok(self.watch(&target, &query, accept(request.headers()))?)
             }
             (Method::GET, None) if target.name.is_none() => {
-                self.list(&target, &query, accept(request.headers()))
+                let (query, accept) = (query, accept(request.headers()).to_owned());
+                let api = self.clone();
+                // A long list takes a while to select from.
+                tokio::task::spawn_blocking(move || api.list(&target, &query, &accept))
+                    .await
+                    .map_err(|error| Failure::internal(error.to_string()))?
             }
             _ => self.object(&target, query, request).await,
         }
@@ -325,12 +339,7 @@ fn accept(headers: &HeaderMap) -> &str {
 async fn body(request: Request) -> Result<axum::body::Bytes, Failure> {
     axum::body::to_bytes(request.into_body(), BODY_LIMIT)
         .await
-        .map_err(|_| Failure {
-            code: 413,
-            reason: "RequestEntityTooLarge",
-            message: format!("Request entity too large: limit is {BODY_LIMIT}"),
-            details: None,
-        })
+        .map_err(|_| Failure::too_large(format!("Request entity too large: limit is {BODY_LIMIT}")))
 }
 
 /// Turns a request into a WebSocket, when it asks for one.

@@ -26,7 +26,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::driver::run;
-pub(crate) use self::provisioner::{LOCAL_PATH, on_disk};
+pub(crate) use self::provisioner::{LOCAL_PATH, VOLUMES, on_disk};
+use super::Vital;
 use super::registry::Registry;
 
 /// Starts every controller; each ends with the token.
@@ -35,37 +36,35 @@ pub(crate) fn start(
     node_root: PathBuf,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) {
-    run(namespaces::Namespaces, registry, stop, tasks);
-    run(
-        statefulsets::StatefulSets::new(registry),
-        registry,
-        stop,
-        tasks,
-    );
-    run(
-        deployments::Deployments::new(registry),
-        registry,
-        stop,
-        tasks,
-    );
-    run(
-        replicasets::ReplicaSets::new(registry),
-        registry,
-        stop,
-        tasks,
-    );
-    run(claims::Claims::new(registry), registry, stop, tasks);
-    run(volumes::Volumes::new(registry), registry, stop, tasks);
-    run(
-        provisioner::Provisioner::new(registry, node_root),
-        registry,
-        stop,
-        tasks,
-    );
-    run(protection::Protection, registry, stop, tasks);
-    run(garbage::Garbage::default(), registry, stop, tasks);
-    run(scheduler::Scheduler::new(registry), registry, stop, tasks);
-    run(endpoints::Endpoints, registry, stop, tasks);
-    run(events::Expiry, registry, stop, tasks);
+) -> Vec<Vital> {
+    let provisioner = provisioner::Provisioner::new(registry, node_root);
+    vec![
+        run(namespaces::Namespaces, registry, stop, tasks),
+        run(
+            statefulsets::StatefulSets::new(registry),
+            registry,
+            stop,
+            tasks,
+        ),
+        run(
+            deployments::Deployments::new(registry),
+            registry,
+            stop,
+            tasks,
+        ),
+        run(
+            replicasets::ReplicaSets::new(registry),
+            registry,
+            stop,
+            tasks,
+        ),
+        run(claims::Claims::new(registry), registry, stop, tasks),
+        run(volumes::Volumes::new(registry), registry, stop, tasks),
+        run(provisioner, registry, stop, tasks),
+        run(protection::Protection, registry, stop, tasks),
+        run(garbage::Garbage::default(), registry, stop, tasks),
+        run(scheduler::Scheduler::new(registry), registry, stop, tasks),
+        run(endpoints::Endpoints, registry, stop, tasks),
+        run(events::Expiry, registry, stop, tasks),
+    ]
 }

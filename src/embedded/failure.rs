@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::object;
 use super::resource::Resource;
+use super::store::{DiskError, Unwritten};
 
 /// A request that was refused, with all that a `Status` answer says.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -66,6 +67,14 @@ impl Cause {
             reason: "FieldValueNotSupported",
             field: field.into(),
             message: format!("Unsupported value: {value}: supported values: {list}"),
+        }
+    }
+
+    pub(crate) fn too_long(field: impl Into<String>, most: usize) -> Self {
+        Self {
+            reason: "FieldValueTooLong",
+            field: field.into(),
+            message: format!("Too long: may not be more than {most} bytes"),
         }
     }
 
@@ -200,6 +209,25 @@ impl Failure {
         }
     }
 
+    /// The program is about to end.
+    pub(crate) fn ending() -> Self {
+        Self {
+            code: 503,
+            reason: "ServiceUnavailable",
+            message: "the cluster is ending".to_owned(),
+            details: None,
+        }
+    }
+
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self {
+            code: 413,
+            reason: "RequestEntityTooLarge",
+            message: message.into(),
+            details: None,
+        }
+    }
+
     pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
         Self {
             code: 410,
@@ -288,6 +316,24 @@ impl Failure {
             status["details"] = details.clone();
         }
         status
+    }
+}
+
+/// A write that did not happen is answered in words, as every refusal is.
+impl From<Unwritten> for Failure {
+    fn from(why: Unwritten) -> Self {
+        let message = why.to_string();
+        match why {
+            Unwritten::Panicked(_) => Self::internal(message),
+            Unwritten::Unreadable(_) => Self::bad_request(message),
+            Unwritten::Disk(error) => Self {
+                code: match error {
+                    DiskError::Full { .. } => 507,
+                    DiskError::Failed { .. } => 500,
+                },
+                ..Self::internal(message)
+            },
+        }
     }
 }
 

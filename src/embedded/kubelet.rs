@@ -11,22 +11,27 @@ mod runner;
 mod status;
 mod worker;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::FutureExt;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::worker::Worker;
-use super::NODE;
-use super::controllers::events::Recorder;
+use super::controllers::events::{Note, Recorder};
+use super::folder;
 use super::object::{self, Object, text};
-use super::registry::Registry;
+use super::registry::{Options, Part, Registry};
 use super::resource;
 use super::store::Happened;
+use super::{NODE, NODE_PODS};
 use eizoku_containers::{Container, Runtime};
 
 /// The folders that the kubelet works in.
@@ -61,6 +66,8 @@ struct State {
     containers: HashMap<(String, String), Container>,
     /// The Pods being worked on, by uid.
     pods: HashMap<String, Known>,
+    /// Pods that were turned away, until that is in their status.
+    rejected: HashSet<String>,
     last_address: u16,
 }
 
@@ -79,6 +86,17 @@ enum News {
     Is(Object),
     /// The object is gone from the store.
     Gone(Object),
+}
+
+impl Known {
+    /// Whether the Pod takes up room on the node.
+    fn is_active(&self) -> bool {
+        matches!(&*self.news.borrow(), News::Is(pod) if !has_ended(pod))
+    }
+}
+
+fn has_ended(pod: &Value) -> bool {
+    matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
 }
 
 impl Kubelet {
@@ -174,19 +192,21 @@ impl Kubelet {
         }
         let uids: Vec<&str> = pods.iter().map(|pod| object::uid(pod)).collect();
         let state = self.0.state.lock().unwrap();
-        for entry in std::fs::read_dir(&self.0.folders.pods)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !uids.contains(&name.as_str()) && !state.pods.contains_key(&name) {
-                let _ = std::fs::remove_dir_all(entry.path());
+        // Only names that can be ours: what somebody else has put there is none of our business.
+        let pods = &self.0.folders.pods;
+        for name in folder::names(pods) {
+            let is_over = !uids.contains(&name.as_str()) && !state.pods.contains_key(&name);
+            if is_over && object::is_uid(&name) {
+                let _ = std::fs::remove_dir_all(pods.join(name));
             }
         }
         if state.pods.is_empty() {
             // Writable layers of containers that ended with an earlier run of the program.
-            let _ = std::fs::remove_dir_all(&self.0.folders.scratch);
+            let scratch = &self.0.folders.scratch;
+            let layers = folder::names(scratch);
+            for name in layers.iter().filter(|name| runner::is_layer(name)) {
+                let _ = std::fs::remove_dir_all(scratch.join(name));
+            }
         }
     }
 
@@ -205,12 +225,29 @@ impl Kubelet {
             });
             return;
         }
-        let has_ended = matches!(text(pod, "/status/phase"), "Succeeded" | "Failed");
+        let has_ended = has_ended(pod);
+        if is_gone || has_ended {
+            state.rejected.remove(&uid);
+        } else if state.rejected.contains(&uid) {
+            return;
+        }
         if is_gone || (has_ended && !object::is_deleting(pod)) {
             if is_gone {
                 let _ = std::fs::remove_dir_all(self.0.folders.pods.join(&uid));
             }
             return;
+        }
+        // A Pod that was begun has been let in before, maybe by an earlier run of the program.
+        let is_begun = has_ended || !text(pod, "/status/startTime").is_empty();
+        let used = state
+            .pods
+            .values()
+            .filter(|known| known.is_active())
+            .count();
+        if !is_begun && !object::is_deleting(pod) && used >= NODE_PODS {
+            state.rejected.insert(uid);
+            drop(state);
+            return self.reject(pod, used);
         }
         let full_name = format!("{}/{}", object::namespace(pod), object::name(pod));
         // A Pod's successor under the same name waits until the last process of the one before has ended: both would
@@ -238,9 +275,46 @@ impl Kubelet {
                 // The channel closes when the earlier worker is through.
                 let _ = earlier.changed().await;
             }
-            Worker::new(&kubelet, hears).run().await;
+            let working = async { Worker::new(&kubelet, hears.clone()).run().await };
+            if AssertUnwindSafe(working).catch_unwind().await.is_err() {
+                // What ran in the Pod has ended with its worker.
+                worker::give_up(&kubelet, hears).await;
+            }
             kubelet.0.state.lock().unwrap().pods.remove(&uid);
             drop(guard);
+        });
+    }
+
+    /// Turns a Pod away that somebody gave to the full node without asking the scheduler (kubernetes
+    /// `pkg/kubelet/lifecycle/predicate.go`).
+    fn reject(&self, pod: &Object, used: usize) {
+        let message = format!(
+            "Node didn't have enough resource: pods, requested: 1, used: {used}, capacity: {NODE_PODS}"
+        );
+        let (kubelet, pod) = (self.clone(), pod.clone());
+        self.0.tasks.spawn_blocking(move || {
+            let inner = &kubelet.0;
+            let note = Note::warning(&pod, "OutOfpods", message.clone());
+            inner.recorder.record(&note);
+            let written = inner.registry.modify(
+                resource::PODS,
+                object::namespace(&pod),
+                object::name(&pod),
+                Part::Status,
+                &Options::by("kubelet"),
+                |now| {
+                    if object::uid(now) == object::uid(&pod) {
+                        now["status"]["phase"] = json!("Failed");
+                        now["status"]["reason"] = json!("OutOfpods");
+                        now["status"]["message"] = json!(format!("Pod was rejected: {message}"));
+                        now["status"]["startTime"] = json!(object::time(Timestamp::now()));
+                    }
+                },
+            );
+            if let Err(failure) = written {
+                tracing::debug!(%failure, "a Pod was turned away, and its status could not be written");
+                kubelet.0.state.lock().unwrap().rejected.remove(object::uid(&pod));
+            }
         });
     }
 

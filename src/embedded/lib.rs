@@ -8,9 +8,12 @@
 
 mod api;
 mod controllers;
+mod encode;
 mod failure;
+mod folder;
 mod kubelet;
 mod object;
+mod quantity;
 mod registry;
 mod resource;
 mod schema;
@@ -25,14 +28,16 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::api::Api;
 use self::failure::Failure;
+use self::folder::Folder;
 use self::kubelet::{Folders, Kubelet};
 use self::registry::{Options, Registry};
-use self::store::{Closing, Store};
+use self::store::{Closing, DiskError, Store};
 use eizoku_containers::Runtime;
 
 /// How often the end looks whether the last write is done, and how long it waits for it.
@@ -41,6 +46,8 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The one node.
 const NODE: &str = "eizoku-control-plane";
+/// Pods that the node takes, as kubelets do unless told otherwise (`--max-pods`).
+const NODE_PODS: usize = 110;
 /// The name of cluster, user and context in the kubeconfig.
 const CONTEXT: &str = "eizoku";
 /// Namespaces of a fresh cluster, as kind has them.
@@ -61,9 +68,14 @@ pub struct Embedded {
     /// The port of the API server on 127.0.0.1.
     pub port: u16,
     tasks: TaskTracker,
+    vital: Vec<Vital>,
+    stop: CancellationToken,
     closing: Closing,
-    _lock: File,
+    _folder: Folder,
 }
+
+/// A part without which the cluster is dead, by its name, and the task that it is.
+pub(crate) type Vital = (&'static str, JoinHandle<()>);
 
 /// The folder of the cluster when none is given: `eizoku` in the user's state folder.
 pub fn default_folder() -> PathBuf {
@@ -80,7 +92,7 @@ pub fn default_folder() -> PathBuf {
 
 /// Where the kubeconfig of a cluster in this folder lies, whether or not it runs.
 pub fn kubeconfig_path(folder: &Path) -> PathBuf {
-    folder.join("kubeconfig")
+    folder::kubeconfig(folder)
 }
 
 /// How a cluster is started.
@@ -131,75 +143,80 @@ impl Embedded {
             fresh,
             program,
         } = settings;
-        let shown = folder.display().to_string();
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make the folder {shown}"))?;
-        restrict(&folder)?;
-        let folder = folder
-            .canonicalize()
-            .with_context(|| format!("cannot open the folder {shown}"))?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(folder.join("lock"))
-            .with_context(|| format!("cannot lock {shown}"))?;
-        lock.try_lock().map_err(|_| anyhow::anyhow!("another eizoku is running its cluster in {shown}; end it, or use another folder with --data"))?;
-        if fresh {
-            empty(&folder).with_context(|| format!("cannot empty {shown}"))?;
+        let folder = Folder::open(&folder, fresh)?;
+        let node_root = folder.node_root();
+        if !folder.has_store() {
+            tell_left_volumes(&node_root);
         }
         let resources: Vec<&'static str> = resource::ALL
             .iter()
             .map(|resource| resource.plural)
             .collect();
-        let store = Store::open(&folder.join("store.redb"), &resources)
-            .with_context(|| format!("cannot open the store in {shown}"))?;
+        let store = Store::open(&folder.store(), &resources).map_err(|error| unopened(&error))?;
         let closing = store.closing();
-        let registry = Registry::new(store);
+        let registry = Registry::new(store, stop.clone());
         furnish(&registry)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await
             .with_context(|| format!("port {port} on 127.0.0.1 is in use"))?;
         let port = listener.local_addr()?.port();
         let prefix = format!("/k/{}", object::random_hex(16));
-        let kubeconfig = kubeconfig_path(&folder);
+        let kubeconfig = folder.kubeconfig();
         write_kubeconfig(&kubeconfig, port, &prefix)
             .with_context(|| format!("cannot write {}", kubeconfig.display()))?;
-        let node_root = folder.join("node");
         let folders = Folders {
-            pods: folder.join("pods"),
-            scratch: folder.join("c"),
+            pods: folder.pods(),
+            scratch: folder.scratch(),
             node_root: node_root.clone(),
         };
-        let cache = folder.join("cache");
+        let cache = folder.cache();
         let runtime = match program {
             Some(program) => Runtime::new(program, cache),
             None => Runtime::of_this_program(cache)?,
         };
         let tasks = TaskTracker::new();
         let kubelet = Kubelet::new(&registry, folders, runtime, &stop, &tasks);
-        tasks.spawn(kubelet.clone().run());
-        controllers::start(&registry, node_root, &stop, &tasks);
+        let mut vital = controllers::start(&registry, node_root, &stop, &tasks);
+        vital.push(("kubelet", tasks.spawn(kubelet.clone().run())));
         let api = Api {
             registry,
             kubelet,
             prefix,
             port,
-            stop,
+            stop: stop.clone(),
         };
-        tasks.spawn(async move {
+        let serving = tasks.spawn(async move {
             if let Err(error) = api::serve(listener, api).await {
                 tracing::error!(%error, "the API server ended");
             }
         });
+        vital.push(("API server", serving));
         tasks.close();
         Ok(Self {
             kubeconfig,
             port,
             tasks,
+            vital,
+            stop,
             closing,
-            _lock: lock,
+            _folder: folder,
         })
+    }
+
+    /// Waits for a part to end that must not, and says which; for ever while all is well. A cluster with a dead part
+    /// would stand still and look alive.
+    pub async fn broken(&mut self) -> String {
+        while !self.vital.is_empty() {
+            let tasks = self.vital.iter_mut().map(|(_, task)| task);
+            let (ended, index, _) = futures::future::select_all(tasks).await;
+            let (name, _) = self.vital.swap_remove(index);
+            if ended.is_err() || !self.stop.is_cancelled() {
+                return format!(
+                    "the {name} of the embedded cluster ended on a fault of this program; start eizoku again, what was stored is there"
+                );
+            }
+        }
+        std::future::pending().await
     }
 
     /// Waits until everything has ended after the token was cancelled.
@@ -215,27 +232,30 @@ impl Embedded {
     }
 }
 
-/// Secrets lie in the folder, so only its owner may look in.
-fn restrict(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+/// Says that volumes of an earlier cluster lie in a folder that has no store: they stay, and nothing of the new one gets
+/// in their way.
+fn tell_left_volumes(node_root: &Path) {
+    let Some(volumes) = controllers::on_disk(node_root, controllers::VOLUMES) else {
+        return;
+    };
+    let left = folder::names(&volumes);
+    if !left.is_empty() {
+        tracing::warn!(
+            "the store is missing, so an empty cluster begins; {} volumes of the one before stay in {}",
+            left.len(),
+            volumes.display()
+        );
+    }
 }
 
-/// Removes what a cluster keeps, but for the lock that is being held.
-fn empty(folder: &Path) -> std::io::Result<()> {
-    for name in ["store.redb", "kubeconfig"] {
-        match std::fs::remove_file(folder.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+/// Why the store does not open, and what can be done. Nothing is thrown away.
+fn unopened(error: &DiskError) -> anyhow::Error {
+    match error {
+        DiskError::Full { .. } => anyhow::anyhow!("{error}"),
+        DiskError::Failed { file, .. } => anyhow::anyhow!(
+            "{error}\nNothing was changed. To keep what is in it, put back a copy; to begin with an empty cluster, move it away: mv {file} {file}.broken\nThe volumes stay where they are in either case."
+        ),
     }
-    for name in ["pods", "c", "node"] {
-        match std::fs::remove_dir_all(folder.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Makes what every cluster has. What is there already is left as it is.

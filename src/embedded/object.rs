@@ -4,9 +4,12 @@
 //! It never knows which kinds exist, and never does IO.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
+
+use super::quantity::Quantity;
 
 /// An object as it is stored: shared, never changed in place.
 pub(crate) type Object = Arc<Value>;
@@ -199,31 +202,51 @@ pub(crate) fn time_at(object: &Value, pointer: &str) -> Option<Timestamp> {
 
 /// A quantity ("1Gi", "500M", "0.5") in its base unit, or nothing when it does not parse.
 pub(crate) fn quantity(text: &str) -> Option<f64> {
-    let split = text
-        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-')))
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().ok()?;
-    let factor = match unit {
-        "" => 1.0,
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 1024.0,
-        "Mi" => 1024f64.powi(2),
-        "Gi" => 1024f64.powi(3),
-        "Ti" => 1024f64.powi(4),
-        "Pi" => 1024f64.powi(5),
-        "Ei" => 1024f64.powi(6),
-        exponent => 10f64.powi(exponent.strip_prefix(['e', 'E'])?.parse().ok()?),
+    Quantity::parse(text).ok().map(Quantity::value)
+}
+
+/// So many seconds after a time; the last time that there is when it would be later, the first when earlier.
+pub(crate) fn later(at: Timestamp, seconds: i64) -> Timestamp {
+    let last = if seconds < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
     };
-    Some(number * factor)
+    at.checked_add(SignedDuration::from_secs(seconds))
+        .unwrap_or(last)
+}
+
+/// Seconds that a client may have written, as a wait: none when negative, a century at most, which no clock of the
+/// system runs over at.
+pub(crate) fn wait(seconds: i64) -> Duration {
+    const CENTURY: u64 = 100 * 366 * 24 * 3600;
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0).min(CENTURY))
+}
+
+/// How many maps and lists lie inside each other.
+pub(crate) fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// The bytes of a value's JSON.
+pub(crate) fn size(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).expect("counting takes every byte");
+    count.0
 }
 
 /// The map at a JSON pointer, made when missing.
@@ -248,6 +271,12 @@ pub(crate) fn random_letters(count: usize) -> String {
         .iter()
         .map(|byte| char::from(NAME_LETTERS[usize::from(*byte) % NAME_LETTERS.len()]))
         .collect()
+}
+
+/// A name with a random end; a long beginning is cut, so that the end fits (apiserver `storage/names/generate.go`).
+pub(crate) fn generated_name(base: &str) -> String {
+    let base: String = base.chars().take(58).collect();
+    format!("{base}{}", random_letters(5))
 }
 
 /// A number's decimal digits written in the letters of generated names, as hashes in names are.
@@ -282,22 +311,48 @@ pub(crate) fn random_uid() -> String {
     )
 }
 
+/// Whether a text has the form of a uid.
+pub(crate) fn is_uid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn quantities_compare_across_units() {
-        for (text, bytes) in [
-            ("1Gi", 1_073_741_824.0),
-            ("1G", 1e9),
-            ("1024Mi", 1_073_741_824.0),
-            ("500m", 0.5),
-            ("2e3", 2000.0),
-        ] {
-            assert_eq!(quantity(text), Some(bytes), "{text}");
-        }
-        assert_eq!(quantity("much"), None);
+    fn no_number_of_seconds_is_too_many() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(time(later(now, 30)), "2026-01-01T00:00:30Z");
+        assert_eq!(later(now, i64::MAX), Timestamp::MAX);
+        assert_eq!(later(now, i64::MIN), Timestamp::MIN);
+        assert_eq!(
+            (wait(-1), wait(3)),
+            (Duration::ZERO, Duration::from_secs(3))
+        );
+        assert!(
+            std::time::Instant::now()
+                .checked_add(wait(i64::MAX))
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_json() {
+        let value = json!({"a": [{"b": "\n"}, 1.5, null]});
+        assert_eq!((depth(&value), size(&value)), (3, value.to_string().len()));
+        assert_eq!(depth(&json!("a")), 0);
+    }
+
+    #[test]
+    fn a_uid_is_known_by_its_form() {
+        assert!(is_uid(&random_uid()));
+        assert!(!is_uid("notes"));
+        assert!(!is_uid(&"-".repeat(36)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! deletion in steps. The HTTP API and the controllers both come through here. It never speaks HTTP and starts nothing.
 
 mod admit;
+mod bounds;
 mod defaults;
 mod delete;
 mod fields;
@@ -16,17 +17,20 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::admit::{CLAIM_PROTECTION, VOLUME_PROTECTION, is_default_class};
 pub(crate) use self::delete::{Deletion, Outcome, Propagation};
 pub(crate) use self::delete::{FOREGROUND, ORPHAN};
+pub(crate) use self::fields::MANAGER_LENGTH;
 pub(crate) use self::patch::Patch;
 pub(crate) use self::select::{Labels, Selection};
+use super::encode;
 use super::failure::{Cause, Failure};
 use super::object::{self, Object};
 use super::resource::{self, Resource};
 use super::schema::{self, Shape};
-use super::store::{Changes, Expired, Key, Store, Write};
+use super::store::{Changes, DiskError, Expired, Key, Store, Write};
 
 /// Which part of an object a write is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +68,26 @@ impl Options {
 #[derive(Debug, Clone)]
 pub(crate) struct Registry {
     store: Store,
+    stop: CancellationToken,
 }
 
 impl Registry {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+    /// After the token is cancelled nothing is written any more: whoever is in the middle of many writes ends with the
+    /// program.
+    pub(crate) fn new(store: Store, stop: CancellationToken) -> Self {
+        Self { store, stop }
+    }
+
+    /// Every write comes through here.
+    fn write(
+        &self,
+        key: &Key,
+        decide: impl FnOnce(Option<&Object>) -> Result<Write, Failure>,
+    ) -> Result<Object, Failure> {
+        if self.stop.is_cancelled() {
+            return Err(Failure::ending());
+        }
+        self.store.write(key, decide)
     }
 
     /// One object, or the real "not found".
@@ -127,6 +146,11 @@ impl Registry {
         self.store.revision()
     }
 
+    /// Whether writes are taken. Nothing is said while one is under way.
+    pub(crate) fn ready(&self) -> Option<Result<(), DiskError>> {
+        self.store.ready()
+    }
+
     /// All changes after a revision.
     pub(crate) fn changes(&self, revision: u64) -> Changes {
         self.store.changes(revision)
@@ -174,11 +198,7 @@ impl Registry {
         if object::name(&object).is_empty()
             && !object::text(&object, "/metadata/generateName").is_empty()
         {
-            let name = format!(
-                "{}{}",
-                object::text(&object, "/metadata/generateName"),
-                object::random_letters(5)
-            );
+            let name = object::generated_name(object::text(&object, "/metadata/generateName"));
             object::set(&mut object, "/metadata/name", name);
         }
         if !object::text(&object, "/metadata/resourceVersion").is_empty() {
@@ -220,8 +240,9 @@ impl Registry {
             Part::Main,
             now,
         );
+        bounds::check(&object)?;
         let name = object::name(&object).to_owned();
-        self.store.write(
+        self.write(
             &Key::new(resource.plural, namespace, &name),
             |current| match current {
                 Some(current) if object::is_deleting(current) && resource.plural != "events" => {
@@ -305,7 +326,7 @@ impl Registry {
         mark: impl FnOnce(&mut Value),
     ) -> Result<Object, Failure> {
         let now = Timestamp::now();
-        self.store.write(
+        self.write(
             &Key::new(resource::PODS.plural, namespace, name),
             |current| {
                 let current = current.ok_or_else(|| Failure::not_found(resource::PODS, name))?;
@@ -348,29 +369,27 @@ impl Registry {
         build: impl FnOnce(&Value) -> Result<Value, Failure>,
     ) -> Result<Object, Failure> {
         let now = Timestamp::now();
-        self.store
-            .write(&Key::new(resource.plural, namespace, name), |current| {
-                let current = current.ok_or_else(|| Failure::not_found(resource, name))?;
-                let wanted = build(current)?;
-                let object = self.settle(resource, part, current, wanted, &options.manager, now)?;
-                let is_same = object == **current;
-                if options.dry_run || is_same {
-                    return Ok(Write::Keep(if is_same {
-                        current.clone()
-                    } else {
-                        Arc::new(object)
-                    }));
-                }
-                let freed = object::is_deleting(&object)
-                    && object::int(&object, "/metadata/deletionGracePeriodSeconds").unwrap_or(0)
-                        == 0
-                    && delete::is_free(&object);
-                Ok(if freed {
-                    Write::Remove((**current).clone())
+        self.write(&Key::new(resource.plural, namespace, name), |current| {
+            let current = current.ok_or_else(|| Failure::not_found(resource, name))?;
+            let wanted = build(current)?;
+            let object = self.settle(resource, part, current, wanted, &options.manager, now)?;
+            let is_same = object == **current;
+            if options.dry_run || is_same {
+                return Ok(Write::Keep(if is_same {
+                    current.clone()
                 } else {
-                    Write::Put(object)
-                })
+                    Arc::new(object)
+                }));
+            }
+            let freed = object::is_deleting(&object)
+                && object::int(&object, "/metadata/deletionGracePeriodSeconds").unwrap_or(0) == 0
+                && delete::is_free(&object);
+            Ok(if freed {
+                Write::Remove((**current).clone())
+            } else {
+                Write::Put(object)
             })
+        })
     }
 
     /// What the server makes of a new version of an object: fields nobody may change are put back, defaults filled in,
@@ -384,6 +403,7 @@ impl Registry {
         manager: &str,
         now: Timestamp,
     ) -> Result<Value, Failure> {
+        encode::fold(&mut wanted);
         let name = object::name(current);
         let uid = object::uid(&wanted);
         if !uid.is_empty() && uid != object::uid(current) {
@@ -464,6 +484,9 @@ impl Registry {
                     .is_none_or(|list| list.iter().all(|entry| entry == &json!({})))
                 {
                     object::remove(&mut object, "/metadata/managedFields");
+                } else if !fields::is_sound(given) {
+                    // What cannot be read is passed over (apimachinery `util/managedfields/internal/managedfieldsupdater.go`).
+                    object::set(&mut object, "/metadata/managedFields", managed);
                 }
             }
             _ => {
@@ -475,6 +498,7 @@ impl Registry {
                 }
             }
         }
+        bounds::check(&object)?;
         Ok(object)
     }
 
@@ -508,9 +532,13 @@ impl Registry {
 
 /// The decoder's refusal of a body.
 fn undecodable(resource: &Resource, message: &str) -> Failure {
+    undecodable_kind(resource.kind, resource.version, message)
+}
+
+/// The decoder's refusal of a body of a kind that is no resource of its own.
+pub(crate) fn undecodable_kind(kind: &str, version: &str, message: &str) -> Failure {
     Failure::bad_request(format!(
-        "{} in version {:?} cannot be handled as a {}: {message}",
-        resource.kind, resource.version, resource.kind
+        "{kind} in version {version:?} cannot be handled as a {kind}: {message}"
     ))
 }
 

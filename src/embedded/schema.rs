@@ -4,13 +4,19 @@
 //! them on as OpenAPI for `kubectl explain`, as [`Shape`]s for patches, and as the strict decoding of request bodies.
 //! It knows types only; defaults and rules about values live in the registry.
 
+mod decode;
+mod time;
+
 use std::sync::LazyLock;
 
 use k8s_openapi::api::{
-    apps::v1 as apps, core::v1 as core, discovery::v1 as discovery, storage::v1 as storage,
+    apps::v1 as apps, autoscaling::v1 as autoscaling, core::v1 as core, discovery::v1 as discovery,
+    storage::v1 as storage,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::decode::{Decoded, decode, type_name};
 use super::object;
 use super::resource::{self, Resource};
 
@@ -88,6 +94,8 @@ fn build() -> Map<String, Value> {
     generator.subschema_for::<apps::StatefulSet>();
     generator.subschema_for::<discovery::EndpointSlice>();
     generator.subschema_for::<storage::StorageClass>();
+    generator.subschema_for::<autoscaling::Scale>();
+    generator.subschema_for::<meta::DeleteOptions>();
     let mut definitions = generator.take_definitions(true);
     let field = |definitions: &mut Map<String, Value>,
                  kind: &str,
@@ -207,9 +215,23 @@ pub(crate) struct Shape {
 impl Shape {
     /// The shape of a whole object.
     pub(crate) fn of(resource: &Resource) -> Self {
+        Self::named(resource.schema)
+    }
+
+    /// The body of the scale subresource.
+    pub(crate) fn scale() -> Self {
+        Self::named("io.k8s.api.autoscaling.v1.Scale")
+    }
+
+    /// The body of a deletion.
+    pub(crate) fn delete_options() -> Self {
+        Self::named("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions")
+    }
+
+    fn named(name: &str) -> Self {
         let (name, schema) = DEFINITIONS
-            .get_key_value(resource.schema)
-            .expect("every resource's schema is generated");
+            .get_key_value(name)
+            .expect("the schemas of all bodies are generated");
         Self {
             declared: schema,
             target: schema,
@@ -307,6 +329,50 @@ impl Shape {
         self.name.rsplit('.').next().unwrap_or("")
     }
 
+    /// The JSON type, "" when the schema names none.
+    fn kind(self) -> &'static str {
+        object::text(self.target, "/type")
+    }
+
+    /// `int32`, `byte`, `date-time`, ...
+    fn format(self) -> &'static str {
+        object::text(self.target, "/format")
+    }
+
+    /// `apiVersion` and `kind` of a type that is a kind of its own; nothing for any other.
+    fn type_meta(self) -> Vec<(&'static str, String)> {
+        let resource = resource::ALL
+            .iter()
+            .find(|resource| resource.schema == self.name);
+        resource.map_or_else(Vec::new, |resource| {
+            vec![
+                ("apiVersion", resource.api_version()),
+                ("kind", resource.kind.to_owned()),
+            ]
+        })
+    }
+
+    /// The fields that a client has to find.
+    fn required(self) -> impl Iterator<Item = &'static str> {
+        object::array(self.target, "/required")
+            .iter()
+            .filter_map(Value::as_str)
+    }
+
+    /// Whether this is a type with fields, not a map.
+    fn has_fields(self) -> bool {
+        self.target.get("properties").is_some()
+    }
+
+    /// The shape of a map's values.
+    fn values(self) -> Option<Self> {
+        self.target.get("additionalProperties").map(Self::at)
+    }
+
+    fn is_unnamed(self) -> bool {
+        self.name.is_empty()
+    }
+
     fn is_free_form(self) -> bool {
         let target = self.target;
         target.get("properties").is_none()
@@ -315,307 +381,9 @@ impl Shape {
     }
 }
 
-/// What strict decoding found.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Decoded {
-    /// Fields that the type does not have, by path; they have been dropped.
-    pub(crate) unknown: Vec<String>,
-}
-
-/// Timestamps that the API writes as null when they are not set.
-const KEPT_NULLS: [&str; 4] = [
-    "lastProbeTime",
-    "eventTime",
-    "firstTimestamp",
-    "lastTimestamp",
-];
-
-/// Brings a body into the form in which objects are stored: unknown fields and nulls dropped, quantities in their short
-/// form. An error is the decoder's message about a value of the wrong type.
-pub(crate) fn decode(value: &mut Value, shape: Shape) -> Result<Decoded, String> {
-    let mut decoded = Decoded::default();
-    visit(
-        value,
-        shape,
-        &Place {
-            path: String::new(),
-            fields: String::new(),
-            owner: "",
-        },
-        &mut decoded,
-    )?;
-    Ok(decoded)
-}
-
-/// What Go's decoder calls a value that it did not want.
-pub(crate) fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::String(_) => "string",
-        Value::Number(_) => "number",
-        Value::Bool(_) => "bool",
-        Value::Array(_) => "array",
-        _ => "object",
-    }
-}
-
-/// Where the decoder is: the path with indices, the field names alone, and the type that holds the field.
-struct Place<'a> {
-    path: String,
-    fields: String,
-    owner: &'a str,
-}
-
-fn visit(
-    value: &mut Value,
-    shape: Shape,
-    place: &Place<'_>,
-    decoded: &mut Decoded,
-) -> Result<(), String> {
-    let mismatch = |value: &Value, wanted: &str| {
-        let mut found = type_name(value).to_owned();
-        if value.is_number() && wanted.starts_with("int") {
-            found = format!("number {value}");
-        }
-        Err(format!(
-            "json: cannot unmarshal {found} into Go struct field {}.{} of type {wanted}",
-            place.owner, place.fields
-        ))
-    };
-    match shape.last_name() {
-        "Quantity" => {
-            let text = match &*value {
-                Value::String(text) => text.clone(),
-                Value::Number(number) => number.to_string(),
-                other => return mismatch(other, "resource.Quantity"),
-            };
-            let Some(short) = short_quantity(&text) else {
-                return Err("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'".to_owned());
-            };
-            *value = Value::String(short);
-            return Ok(());
-        }
-        "IntOrString" => {
-            return if value.is_string() || value.is_i64() {
-                Ok(())
-            } else {
-                mismatch(value, "intstr.IntOrString")
-            };
-        }
-        _ => {}
-    }
-    match shape.target.get("type").and_then(Value::as_str) {
-        Some("object") if shape.is_free_form() => Ok(()),
-        Some("object") => {
-            if !value.is_object() {
-                return mismatch(value, &go_type(shape));
-            }
-            let map = value.as_object_mut().expect("it was just checked");
-            let has_fields = shape.target.get("properties").is_some();
-            let mut gone = Vec::new();
-            for (key, entry) in map.iter_mut() {
-                let dot = if place.path.is_empty() { "" } else { "." };
-                let path = format!("{}{dot}{key}", place.path);
-                let Some(field) = shape.field(key) else {
-                    decoded.unknown.push(path);
-                    gone.push(key.clone());
-                    continue;
-                };
-                if entry.is_null() {
-                    if has_fields && !KEPT_NULLS.contains(&key.as_str()) {
-                        gone.push(key.clone());
-                    }
-                    continue;
-                }
-                let fields = if has_fields {
-                    format!(
-                        "{}{}{key}",
-                        place.fields,
-                        if place.fields.is_empty() { "" } else { "." }
-                    )
-                } else {
-                    place.fields.clone()
-                };
-                let owner = if has_fields {
-                    shape.last_name()
-                } else {
-                    place.owner
-                };
-                visit(
-                    entry,
-                    field,
-                    &Place {
-                        path,
-                        fields,
-                        owner,
-                    },
-                    decoded,
-                )?;
-            }
-            for key in gone {
-                map.remove(&key);
-            }
-            Ok(())
-        }
-        Some("array") => {
-            let Some(list) = value.as_array_mut() else {
-                return mismatch(value, &go_type(shape));
-            };
-            if let Some(item) = shape.item() {
-                for (index, entry) in list.iter_mut().enumerate() {
-                    let path = format!("{}[{index}]", place.path);
-                    visit(
-                        entry,
-                        item,
-                        &Place {
-                            path,
-                            fields: place.fields.clone(),
-                            owner: place.owner,
-                        },
-                        decoded,
-                    )?;
-                }
-            }
-            Ok(())
-        }
-        Some("string") if !value.is_string() => mismatch(value, &go_type(shape)),
-        Some("string")
-            if shape
-                .target
-                .get("format")
-                .is_some_and(|format| format == "byte") =>
-        {
-            match base64_error(value.as_str().unwrap_or("")) {
-                Some(at) => Err(format!("illegal base64 data at input byte {at}")),
-                None => Ok(()),
-            }
-        }
-        Some("boolean") if !value.is_boolean() => mismatch(value, "bool"),
-        Some("integer") if !value.is_i64() && !value.is_u64() => mismatch(value, &go_type(shape)),
-        _ => Ok(()),
-    }
-}
-
-/// Where a text stops being base64, as Go counts it.
-fn base64_error(text: &str) -> Option<usize> {
-    use base64::{DecodeError, Engine, engine::general_purpose::STANDARD};
-    // Go's decoder passes over line breaks.
-    let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    match STANDARD.decode(&text).err()? {
-        DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => Some(at),
-        DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => Some(text.len() / 4 * 4),
-    }
-}
-
-/// The Go type that the real decoder names in its message.
-fn go_type(shape: Shape) -> String {
-    match shape.target.get("type").and_then(Value::as_str) {
-        Some("string")
-            if shape
-                .target
-                .get("format")
-                .is_some_and(|format| format == "byte") =>
-        {
-            "[]uint8".to_owned()
-        }
-        Some("string") => "string".to_owned(),
-        Some("boolean") => "bool".to_owned(),
-        Some("integer") => object::text(shape.target, "/format").to_owned(),
-        Some("array") => format!(
-            "[]{}",
-            shape
-                .item()
-                .map_or_else(|| "interface {}".to_owned(), go_type)
-        ),
-        Some("object") if shape.name.is_empty() => {
-            format!(
-                "map[string]{}",
-                shape.target.get("additionalProperties").map_or_else(
-                    || "interface {}".to_owned(),
-                    |values| go_type(Shape::at(values))
-                )
-            )
-        }
-        _ => format!("v1.{}", shape.last_name()),
-    }
-}
-
-/// A quantity in the short form that the API stores: whole numbers under the largest unit that divides them.
-fn short_quantity(text: &str) -> Option<String> {
-    let number = object::quantity(text)?;
-    if let Some(size) = text.strip_prefix('-') {
-        return Some(match short_quantity(size)?.as_str() {
-            "0" => "0".to_owned(),
-            size => format!("-{size}"),
-        });
-    }
-    let binary = text.ends_with('i');
-    if binary && number >= 1.0 && number.fract() == 0.0 {
-        let mut number = number;
-        let mut unit = 0;
-        while unit < 6 && number % 1024.0 == 0.0 && number != 0.0 {
-            number /= 1024.0;
-            unit += 1;
-        }
-        return Some(format!(
-            "{number}{}",
-            ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][unit]
-        ));
-    }
-    if number == 0.0 {
-        return Some("0".to_owned());
-    }
-    let (mut scaled, mut unit) = if number.fract() == 0.0 {
-        (number, 1)
-    } else {
-        ((number * 1000.0).ceil(), 0)
-    };
-    while unit < 7 && scaled % 1000.0 == 0.0 {
-        scaled /= 1000.0;
-        unit += 1;
-    }
-    Some(format!(
-        "{scaled}{}",
-        ["m", "", "k", "M", "G", "T", "P", "E"][unit]
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unknown_fields_are_named_by_path_and_dropped() {
-        let mut pod =
-            json!({"spec": {"containers": [{"name": "a", "imagee": "b", "env": null}], "foo": 1}});
-        let decoded = decode(&mut pod, Shape::of(resource::PODS)).unwrap();
-        assert_eq!(decoded.unknown, ["spec.containers[0].imagee", "spec.foo"]);
-        assert_eq!(pod, json!({"spec": {"containers": [{"name": "a"}]}}));
-    }
-
-    #[test]
-    fn a_wrong_type_is_told_in_the_decoders_words() {
-        let mut set = json!({"spec": {"replicas": "two"}});
-        let message = decode(&mut set, Shape::of(resource::STATEFULSETS)).unwrap_err();
-        assert_eq!(
-            message,
-            "json: cannot unmarshal string into Go struct field StatefulSetSpec.spec.replicas of type int32"
-        );
-    }
-
-    #[test]
-    fn quantities_are_stored_in_their_short_form() {
-        for (long, short) in [
-            ("1024Mi", "1Gi"),
-            ("1.5Gi", "1536Mi"),
-            ("0.5", "500m"),
-            ("1000", "1k"),
-            ("1", "1"),
-            ("1Gi", "1Gi"),
-            ("-1024Mi", "-1Gi"),
-        ] {
-            assert_eq!(short_quantity(long).as_deref(), Some(short), "{long}");
-        }
-    }
 
     #[test]
     fn list_rules_reach_the_types() {

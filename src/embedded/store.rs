@@ -1,28 +1,38 @@
 //! The objects and their one revision counter, on disk as etcd keeps them for a real cluster.
 //!
-//! Owns the redb file, a mirror of it in memory, and the log of recent changes that watches read. Hands on consistent
+//! Owns the store's file, a mirror of it in memory, and the log of recent changes that watches read. Hands on consistent
 //! lists and changes in order. It knows keys and bytes, never what a kind means.
 //!
-//! A write is acknowledged after redb has committed it to the disk, and becomes visible to readers only then.
+//! A write is acknowledged after redb has committed it to the disk, and becomes visible to readers only then. One writer
+//! decides and commits at a time, behind a lock of its own; readers wait for the moment of publishing only, never for the
+//! disk.
+
+mod disk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use self::disk::Disk;
+pub(crate) use self::disk::DiskError;
+use super::encode;
 use super::object::{self, Object};
 use super::resource::Resource;
 
 /// Changes kept for watches that resume; an older resourceVersion is answered with 410. Enough for minutes of a busy
-/// class, and bounded in memory because the objects are shared with the mirror.
+/// class.
 const LOG_LENGTH: usize = 10_000;
-
-const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
-const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
+/// Memory that the changes in the log may hold on to: what was changed or deleted since lies nowhere else.
+const LOG_BYTES: usize = 32 << 20;
+/// What a reader takes from the log at once. A client that does not read holds on to no more than this.
+const BATCH_LENGTH: usize = 256;
+const BATCH_BYTES: usize = 256 << 10;
 
 /// Where an object lies: the resource's plural name with its group, the namespace ("" for cluster-scoped) and the name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +81,31 @@ pub(crate) struct Change {
     pub(crate) key: Key,
     pub(crate) object: Object,
     pub(crate) before: Option<Object>,
+    /// The object as JSON, made when the first watch asks for it.
+    encoded: OnceLock<Bytes>,
+    /// About the bytes of memory it holds on to.
+    weight: usize,
+}
+
+impl Change {
+    /// The object as JSON, encoded once for all who watch it.
+    pub(crate) fn json(&self) -> &Bytes {
+        self.encoded
+            .get_or_init(|| encode::to_vec(&self.object).into())
+    }
+}
+
+/// Why a write that was decided on did not happen. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unwritten {
+    /// What decided has a fault.
+    #[error("the change could not be worked out: {0}")]
+    Panicked(String),
+    /// Stored, it could not be read again.
+    #[error("the object cannot be stored: {0}")]
+    Unreadable(String),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
 }
 
 /// What a writer decides after it has seen the current object.
@@ -107,7 +142,7 @@ pub(crate) struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    database: Database,
+    disk: Mutex<Disk>,
     state: Mutex<State>,
     news: watch::Sender<u64>,
 }
@@ -118,6 +153,13 @@ struct State {
     objects: BTreeMap<Key, Object>,
     /// Revisions are without holes: the entry for revision r is at `r - (revision - len) - 1`.
     log: VecDeque<Arc<Change>>,
+    /// The weight of all in the log.
+    weight: usize,
+}
+
+/// Takes a lock, whatever became of who held it before: nothing here is left half done by a panic.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store {
@@ -127,24 +169,17 @@ impl Store {
     }
 
     /// Opens the store file, or makes it. `resources` are the names that may be found in it: an object of any other
-    /// resource is from a later version and is left alone on disk.
-    pub(crate) fn open(path: &Path, resources: &[&'static str]) -> anyhow::Result<Self> {
-        let database = Database::create(path)?;
-        let writing = database.begin_write()?;
-        writing.open_table(OBJECTS)?;
-        writing.open_table(COUNTERS)?;
-        writing.commit()?;
-        let reading = database.begin_read()?;
+    /// resource is from a later version and is left alone on disk. An object that cannot be read is put aside and named
+    /// in the log.
+    pub(crate) fn open(path: &Path, resources: &[&'static str]) -> Result<Self, DiskError> {
+        let (mut disk, content) = Disk::open(path)?;
         let mut state = State {
-            revision: reading
-                .open_table(COUNTERS)?
-                .get("revision")?
-                .map_or(0, |counter| counter.value()),
+            revision: content.revision,
             ..State::default()
         };
-        for entry in reading.open_table(OBJECTS)?.iter()? {
-            let (key, bytes) = entry?;
-            let mut parts = key.value().splitn(3, '\0');
+        let mut unreadable = Vec::new();
+        for (key, bytes) in content.objects {
+            let mut parts = key.splitn(3, '\0');
             let (Some(resource), Some(namespace), Some(name)) =
                 (parts.next(), parts.next(), parts.next())
             else {
@@ -153,27 +188,53 @@ impl Store {
             let Some(resource) = resources.iter().find(|known| **known == resource) else {
                 continue;
             };
-            state.objects.insert(
-                Key::new(resource, namespace, name),
-                Arc::new(serde_json::from_slice(bytes.value())?),
-            );
+            match serde_json::from_slice::<Value>(&bytes) {
+                Ok(mut object) if object.is_object() => {
+                    encode::fold(&mut object);
+                    state
+                        .objects
+                        .insert(Key::new(resource, namespace, name), Arc::new(object));
+                }
+                other => {
+                    let why = other.map_or_else(|error| error.to_string(), |_| "no object".into());
+                    tracing::error!(
+                        "{resource} {namespace}/{name} cannot be read ({why}) and is put aside; it stays in {}, in the table aside",
+                        path.display()
+                    );
+                    unreadable.push(key);
+                }
+            }
+        }
+        if !unreadable.is_empty() {
+            disk.put_aside(&unreadable, state.revision)?;
         }
         let news = watch::Sender::new(state.revision);
         Ok(Self(Arc::new(Inner {
-            database,
+            disk: Mutex::new(disk),
             state: Mutex::new(state),
             news,
         })))
     }
 
+    /// Whether the disk takes writes: opens the file again when the last write failed. Nothing is said while a write is
+    /// under way.
+    pub(crate) fn ready(&self) -> Option<Result<(), DiskError>> {
+        let mut disk = match self.0.disk.try_lock() {
+            Ok(disk) => disk,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(disk.ready())
+    }
+
     /// The revision of the last write.
     pub(crate) fn revision(&self) -> u64 {
-        self.0.state.lock().unwrap().revision
+        locked(&self.0.state).revision
     }
 
     /// One object, if it is there.
     pub(crate) fn get(&self, key: &Key) -> Option<Object> {
-        self.0.state.lock().unwrap().objects.get(key).cloned()
+        locked(&self.0.state).objects.get(key).cloned()
     }
 
     /// All objects of a resource, of one namespace or (with `None`) of all, in the order of their keys, and the
@@ -183,7 +244,7 @@ impl Store {
         resource: &'static str,
         namespace: Option<&str>,
     ) -> (Vec<Object>, u64) {
-        let state = self.0.state.lock().unwrap();
+        let state = locked(&self.0.state);
         (
             state
                 .range(resource, namespace)
@@ -200,15 +261,22 @@ impl Store {
         namespace: Option<&str>,
         revision: u64,
     ) -> Result<Vec<Object>, Expired> {
-        let state = self.0.state.lock().unwrap();
-        let since = state.since(revision)?;
-        let mut objects: BTreeMap<&Key, &Object> = state.range(resource, namespace).collect();
-        for change in state
-            .log
-            .range(since..)
-            .rev()
-            .filter(|change| change.key.matches(resource, namespace))
-        {
+        let (now, since) = {
+            let state = locked(&self.0.state);
+            let since = state.log.range(state.since(revision)?..).rev();
+            let since: Vec<Arc<Change>> = since
+                .filter(|change| change.key.matches(resource, namespace))
+                .cloned()
+                .collect();
+            let now = state.range(resource, namespace);
+            let now: Vec<(Key, Object)> = now.map(|(key, it)| (key.clone(), it.clone())).collect();
+            (now, since)
+        };
+        if since.is_empty() {
+            return Ok(now.into_iter().map(|(_, object)| object).collect());
+        }
+        let mut objects: BTreeMap<&Key, &Object> = now.iter().map(|(key, it)| (key, it)).collect();
+        for change in &since {
             match &change.before {
                 Some(before) => objects.insert(&change.key, before),
                 None => objects.remove(&change.key),
@@ -220,18 +288,21 @@ impl Store {
     /// Reads, decides and writes one object with nobody in between. Whatever the closure answers is what happens:
     /// its error is handed back and leaves the store untouched. The stored object carries its new resourceVersion.
     ///
-    /// # Panics
-    /// When the disk refuses the write: a cluster that cannot remember must not go on.
-    pub(crate) fn write<E>(
+    /// # Errors
+    /// Those of the closure, and [`Unwritten`] when it panicked, when the object could not be read again, or when the disk
+    /// refused it. Memory is as it was before, and the next write finds the disk open again once it takes writes.
+    pub(crate) fn write<E: From<Unwritten>>(
         &self,
         key: &Key,
         decide: impl FnOnce(Option<&Object>) -> Result<Write, E>,
     ) -> Result<Object, E> {
-        let mut state = self.0.state.lock().unwrap();
-        let before = state.objects.get(key).cloned();
-        let write = decide(before.as_ref())?;
-        let revision = state.revision + 1;
-        let (mut value, removed) = match write {
+        let mut disk = locked(&self.0.disk);
+        let (before, revision) = {
+            let state = locked(&self.0.state);
+            (state.objects.get(key).cloned(), state.revision + 1)
+        };
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(before.as_ref())));
+        let (mut value, removed) = match decided.map_err(|panic| panicked(&*panic))?? {
             Write::Keep(object) => return Ok(object),
             Write::Put(value) => (value, false),
             Write::Remove(value) => (value, true),
@@ -241,50 +312,37 @@ impl Store {
             "/metadata/resourceVersion",
             revision.to_string(),
         );
-        self.commit(key, (!removed).then_some(&value), revision)
-            .expect("the store's disk takes the write");
+        encode::fold(&mut value);
+        let bytes = if removed {
+            None
+        } else {
+            Some(readable(&value)?)
+        };
+        let on_disk = key.on_disk();
+        disk.commit(&on_disk, bytes.as_deref(), revision, || {
+            before.as_deref().map(encode::to_vec)
+        })
+        .map_err(Unwritten::Disk)?;
         let object = Arc::new(value);
         let happened = match (&before, removed) {
             (_, true) => Happened::Deleted,
             (None, false) => Happened::Added,
             (Some(_), false) => Happened::Modified,
         };
-        if removed {
-            state.objects.remove(key);
-        } else {
-            state.objects.insert(key.clone(), object.clone());
-        }
-        state.revision = revision;
-        if state.log.len() == LOG_LENGTH {
-            state.log.pop_front();
-        }
-        state.log.push_back(Arc::new(Change {
+        let heap_before = before.as_deref().map_or(0, encode::heap);
+        let change = Change {
             revision,
             happened,
             key: key.clone(),
             object: object.clone(),
             before,
-        }));
-        drop(state);
+            // The encoded form is about as long as what is in it.
+            weight: object::size(&object) + encode::heap(&object) + heap_before,
+            encoded: OnceLock::new(),
+        };
+        locked(&self.0.state).publish(change);
         self.0.news.send_replace(revision);
         Ok(object)
-    }
-
-    fn commit(&self, key: &Key, value: Option<&Value>, revision: u64) -> anyhow::Result<()> {
-        let writing = self.0.database.begin_write()?;
-        {
-            let mut objects = writing.open_table(OBJECTS)?;
-            match value {
-                Some(value) => objects.insert(
-                    key.on_disk().as_str(),
-                    serde_json::to_vec(value)?.as_slice(),
-                )?,
-                None => objects.remove(key.on_disk().as_str())?,
-            };
-            writing.open_table(COUNTERS)?.insert("revision", revision)?;
-        }
-        writing.commit()?;
-        Ok(())
     }
 
     /// Changes after `revision`, to be read with [`Changes::next`].
@@ -296,14 +354,57 @@ impl Store {
         }
     }
 
+    /// Some changes after `revision`, the oldest first.
     fn after(&self, revision: u64) -> Result<Vec<Arc<Change>>, Expired> {
-        let state = self.0.state.lock().unwrap();
+        let state = locked(&self.0.state);
         let since = state.since(revision)?;
-        Ok(state.log.range(since..).cloned().collect())
+        let mut weight = 0;
+        let batch = state.log.range(since..).take(BATCH_LENGTH);
+        let batch = batch.take_while(|change| {
+            let is_first = weight == 0;
+            weight += change.weight;
+            is_first || weight <= BATCH_BYTES
+        });
+        Ok(batch.cloned().collect())
     }
 }
 
+/// The object as it is written to the disk, when it can be read from there.
+fn readable(value: &Value) -> Result<Vec<u8>, Unwritten> {
+    let bytes = encode::to_vec(value);
+    match serde_json::from_slice::<Value>(&bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Unwritten::Unreadable(error.to_string())),
+    }
+}
+
+/// What a panic said.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Unwritten {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    Unwritten::Panicked(text.unwrap_or_else(|| "a panic".to_owned()))
+}
+
 impl State {
+    /// Makes a change visible that is on the disk.
+    fn publish(&mut self, change: Change) {
+        if change.happened == Happened::Deleted {
+            self.objects.remove(&change.key);
+        } else {
+            self.objects
+                .insert(change.key.clone(), change.object.clone());
+        }
+        self.revision = change.revision;
+        self.weight += change.weight;
+        self.log.push_back(Arc::new(change));
+        while self.log.len() > LOG_LENGTH || (self.weight > LOG_BYTES && self.log.len() > 1) {
+            let Some(oldest) = self.log.pop_front() else {
+                break;
+            };
+            self.weight -= oldest.weight;
+        }
+    }
+
     fn range<'a>(
         &'a self,
         resource: &'static str,
@@ -365,16 +466,15 @@ impl Changes {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use serde_json::json;
 
     use super::*;
+    use crate::failure::Failure;
 
     fn put(store: &Store, name: &str, value: Value) -> Object {
         store
             .write(&Key::new("pods", "default", name), |_| {
-                Ok::<_, Infallible>(Write::Put(value))
+                Ok::<_, Failure>(Write::Put(value))
             })
             .unwrap()
     }
@@ -388,7 +488,7 @@ mod tests {
         put(&store, "b", json!({"metadata": {"name": "b"}}));
         store
             .write(&Key::new("pods", "default", "a"), |now| {
-                Ok::<_, Infallible>(Write::Remove((**now.unwrap()).clone()))
+                Ok::<_, Failure>(Write::Remove((**now.unwrap()).clone()))
             })
             .unwrap();
         drop(store);
@@ -435,7 +535,7 @@ mod tests {
         put(&store, "a", json!({"n": 2}));
         store
             .write(&Key::new("pods", "default", "b"), |now| {
-                Ok::<_, Infallible>(Write::Remove((**now.unwrap()).clone()))
+                Ok::<_, Failure>(Write::Remove((**now.unwrap()).clone()))
             })
             .unwrap();
         let names = |revision| {
@@ -457,10 +557,107 @@ mod tests {
         let store = Store::open(&folder.path().join("store"), &["pods"]).unwrap();
         assert_eq!(
             store
-                .write(&Key::new("pods", "", "a"), |_| Err::<Write, _>("no"))
+                .write(&Key::new("pods", "", "a"), |_| Err::<Write, _>(
+                    Failure::plain("no")
+                ))
                 .unwrap_err(),
-            "no"
+            Failure::plain("no")
         );
         assert_eq!(store.revision(), 0);
+    }
+
+    #[test]
+    fn what_goes_wrong_in_one_write_is_no_matter_to_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), &["pods"]).unwrap();
+        let key = Key::new("pods", "default", "a");
+        let old = put(&store, "a", json!({"n": 1}));
+        let mut deep = json!(1);
+        for _ in 0..200 {
+            deep = json!({ "a": deep });
+        }
+        let writes: [(fn(Value) -> Result<Write, Failure>, Value, u16, &str); 2] = [
+            (|_| panic!("a fault"), json!({}), 500, "a fault"),
+            (|it| Ok(Write::Put(it)), deep, 400, "recursion limit"),
+        ];
+        for (decide, value, code, words) in writes {
+            let refused = store.write(&key, |_| decide(value)).unwrap_err();
+            assert_eq!(refused.code, code, "{refused}");
+            assert!(refused.message.contains(words), "{refused}");
+            assert_eq!(store.get(&key), Some(old.clone()));
+            assert_eq!(store.revision(), 1);
+            assert!(matches!(store.ready(), Some(Ok(()))));
+        }
+        put(&store, "a", json!({"n": 2}));
+        assert_eq!(store.revision(), 2);
+    }
+
+    #[test]
+    fn readers_do_not_wait_for_a_write_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), &["pods"]).unwrap();
+        let reader = store.clone();
+        store
+            .write(&Key::new("pods", "default", "a"), |_| {
+                assert_eq!(reader.list("pods", None).1, 0);
+                assert!(reader.ready().is_none(), "nobody knows yet");
+                Ok::<_, Failure>(Write::Put(json!({})))
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_is_put_aside_and_the_others_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let (mut disk, _) = Disk::open(&path).unwrap();
+        for (name, text) in [("bad", "{\"metadata\": "), ("good", "{}"), ("odd", "5")] {
+            let key = Key::new("pods", "default", name).on_disk();
+            disk.commit(&key, Some(text.as_bytes()), 7, || None)
+                .unwrap();
+        }
+        drop(disk);
+        for _ in 0..2 {
+            let store = Store::open(&path, &["pods"]).unwrap();
+            assert_eq!(store.list("pods", None).0.len(), 1);
+            assert!(store.get(&Key::new("pods", "default", "good")).is_some());
+        }
+        let (_, content) = Disk::open(&path).unwrap();
+        assert_eq!(
+            content.objects.len(),
+            1,
+            "the others are elsewhere in the file"
+        );
+    }
+
+    #[test]
+    fn the_log_is_bounded_by_what_it_holds_on_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), &["pods"]).unwrap();
+        let writes = 1 + LOG_BYTES as u64 / (1 << 20);
+        for number in 0..writes {
+            put(
+                &store,
+                "a",
+                json!({"n": number, "data": "x".repeat(1 << 20)}),
+            );
+        }
+        assert!(locked(&store.0.state).weight <= LOG_BYTES);
+        assert!(store.list_at("pods", None, writes).is_ok());
+        assert!(store.list_at("pods", None, 1).is_err());
+        // A reader takes a few at a time, whatever waits for it.
+        let weight = |batch: Vec<Arc<Change>>| batch.iter().map(|it| it.weight).sum::<usize>();
+        let batch = store.after(store.revision() - 5).unwrap();
+        assert_eq!(batch.len(), 1);
+        assert!(weight(batch) < 4 << 20);
+    }
+
+    #[test]
+    fn a_change_is_encoded_once_for_all_who_watch() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), &["pods"]).unwrap();
+        put(&store, "a", json!({"n": 1}));
+        let (one, other) = (store.after(0).unwrap(), store.after(0).unwrap());
+        assert_eq!(one[0].json().as_ptr(), other[0].json().as_ptr());
     }
 }

@@ -59,7 +59,7 @@ fn status(reason: Reason) -> StatusCode {
         Reason::NotAllowed | Reason::NotOfTheLesson | Reason::Forbidden => StatusCode::FORBIDDEN,
         Reason::NotFound => StatusCode::NOT_FOUND,
         Reason::Conflict => StatusCode::CONFLICT,
-        Reason::Invalid | Reason::Failed => StatusCode::UNPROCESSABLE_ENTITY,
+        Reason::Invalid | Reason::TooMany | Reason::Failed => StatusCode::UNPROCESSABLE_ENTITY,
         Reason::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
         Reason::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -11,14 +11,20 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the picture is in step with its cluster; else 503 and why not.
+/// `GET /readyz`: the picture is in step with its cluster, and that takes changes; else 503 and why not.
 pub(super) async fn readyz(State(site): State<Site>) -> (StatusCode, String) {
     let link = site.board.link();
-    if link.state == LinkState::Live {
-        return (StatusCode::OK, "ok\n".into());
+    let ready = if link.state == LinkState::Live {
+        site.actor.ready().await
+    } else {
+        let why = link.fault.map(|fault| fault.detail);
+        Err(why.unwrap_or_else(|| "connecting".into()))
+    };
+    match ready {
+        Ok(()) => (StatusCode::OK, "ok\n".into()),
+        Err(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{}\n", why.trim_end()),
+        ),
     }
-    let why = link
-        .fault
-        .map_or_else(|| "connecting".into(), |fault| fault.detail);
-    (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
@@ -127,6 +128,8 @@ pub fn router(site: Site, port: u16) -> Router {
         .route("/readyz", get(health::readyz))
         .fallback(missing)
         .with_state(site)
+        // A fault in one handler is one answer, not the end of a connection that others wait on.
+        .layer(CatchPanicLayer::new())
         // The default predicate leaves event streams alone, which would be held back; archives are
         // packed as they are.
         .layer(CompressionLayer::new().compress_when(

@@ -26,6 +26,7 @@ const KINDS = /** @type {Record<string, string>} */ ({
  * @property {string[]} [folders] The folders of the lesson.
  * @property {string} [claims] The labels of claims that no manifest holds.
  * @property {{pods: string, user: string, database: string, query: string}[]} [looks] Which query shows whose rows.
+ * @property {number} [replicas] The largest number of Pods that the page may ask for.
  */
 
 /** In single quotes, as a shell reads them. @param {unknown} text */
@@ -132,7 +133,7 @@ export async function act(action, { fetch: ask = fetch, patience = PATIENCE_MS }
 }
 
 /** The reasons there are words for; any other is told as one that nobody expected. */
-export const REASONS = ['NotAllowed', 'NotOfTheLesson', 'NotFound', 'Conflict', 'Forbidden', 'Invalid', 'Failed', 'Unreachable', 'Internal', 'Timeout', 'Gone'];
+export const REASONS = ['NotAllowed', 'NotOfTheLesson', 'NotFound', 'Conflict', 'Forbidden', 'Invalid', 'TooMany', 'Failed', 'Unreachable', 'Internal', 'Timeout', 'Gone'];
 
 /** The key of the words for a refusal; the API's own come after them. @param {Refused} refused */
 export function refusalKey(refused) {

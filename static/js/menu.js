@@ -18,8 +18,6 @@ import { offersFor, usersOf } from './offers.js';
 
 /** Two offers of one menu may be of a sort. @param {Offer} offer */
 const idOf = (offer) => (offer.of ? `${offer.id} ${offer.of}` : offer.id);
-/** More Pods than this are a crowd, and no lesson needs one. */
-const REPLICAS_MAX = 9;
 /** The folder that a reader applies first, as the panel says where nothing is there yet. */
 const FIRST = 'stateful-app';
 /** How often the ages of rows are told anew while a menu shows some. */
@@ -145,8 +143,9 @@ export function openMenus(aside, words) {
   function stepper(offer) {
     const action = /** @type {import('./act.js').Action} */ (offer.action);
     const n = scaled(action).replicas;
+    const most = model.source?.acting?.replicas ?? 0;
     const step = (/** @type {number} */ to, /** @type {string} */ sign, /** @type {string} */ key) => h('button', {
-      type: 'button', class: 'tool', disabled: to < 0 || to > REPLICAS_MAX, 'aria-label': say(`menu.${key}`), data: { key },
+      type: 'button', class: 'tool', disabled: to < 0 || to > most, 'aria-label': say(`menu.${key}`), data: { key },
       onclick: () => {
         picked.set(action.uid, to);
         announce(String(to));
@@ -154,7 +153,7 @@ export function openMenus(aside, words) {
       },
     }, [sign]);
     return h('div', { class: 'menu-step', role: 'group', 'aria-label': say('menu.replicas') }, [
-      step(n - 1, '−', 'fewer'), h('output', { class: 'menu-number' }, [String(n)]), step(n + 1, '＋', 'more'),
+      step(Math.min(n - 1, most), '−', 'fewer'), h('output', { class: 'menu-number' }, [String(n)]), step(n + 1, '＋', 'more'),
       h('span', { class: 'menu-from' }, [say('menu.replicas.now', { n: action.replicas })]),
     ]);
   }

@@ -1,9 +1,11 @@
 //! The embedded cluster from outside: over HTTP, with real containers, across restarts.
 
+mod bounds;
 mod clients;
 mod cluster;
 #[cfg(feature = "postgres")]
 mod crash;
+mod disk;
 mod door;
 mod durability;
 #[cfg(feature = "postgres")]
@@ -14,6 +16,7 @@ mod likeness;
 mod lives;
 #[cfg(feature = "postgres")]
 mod many;
+mod odd;
 #[cfg(feature = "postgres")]
 mod program;
 #[cfg(feature = "postgres")]

@@ -13,12 +13,22 @@ pub(crate) struct Program {
 impl Program {
     /// Starts the program on this folder; it answers when this returns.
     pub(crate) fn start(folder: &Path) -> Self {
+        Self::start_by(&[], folder)
+    }
+
+    /// Starts it by another program, whose arguments end where ours begin.
+    pub(crate) fn start_by(starter: &[&str], folder: &Path) -> Self {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(folder.join("log"))
             .expect("a log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_eizoku"));
+        let mut words = starter
+            .iter()
+            .copied()
+            .chain([env!("CARGO_BIN_EXE_eizoku")]);
+        let mut command = Command::new(words.next().expect("the binary at least"));
+        command.args(words);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("EIZOKU_") {
                 command.env_remove(name);

@@ -1,9 +1,10 @@
 //! The command line, the unhappy paths above all.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
-use super::server::{eizoku, root};
+use super::server::{Server, eizoku, root};
 
 fn run(arguments: &[&str]) -> Output {
     eizoku().args(arguments).output().expect("the binary runs")
@@ -213,4 +214,74 @@ fn licences_of_every_script_from_elsewhere_are_shown() {
             assert!(vendor.join(file.as_str().expect("text")).is_file());
         }
     }
+}
+
+#[tokio::test]
+async fn it_serves_on_when_nobody_reads_what_it_says() {
+    // Whoever started it reads one line and closes the pipe, as `eizoku | head -1` does; or there is no room for a word.
+    let server = Server::recording();
+    assert_eq!(server.get("/healthz").await.status(), 200);
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let port = free_port();
+    let child = eizoku()
+        .args(["--cluster", "recording", "--port", &port.to_string()])
+        .stdout(full.expect("/dev/full"))
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.expect("the binary starts");
+    let said = BufReader::new(child.stderr.take().expect("piped"));
+    let said = said
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.contains("http://"));
+    assert!(said.is_some(), "it says elsewhere where it listens");
+    let answer = reqwest::get(format!("http://127.0.0.1:{port}/healthz")).await;
+    assert_eq!(answer.expect("an answer").status(), 200);
+    child.kill().expect("it still runs");
+    child.wait().expect("ended");
+}
+
+#[test]
+fn what_cannot_be_printed_is_said_and_a_closed_pipe_is_no_failure() {
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let output = eizoku()
+        .arg("licenses")
+        .stdout(full.expect("/dev/full"))
+        .output()
+        .expect("the binary runs");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("nothing can be printed"), "{message}");
+    let mut child = eizoku()
+        .arg("licenses")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("ended").success());
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir_all(folder.path().join("node/src")).expect("made");
+    std::fs::write(folder.path().join("node/src/app.js"), "mine").expect("written");
+    let path = folder.path().display().to_string();
+    for fresh in [&[][..], &["--fresh"]] {
+        let arguments = ["--port", "0", "--cluster", "embedded", "--data", &path];
+        let message = fails(&[&arguments[..], fresh].concat());
+        assert!(
+            message.contains("is not empty and not a folder of eizoku's"),
+            "{message}"
+        );
+        let left = std::fs::read_dir(folder.path()).expect("there").count();
+        assert_eq!(left, 1);
+        let mine = std::fs::read(folder.path().join("node/src/app.js"));
+        assert_eq!(mine.expect("there"), b"mine");
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("bound").port()
 }

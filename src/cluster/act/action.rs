@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::refusal::{Reason, Refusal};
-use crate::cluster::info::Acting;
+use crate::cluster::info::{Acting, REPLICAS_AT_MOST};
 use crate::cluster::look::Look;
 
 /// One thing that a reader does in the page.
@@ -171,6 +171,10 @@ impl Action {
             },
             Self::Look { pod, claim } if pod.is_some() == claim.is_some() => {
                 invalid("look takes a pod or a claim")
+            }
+            Self::Scale { replicas, .. } if *replicas > REPLICAS_AT_MOST => {
+                let words = format!("replicas: {replicas} is more than {REPLICAS_AT_MOST}");
+                Err(Refusal::new(Reason::TooMany, words))
             }
             _ => Ok(()),
         }
@@ -352,6 +356,18 @@ mod tests {
                     "{value}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_page_may_ask_for_as_many_pods_as_it_shows() {
+        let scale = |replicas: u32| {
+            let value = json!({"do": "scale", "kind": "Deployment", "name": "d", "uid": "u", "replicas": replicas});
+            from_value::<Action>(value).expect("an action").check()
+        };
+        assert_eq!(scale(REPLICAS_AT_MOST), Ok(()));
+        for more in [REPLICAS_AT_MOST + 1, i32::MAX.unsigned_abs(), u32::MAX] {
+            assert_eq!(scale(more).unwrap_err().reason, Reason::TooMany, "{more}");
         }
     }
 }

@@ -29,6 +29,8 @@ pub enum Reason {
     Forbidden,
     /// What was asked makes no sense.
     Invalid,
+    /// More Pods than a page may ask for.
+    TooMany,
     /// A program in a Pod ran and said that it failed.
     Failed,
     /// The cluster does not answer.

@@ -34,7 +34,10 @@ impl Api {
                 "name in URL does not match name in Eviction object: {asked:?} != {name:?}"
             )));
         }
-        let mut deletion = Deletion::parse(&eviction["deleteOptions"])?;
+        let mut deletion = Deletion::parse(match eviction.get("deleteOptions") {
+            None | Some(Value::Null) => json!({}),
+            Some(options) => options.clone(),
+        })?;
         options.dry_run |= deletion.dry_run;
         deletion.dry_run = options.dry_run;
         let registry = self.registry.clone();

@@ -1,5 +1,8 @@
 //! Lists: selected, in pages, as objects, metadata or a table.
 
+use std::convert::Infallible;
+
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine;
@@ -7,10 +10,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::query::Query;
-use super::{Api, Form, Target, form, json_response, table};
+use super::{Api, Form, Target, form, json_response, stream_response, table};
+use crate::encode;
 use crate::failure::Failure;
 use crate::object::{self, Object};
 use crate::registry::Selection;
+
+/// Bytes of a list that are encoded at once.
+const PIECE: usize = 64 << 10;
 
 impl Api {
     pub(super) fn list(
@@ -57,25 +64,83 @@ impl Api {
             }
         }
         let resource = target.resource;
-        let answer = match form {
-            Form::Table => table::table(
-                resource,
-                items.iter().map(|object| &**object),
-                &metadata,
-                query.get("includeObject"),
-                true,
-                Timestamp::now(),
-            ),
-            Form::Plain => {
-                json!({"kind": format!("{}List", resource.kind), "apiVersion": resource.api_version(), "metadata": metadata, "items": items.iter().map(|object| &**object).collect::<Vec<_>>()})
-            }
-            Form::Metadata => {
-                json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items.iter().map(|object| table::metadata_only(object)).collect::<Vec<_>>()})
-            }
+        let items_of = |kind: &str, version: &str, shown: fn(&Object) -> Vec<u8>| {
+            let head = json!({"kind": kind, "apiVersion": version, "metadata": metadata});
+            pieces(&head, items.clone(), shown)
         };
-        let mut response = json_response(StatusCode::OK, &answer);
+        let mut response = match form {
+            Form::Table => json_response(
+                StatusCode::OK,
+                &table::table(
+                    resource,
+                    items.iter().map(|object| &**object),
+                    &metadata,
+                    query.get("includeObject"),
+                    true,
+                    Timestamp::now(),
+                ),
+            ),
+            Form::Plain => items_of(
+                &format!("{}List", resource.kind),
+                &resource.api_version(),
+                |object| encode::to_vec(object),
+            ),
+            Form::Metadata => items_of("PartialObjectMetadataList", "meta.k8s.io/v1", |object| {
+                encode::to_vec(&table::metadata_only(object))
+            }),
+        };
         super::write::deprecation(resource, &mut response);
         Ok(response)
+    }
+}
+
+/// A list as an answer: `head` with the items in it. It is encoded while it is sent, so that a long one is in memory only
+/// once, as the objects that everybody shares.
+fn pieces(head: &Value, items: Vec<Object>, shown: fn(&Object) -> Vec<u8>) -> Response {
+    let mut piece = encode::to_vec(head);
+    piece.pop();
+    piece.extend(b",\"items\":[");
+    let mut pieces = Pieces {
+        items: items.into_iter(),
+        shown,
+        is_first: true,
+        is_whole: false,
+    };
+    let first = pieces.after(piece);
+    if pieces.is_whole {
+        return stream_response("application/json", Body::from(first));
+    }
+    let rest = std::iter::from_fn(move || (!pieces.is_whole).then(|| pieces.after(Vec::new())));
+    let all = std::iter::once(first).chain(rest).map(Ok::<_, Infallible>);
+    stream_response(
+        "application/json",
+        Body::from_stream(futures::stream::iter(all)),
+    )
+}
+
+/// The items of a list that are not encoded yet.
+struct Pieces {
+    items: std::vec::IntoIter<Object>,
+    shown: fn(&Object) -> Vec<u8>,
+    is_first: bool,
+    is_whole: bool,
+}
+
+impl Pieces {
+    /// The next piece, behind what is in it already.
+    fn after(&mut self, mut piece: Vec<u8>) -> Vec<u8> {
+        while piece.len() < PIECE {
+            let Some(item) = self.items.next() else {
+                piece.extend(b"]}\n");
+                self.is_whole = true;
+                break;
+            };
+            if !std::mem::replace(&mut self.is_first, false) {
+                piece.push(b',');
+            }
+            piece.extend((self.shown)(&item));
+        }
+        piece
     }
 }
 

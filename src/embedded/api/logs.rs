@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
@@ -97,7 +97,7 @@ impl Api {
         };
         let file = self.kubelet.log_file(object::uid(&pod), &container, run);
         let since = match (query.number("sinceSeconds"), query.get("sinceTime")) {
-            (Some(seconds), _) => Some(Timestamp::now() - SignedDuration::from_secs(seconds)),
+            (Some(seconds), _) => Some(object::later(Timestamp::now(), seconds.saturating_neg())),
             (None, "") => None,
             (None, time) => Some(time.parse().map_err(|_| {
                 Failure::bad_request(format!("sinceTime: Invalid value: {time:?}"))

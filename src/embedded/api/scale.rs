@@ -6,11 +6,12 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::query::Query;
-use super::write::{content_type, json_body, options};
+use super::write::{json_body, media_type, options, patch};
 use super::{Api, Target, body, json_response};
 use crate::failure::{Cause, Failure};
 use crate::object;
-use crate::registry::{Part, Patch};
+use crate::registry::{Part, undecodable_kind};
+use crate::schema::{self, Shape};
 
 impl Api {
     pub(super) async fn scale(
@@ -26,32 +27,30 @@ impl Api {
         );
         let method = request.method().clone();
         let options = options(&query, request.headers())?;
-        let media = content_type(request.headers()).to_owned();
+        let media = media_type(request.headers());
         let current = self.registry.get(resource, &namespace, &name)?;
         if method == Method::GET {
             return Ok(json_response(StatusCode::OK, &of(&current)));
         }
         let bytes = body(request).await?;
-        let mut wanted = of(&current);
-        match method {
-            Method::PUT => wanted = json_body(&bytes, &media)?,
+        let wanted = match method {
+            Method::PUT => {
+                let mut wanted = json_body(&bytes, &media)?;
+                schema::decode(&mut wanted, Shape::scale())
+                    .map_err(|message| undecodable_kind("Scale", "v1", &message))?;
+                wanted
+            }
             Method::PATCH => {
-                let patch = serde_json::from_slice(&bytes).map_err(|error| {
-                    Failure::bad_request(format!("error decoding patch: {error}"))
-                })?;
-                let patch = if media.starts_with("application/json-patch") {
-                    Patch::Json(patch)
-                } else {
-                    Patch::Merge(patch)
-                };
-                patch.run(&mut wanted, None)?;
+                patch(&bytes, &media, &query)?
+                    .onto(&of(&current), Shape::scale())?
+                    .0
             }
             other => {
                 return Err(Failure::method_not_allowed(&format!(
                     "the server does not allow this method on the requested resource ({other})"
                 )));
             }
-        }
+        };
         let replicas = object::int(&wanted, "/spec/replicas").unwrap_or(0);
         if replicas < 0 {
             let cause = Cause::invalid(

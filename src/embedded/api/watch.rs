@@ -9,18 +9,24 @@ use axum::response::Response;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::query::Query;
 use super::{Api, Form, Target, form, stream_response, table};
+use crate::encode;
 use crate::failure::Failure;
-use crate::object;
+use crate::object::{self, Object};
 use crate::registry::Selection;
 use crate::resource::Resource;
 use crate::store::{Change, Changes, Expired, Happened};
 
 /// How often a client that asked for bookmarks gets one, as on a real server.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// How long a client may take no line at all. What is sent to it lies with the system, so that a reader that is alive takes
+/// one long before.
+const SLOWEST: Duration = Duration::from_secs(30);
 /// How long a watch without `timeoutSeconds` stays open. The real one takes 30 to 60 minutes by chance.
 const OPEN_FOR: Duration = Duration::from_secs(45 * 60);
 
@@ -50,6 +56,7 @@ impl Api {
             form: form(accept)?,
             include: query.get("includeObject").to_owned(),
             has_sent_columns: false,
+            first: Vec::new().into_iter(),
             lines: VecDeque::new(),
             changes: self.registry.changes(asked),
             bookmarks: query
@@ -58,9 +65,9 @@ impl Api {
             deadline: Instant::now()
                 + query
                     .number("timeoutSeconds")
-                    .and_then(|seconds| u64::try_from(seconds).ok())
                     .filter(|seconds| *seconds > 0)
-                    .map_or(OPEN_FOR, Duration::from_secs),
+                    .map_or(OPEN_FOR, object::wait),
+            ends_with_first: None,
             has_ended: false,
         };
         // Without a revision to go on from, the present state comes first.
@@ -69,22 +76,15 @@ impl Api {
                 .registry
                 .list(target.resource, target.namespace.as_deref());
             watch.changes = self.registry.changes(revision);
-            for object in objects {
-                if watch.selection.matches(&object) {
-                    watch.push("ADDED", &object);
-                }
-            }
-            if wants_initial && watch.bookmarks.is_some() {
-                watch.bookmark(Some(("k8s.io/initial-events-end", "true")));
-            }
+            watch.first = objects.into_iter();
+            watch.ends_with_first = (wants_initial && watch.bookmarks.is_some())
+                .then_some(("k8s.io/initial-events-end", "true"));
         }
-        let stop = self.stop.clone();
-        let lines = futures::stream::unfold((watch, stop), |(mut watch, stop)| async move {
-            let line = tokio::select! {
-                line = watch.next() => line,
-                () = stop.cancelled() => None,
-            };
-            line.map(|line| (Ok::<_, Infallible>(line), (watch, stop)))
+        let (lines, reading) = mpsc::channel(1);
+        tokio::spawn(watch.pump(lines, self.stop.clone()));
+        let lines = futures::stream::unfold(reading, |mut reading| async move {
+            let line = reading.recv().await?;
+            Some((Ok::<_, Infallible>(line), reading))
         });
         Ok(stream_response(
             "application/json",
@@ -101,6 +101,10 @@ struct Watch {
     form: Form,
     include: String,
     has_sent_columns: bool,
+    /// What was there when the watch began and is not sent yet, shared with everybody.
+    first: std::vec::IntoIter<Object>,
+    /// The annotation of the bookmark that comes after it.
+    ends_with_first: Option<(&'static str, &'static str)>,
     lines: VecDeque<Bytes>,
     changes: Changes,
     bookmarks: Option<Instant>,
@@ -109,11 +113,41 @@ struct Watch {
 }
 
 impl Watch {
+    /// Sends line by line. A client that takes none for too long is cut off, as the real server does it: what it had yet
+    /// to read must not be kept for it. It lists again.
+    async fn pump(mut self, lines: mpsc::Sender<Bytes>, stop: CancellationToken) {
+        loop {
+            let line = tokio::select! {
+                line = self.next() => line,
+                () = lines.closed() => None,
+                () = stop.cancelled() => None,
+            };
+            let Some(line) = line else { return };
+            let sent = tokio::select! {
+                sent = lines.send_timeout(line, SLOWEST) => sent,
+                () = stop.cancelled() => return,
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+
     /// The next line; nothing when the watch is over. A client that reads too slowly for the log gets a 410 and relists.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(line) = self.lines.pop_front() {
                 return Some(line);
+            }
+            if let Some(object) = self.first.next() {
+                if self.selection.matches(&object) {
+                    self.push("ADDED", &object);
+                }
+                continue;
+            }
+            if let Some(annotation) = self.ends_with_first.take() {
+                self.bookmark(Some(annotation));
+                continue;
             }
             if self.has_ended {
                 return None;
@@ -124,7 +158,7 @@ impl Watch {
                     Ok(changes) => changes.iter().for_each(|change| self.take(change)),
                     Err(Expired { asked, oldest }) => {
                         let status = Failure::expired(asked, oldest).to_status();
-                        self.line("ERROR", &status);
+                        self.line("ERROR", &encode::to_vec(&status));
                         self.has_ended = true;
                     }
                 },
@@ -155,31 +189,28 @@ impl Watch {
             .is_some_and(|before| self.selection.matches(before));
         let is = change.happened != Happened::Deleted && self.selection.matches(&change.object);
         match (was, is) {
-            (false, true) => self.push("ADDED", &change.object),
-            (true, true) => self.push("MODIFIED", &change.object),
-            (true, false) if change.happened == Happened::Deleted => {
-                self.push("DELETED", &change.object);
-            }
+            (false, true) => self.tell("ADDED", change),
+            (true, true) => self.tell("MODIFIED", change),
+            (true, false) if change.happened == Happened::Deleted => self.tell("DELETED", change),
             (true, false) => {
-                let mut last = change
-                    .before
-                    .as_ref()
-                    .map(|before| (**before).clone())
-                    .unwrap_or_default();
-                object::set(
-                    &mut last,
-                    "/metadata/resourceVersion",
-                    change.revision.to_string(),
-                );
-                self.push("DELETED", &last);
+                let before = change.before.as_deref().unwrap_or(&Value::Null);
+                self.push("DELETED", &encode::at_revision(before, change.revision));
             }
             (false, false) => {}
         }
     }
 
+    /// A change with the object as it is now, which most watches see in the same bytes.
+    fn tell(&mut self, kind: &str, change: &Change) {
+        match self.form {
+            Form::Plain => self.line(kind, change.json()),
+            _ => self.push(kind, &change.object),
+        }
+    }
+
     fn push(&mut self, kind: &str, object: &Value) {
-        let object = match self.form {
-            Form::Plain => object.clone(),
+        let shown = match self.form {
+            Form::Plain => return self.line(kind, &encode::to_vec(object)),
             Form::Metadata => table::metadata_only(object),
             Form::Table => {
                 let metadata =
@@ -195,13 +226,17 @@ impl Watch {
                 )
             }
         };
-        self.line(kind, &object);
+        self.line(kind, &encode::to_vec(&shown));
     }
 
-    fn line(&mut self, kind: &str, object: &Value) {
-        let mut line =
-            serde_json::to_vec(&json!({"type": kind, "object": object})).unwrap_or_default();
-        line.push(b'\n');
+    fn line(&mut self, kind: &str, object: &[u8]) {
+        let (head, tail) = ("{\"type\":\"", "\",\"object\":");
+        let mut line = Vec::with_capacity(head.len() + kind.len() + tail.len() + object.len() + 2);
+        for part in [head, kind, tail] {
+            line.extend(part.as_bytes());
+        }
+        line.extend(object);
+        line.extend(b"}\n");
         self.lines.push_back(line.into());
     }
 
@@ -219,6 +254,6 @@ impl Watch {
                 "rows": [{"cells": [], "object": table::metadata_only(&object)}],
             });
         }
-        self.line("BOOKMARK", &object);
+        self.line("BOOKMARK", &encode::to_vec(&object));
     }
 }

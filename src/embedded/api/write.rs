@@ -10,7 +10,9 @@ use super::query::Query;
 use super::{Api, Form, Target, accept, body, form, json_response, protobuf, table};
 use crate::failure::Failure;
 use crate::object::{self, Object};
-use crate::registry::{Deletion, Options, Outcome, Part, Patch, Registry, Selection};
+use crate::registry::{
+    Deletion, MANAGER_LENGTH, Options, Outcome, Part, Patch, Registry, Selection,
+};
 use crate::resource::Resource;
 
 /// Resources whose deletion is answered with the object and not with a Status.
@@ -224,7 +226,14 @@ pub(super) fn options(query: &Query, headers: &HeaderMap) -> Result<Options, Fai
             .and_then(|agent| agent.to_str().ok())
             .and_then(|agent| agent.split('/').next())
             .unwrap_or("unknown")
-            .to_owned(),
+            .chars()
+            .take(MANAGER_LENGTH)
+            .collect(),
+        given if given.len() > MANAGER_LENGTH => {
+            return Err(Failure::bad_request(format!(
+                "fieldManager: Too long: may not be more than {MANAGER_LENGTH} bytes"
+            )));
+        }
         given => given.to_owned(),
     };
     match query.get("fieldValidation") {
@@ -250,7 +259,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> &str {
         .unwrap_or("")
 }
 
-fn media_type(headers: &HeaderMap) -> String {
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     content_type(headers)
         .split(';')
         .next()
@@ -297,7 +306,8 @@ fn expect_type(resource: &Resource, object: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-fn patch(bytes: &[u8], media: &str, query: &Query) -> Result<Patch, Failure> {
+/// The patch of a body.
+pub(super) fn patch(bytes: &[u8], media: &str, query: &Query) -> Result<Patch, Failure> {
     let value = || {
         serde_json::from_slice::<Value>(bytes).map_err(|error| {
             // The words of Go's decoder for what is cut off; others of its messages name other things than ours.
@@ -341,7 +351,7 @@ fn deletion(bytes: &[u8], media: &str, query: &Query) -> Result<Deletion, Failur
     if !query.get("dryRun").is_empty() {
         object::set_default(&mut options, "/dryRun", json!(query.all("dryRun")));
     }
-    Deletion::parse(&options)
+    Deletion::parse(options)
 }
 
 /// What the server warns about when unknown fields are dropped and not refused.

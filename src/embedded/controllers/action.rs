@@ -105,13 +105,14 @@ pub(crate) fn perform(
     Ok(())
 }
 
-/// Adds fields to a map of counts, leaving out zeros as the real status types do.
+/// Adds fields to a map of counts, leaving out zeros as the real status types do. Sums of numbers of 32 bits are cut
+/// down to what their fields hold.
 pub(crate) fn counts(status: &mut Value, fields: &[(&str, i64)]) {
     for (field, count) in fields {
         if *count == 0 {
             object::remove(status, &format!("/{field}"));
         } else {
-            status[*field] = json!(count);
+            status[*field] = json!((*count).min(i64::from(i32::MAX)));
         }
     }
 }

@@ -85,6 +85,11 @@ pub(crate) struct Recorder {
     memory: Arc<Mutex<Memory>>,
 }
 
+/// Events about one object that a component tells in a row, and the seconds until the next one after that (client-go
+/// `tools/record/events_cache.go`).
+const TOLD_AT_ONCE: f64 = 25.0;
+const NEXT_AFTER: f64 = 300.0;
+
 /// What a recorder remembers, so that the same is counted and not told again.
 #[derive(Debug, Default)]
 struct Memory {
@@ -92,9 +97,34 @@ struct Memory {
     told: HashMap<String, (String, String)>,
     /// Messages for one reason about one object, and when the last came.
     similar: HashMap<String, (HashSet<String>, Timestamp)>,
+    /// How many events there were about an object of late, and when the last.
+    paces: HashMap<String, (f64, Timestamp)>,
 }
 
 impl Memory {
+    /// Forgets everything when it has become too much.
+    fn bound(&mut self) {
+        if self
+            .told
+            .len()
+            .max(self.similar.len())
+            .max(self.paces.len())
+            >= REMEMBERED
+        {
+            *self = Self::default();
+        }
+    }
+
+    /// Counts an event about an object; true when there were so many that this one is not told.
+    fn is_spam(&mut self, uid: &str, now: Timestamp) -> bool {
+        let (told, last) = self.paces.get(uid).copied().unwrap_or((0.0, now));
+        let told = (told - now.duration_since(last).as_secs_f64().max(0.0) / NEXT_AFTER).max(0.0);
+        let is_spam = told > TOLD_AT_ONCE - 1.0;
+        let counted = if is_spam { told } else { told + 1.0 };
+        self.paces.insert(uid.to_owned(), (counted, now));
+        is_spam
+    }
+
     /// Whether so many different messages came for one reason that they are told as one from now on.
     fn is_too_many(&mut self, group: &str, message: &str, now: Timestamp) -> bool {
         let (messages, last) = self
@@ -135,6 +165,10 @@ impl Recorder {
         );
         let (same, message, known) = {
             let mut memory = self.memory.lock().unwrap();
+            memory.bound();
+            if memory.is_spam(text(&note.regarding, "/uid"), now) {
+                return;
+            }
             let (same, message) = if memory.is_too_many(&group, &note.message, now) {
                 (
                     group,
@@ -154,7 +188,8 @@ impl Recorder {
                 Part::Main,
                 &Options::default(),
                 |event| {
-                    let count = object::int(event, "/count").unwrap_or(1) + 1;
+                    let count = object::int(event, "/count").unwrap_or(1);
+                    let count = count.saturating_add(1).min(i64::from(i32::MAX));
                     event["count"] = json!(count);
                     event["lastTimestamp"] = json!(object::time(now));
                     event["message"] = json!(message);
@@ -176,11 +211,7 @@ impl Recorder {
         event["lastTimestamp"] = json!(object::time(now));
         event["count"] = json!(1);
         if let Some(place) = self.insert(event) {
-            let mut memory = self.memory.lock().unwrap();
-            if memory.told.len() >= REMEMBERED {
-                *memory = Memory::default();
-            }
-            memory.told.insert(same, place);
+            self.memory.lock().unwrap().told.insert(same, place);
         }
     }
 
@@ -265,15 +296,19 @@ impl Controller for Expiry {
     }
 }
 
+/// Whether the last that is known of an event is an hour ago. A time that is still to come is nobody's knowledge.
 fn is_over(event: &Value, now: Timestamp) -> bool {
-    let at = [
+    let last = [
         "/lastTimestamp",
+        "/series/lastObservedTime",
         "/eventTime",
         "/metadata/creationTimestamp",
     ]
     .into_iter()
-    .find_map(|pointer| object::time_at(event, pointer));
-    at.is_some_and(|at| now - LIFETIME > at)
+    .filter_map(|pointer| object::time_at(event, pointer))
+    .filter(|at| *at <= now)
+    .max();
+    last.is_none_or(|at| now.duration_since(at) > LIFETIME)
 }
 
 #[cfg(test)]
@@ -292,8 +327,34 @@ mod tests {
                 json!({"lastTimestamp": null, "eventTime": "2026-01-01T00:59:00.000001Z"}),
                 true,
             ),
+            (
+                json!({"lastTimestamp": "9999-01-01T00:00:00Z", "metadata": {"creationTimestamp": "2026-01-01T00:30:00Z"}}),
+                true,
+            ),
+            (
+                json!({"lastTimestamp": "0001-01-01T00:00:00Z", "metadata": {"creationTimestamp": "2026-01-01T01:30:00Z"}}),
+                false,
+            ),
         ] {
             assert_eq!(is_over(&event, now), over);
         }
+    }
+
+    #[test]
+    fn of_one_object_only_so_much_is_told() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut memory = Memory::default();
+        let mut told = |uid: &str, minutes: i64| {
+            let now = object::later(now, minutes * 60);
+            (0..100).filter(|_| !memory.is_spam(uid, now)).count()
+        };
+        assert_eq!((told("a", 0), told("b", 0)), (25, 25));
+        assert_eq!(told("a", 5), 1, "one in five minutes after that");
+        assert_eq!(told("a", 20), 3);
+        for count in 0..10_000 {
+            memory.bound();
+            memory.is_spam(&count.to_string(), now);
+        }
+        assert!(memory.paces.len() <= REMEMBERED);
     }
 }

@@ -19,7 +19,7 @@ use crate::store::{Change, Key};
 pub(crate) const LOCAL_PATH: &str = "rancher.io/local-path";
 pub(super) const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
 /// Where the volumes lie on the node's disk, as kind has it.
-const VOLUMES: &str = "/var/local-path-provisioner";
+pub(crate) const VOLUMES: &str = "/var/local-path-provisioner";
 
 pub(super) struct Provisioner {
     recorder: Recorder,
@@ -58,11 +58,7 @@ impl Provisioner {
             "Provisioning",
             format!("External provisioner is provisioning volume for claim {full_name:?}"),
         ));
-        let path = format!(
-            "{VOLUMES}/{name}_{}_{}",
-            object::namespace(claim),
-            object::name(claim)
-        );
+        let path = path(&name, object::namespace(claim), object::name(claim));
         let made = refusal(claim)
             .map_or(Ok(()), Err)
             .and_then(|()| make_folder(&self.node_root, &path));
@@ -92,7 +88,8 @@ impl Provisioner {
     }
 
     fn delete(&self, registry: &Registry, volume: &Value) -> Result<(), Failure> {
-        if let Err(why) = remove_folder(&self.node_root, text(volume, "/spec/hostPath/path")) {
+        let removed = own_path(volume).and_then(|path| remove_folder(&self.node_root, path));
+        if let Err(why) = removed {
             self.recorder
                 .record(&Note::warning(volume, "VolumeFailedDelete", why.clone()));
             return Err(Failure::internal(why));
@@ -227,15 +224,36 @@ pub(crate) fn on_disk(node_root: &Path, path: &str) -> Option<PathBuf> {
     Some(place)
 }
 
+/// Where the volume of this name lies on the node, for the claim that it was made for.
+fn path(name: &str, namespace: &str, claim: &str) -> String {
+    format!("{VOLUMES}/{name}_{namespace}_{claim}")
+}
+
+/// The path of a volume that this provisioner has made, which is the only one that it may remove. A volume can be written
+/// by hand and say that it was made here; its path may then be another's, or everybody's.
+fn own_path(volume: &Value) -> Result<&str, String> {
+    let given = text(volume, "/spec/hostPath/path");
+    let claim = |field: &str| text(volume, &format!("/spec/claimRef/{field}"));
+    let name = object::name(volume);
+    let own = path(name, claim("namespace"), claim("name"));
+    let component = own.strip_prefix(VOLUMES).unwrap_or_default();
+    let is_one = component.matches('/').count() == 1 && !component.contains('\0');
+    if given == own && is_one && name == format!("pvc-{}", claim("uid")) {
+        Ok(given)
+    } else {
+        Err(format!(
+            "{given} is not the folder of a volume that this provisioner has made"
+        ))
+    }
+}
+
 fn make_folder(node_root: &Path, path: &str) -> Result<(), String> {
     let place = on_disk(node_root, path).ok_or_else(|| format!("{path} leads out of the node"))?;
     std::fs::create_dir_all(place).map_err(|error| format!("failed to create volume: {error}"))
 }
 
 fn remove_folder(node_root: &Path, path: &str) -> Result<(), String> {
-    let place = on_disk(node_root, path)
-        .filter(|_| path.starts_with(VOLUMES))
-        .ok_or_else(|| format!("{path} is not a folder of this provisioner"))?;
+    let place = on_disk(node_root, path).ok_or_else(|| format!("{path} leads out of the node"))?;
     match std::fs::remove_dir_all(place) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(format!("failed to delete volume: {error}"))
@@ -255,7 +273,36 @@ mod tests {
             Some(PathBuf::from("/n/a/b/c"))
         );
         assert_eq!(on_disk(Path::new("/n"), "/a/../../b"), None);
-        assert!(remove_folder(Path::new("/n"), "/etc").is_err());
+    }
+
+    #[test]
+    fn only_the_folder_of_its_own_volume_is_removed() {
+        let volume = |name: &str, path: &str| json!({"metadata": {"name": name}, "spec": {"hostPath": {"path": path}, "claimRef": {"namespace": "default", "name": "data", "uid": "u"}}});
+        let own = "/var/local-path-provisioner/pvc-u_default_data";
+        assert_eq!(own_path(&volume("pvc-u", own)), Ok(own));
+        for (name, path) in [
+            ("pvc-u", "/var/local-path-provisioner"),
+            ("pvc-u", "/var/local-path-provisioner/"),
+            ("pvc-u", "/var/local-path-provisioner/pvc-u_default_data/.."),
+            (
+                "pvc-u",
+                "/var/local-path-provisioner/pvc-u_default_data/deeper",
+            ),
+            (
+                "pvc-u",
+                "/var/local-path-provisioner/pvc-other_default_data",
+            ),
+            ("pvc-u", "/var/local-path-provisioner-2/pvc-u_default_data"),
+            ("pvc-u", "/etc"),
+            ("pvc-u", ""),
+            ("x", "/var/local-path-provisioner/x_default_data"),
+        ] {
+            assert!(own_path(&volume(name, path)).is_err(), "{name} {path}");
+        }
+        let mut hostile = volume("pvc-u", "/var/local-path-provisioner/pvc-u_../../x");
+        hostile["spec"]["claimRef"]["namespace"] = json!("../..");
+        hostile["spec"]["claimRef"]["name"] = json!("x");
+        assert!(own_path(&hostile).is_err());
     }
 
     #[test]

@@ -16,6 +16,10 @@ use crate::registry::{Labels, Registry};
 use crate::resource;
 use crate::store::{Change, Key};
 
+/// Pods that one round makes or removes (kubernetes `pkg/controller/replicaset`, `BurstReplicas`). The Pods wake up the
+/// next round; in between others have their turn.
+const AT_ONCE: usize = 500;
+
 pub(super) struct ReplicaSets {
     recorder: Recorder,
 }
@@ -84,9 +88,9 @@ fn plan(set: &Value, pods: &[Object], now: Timestamp) -> (Vec<Action>, Option<Du
     let wanted = usize::try_from(int(set, "/spec/replicas").unwrap_or(1)).unwrap_or(0);
     let mut steps = Vec::new();
     if !object::is_deleting(set) {
-        for _ in active.len()..wanted {
+        for _ in 0..wanted.saturating_sub(active.len()).min(AT_ONCE) {
             let mut pod = pods::from_template(set, &set["spec"]["template"]);
-            let name = format!("{}-{}", object::name(set), object::random_letters(5));
+            let name = object::generated_name(&format!("{}-", object::name(set)));
             object::set(&mut pod, "/metadata/name", name.clone());
             let refused = Note::warning(set, "FailedCreate", "Error creating: ");
             steps.push(Action::Create {
@@ -104,7 +108,7 @@ fn plan(set: &Value, pods: &[Object], now: Timestamp) -> (Vec<Action>, Option<Du
         by_worth.sort_by_key(|pod| worth(pod));
         for pod in by_worth
             .into_iter()
-            .take(active.len().saturating_sub(wanted))
+            .take(active.len().saturating_sub(wanted).min(AT_ONCE))
         {
             steps.push(Action::delete(resource::PODS, pod));
             steps.push(Action::Note(Note::normal(
@@ -216,5 +220,7 @@ mod tests {
             (0, vec!["b".to_owned()])
         );
         assert_eq!(changes(1, &[pod("a", "Running", false)]), (0, vec![]));
+        let most = i64::from(i32::MAX);
+        assert_eq!(changes(most, &[]), (AT_ONCE, vec![]), "in rounds");
     }
 }

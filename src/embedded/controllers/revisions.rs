@@ -61,7 +61,7 @@ pub(super) fn of(set: &Value, history: &[Object]) -> Revisions {
         // Going back to an earlier template makes that revision the newest.
         Some(same) => {
             let mut again = (**same).clone();
-            again["revision"] = json!(last + 1);
+            again["revision"] = json!(last.saturating_add(1));
             steps.push(Action::Update {
                 resource: resource::CONTROLLER_REVISIONS,
                 object: again.clone(),
@@ -69,7 +69,7 @@ pub(super) fn of(set: &Value, history: &[Object]) -> Revisions {
             again
         }
         None => {
-            let fresh = make(set, &wanted, last + 1);
+            let fresh = make(set, &wanted, last.saturating_add(1));
             steps.push(Action::Create {
                 resource: resource::CONTROLLER_REVISIONS,
                 object: fresh.clone(),

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::object::{self, Object, annotation, array, text};
 use crate::registry::{Labels, Options, Part, Registry};
 use crate::resource;
-use crate::store::{Change, Key};
+use crate::store::{Change, Happened, Key};
 
 const MANAGER: &str = "kube-scheduler";
 /// An unschedulable Pod is looked at again this often even if nothing has changed, as the real queue does it.
@@ -25,14 +25,53 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 /// What the real scheduler adds when evicting others would not help.
 const NO_PREEMPTION: &str = "no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
 
+/// And what it adds when evicting others could help, but there is nobody to evict.
+const NO_VICTIMS: &str = "no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.";
+
 pub(super) struct Scheduler {
     recorder: Recorder,
+    /// What the node's Pods use, and at which revision: hundreds of Pods may wait for the same room.
+    used: Option<(u64, Used)>,
+}
+
+/// What the Pods that were given to the node and have not ended ask for.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Used {
+    pods: usize,
+    cpu: f64,
+    memory: f64,
+}
+
+impl Used {
+    fn by(pods: &[Object]) -> Self {
+        pods.iter()
+            .filter(|pod| !super::pods::has_ended(pod) && !text(pod, "/spec/nodeName").is_empty())
+            .fold(Self::default(), |used, pod| Self {
+                pods: used.pods + 1,
+                cpu: used.cpu + requested(pod, "cpu"),
+                memory: used.memory + requested(pod, "memory"),
+            })
+    }
 }
 
 impl Scheduler {
     pub(super) fn new(registry: &Registry) -> Self {
         Self {
             recorder: Recorder::new(registry, "default-scheduler", ""),
+            used: None,
+        }
+    }
+
+    fn used(&mut self, registry: &Registry) -> Used {
+        let revision = registry.revision();
+        match self.used {
+            Some((known, used)) if known == revision => used,
+            _ => {
+                let (pods, revision) = registry.list(resource::PODS, None);
+                let used = Used::by(&pods);
+                self.used = Some((revision, used));
+                used
+            }
         }
     }
 
@@ -138,6 +177,7 @@ fn judge(
     volumes: &[Object],
     class: &dyn Fn(&str) -> Option<Object>,
     others: &[Object],
+    used: Used,
 ) -> Verdict {
     let no = |reason: String| Verdict::Unschedulable(format!("0/1 nodes are available: {reason}"));
     let Some(node) = node else {
@@ -220,8 +260,11 @@ fn judge(
             }
         }
     }
-    if let Some(reason) = misfit(pod, node, others) {
+    if let Some(reason) = misfit(pod, node) {
         return no(format!("{reason}. {NO_PREEMPTION}"));
+    }
+    if let Some(reason) = shortage(pod, node, used) {
+        return no(reason);
     }
     match (placements.is_empty(), waits) {
         (false, _) => Verdict::Place(placements),
@@ -231,7 +274,7 @@ fn judge(
 }
 
 /// Why the node itself does not suit the Pod.
-fn misfit(pod: &Value, node: &Value, others: &[Object]) -> Option<String> {
+fn misfit(pod: &Value, node: &Value) -> Option<String> {
     if object::flag(node, "/spec/unschedulable") {
         return Some("1 node(s) were unschedulable".to_owned());
     }
@@ -249,25 +292,36 @@ fn misfit(pod: &Value, node: &Value, others: &[Object]) -> Option<String> {
     {
         return Some("1 node(s) didn't match Pod's node affinity/selector".to_owned());
     }
+    None
+}
+
+/// What there is too little of on the node (kube-scheduler `plugins/noderesources/fit.go`).
+fn shortage(pod: &Value, node: &Value, used: Used) -> Option<String> {
+    let allocatable = |resource: &str| {
+        object::quantity(text(node, &format!("/status/allocatable/{resource}")))
+            .unwrap_or(f64::INFINITY)
+    };
     let mut short = Vec::new();
-    for (resource, asks) in [
-        ("cpu", requested(pod, "cpu")),
-        ("memory", requested(pod, "memory")),
+    let mut is_hopeless = false;
+    for (resource, asks, used) in [
+        ("cpu", requested(pod, "cpu"), used.cpu),
+        ("memory", requested(pod, "memory"), used.memory),
     ] {
-        let used: f64 = others
-            .iter()
-            .filter(|other| {
-                !super::pods::has_ended(other) && !text(other, "/spec/nodeName").is_empty()
-            })
-            .map(|other| requested(other, resource))
-            .sum();
-        let has = object::quantity(text(node, &format!("/status/allocatable/{resource}")))
-            .unwrap_or(f64::INFINITY);
-        if asks > 0.0 && asks + used > has {
+        if asks > 0.0 && asks + used > allocatable(resource) {
             short.push(format!("1 Insufficient {resource}"));
+            is_hopeless |= asks > allocatable(resource);
         }
     }
-    (!short.is_empty()).then(|| short.join(", "))
+    if (used.pods + 1) as f64 > allocatable("pods") {
+        short.push("1 Too many pods".to_owned());
+    }
+    // What the node does not have at all, nobody can make room for.
+    let preemption = if is_hopeless {
+        NO_PREEMPTION
+    } else {
+        NO_VICTIMS
+    };
+    (!short.is_empty()).then(|| format!("{}. {preemption}", short.join(", ")))
 }
 
 fn requested(pod: &Value, resource: &str) -> f64 {
@@ -296,6 +350,16 @@ fn is_waiting(pod: &Value) -> bool {
         && text(pod, "/spec/schedulerName") == "default-scheduler"
 }
 
+/// Whether the Pod of a change takes up no room any more.
+fn frees_room(change: &Change) -> bool {
+    change.happened == Happened::Deleted
+        || super::pods::has_ended(&change.object)
+            && change
+                .before
+                .as_ref()
+                .is_none_or(|before| !super::pods::has_ended(before))
+}
+
 impl Controller for Scheduler {
     fn name(&self) -> &'static str {
         "scheduler"
@@ -313,7 +377,7 @@ impl Controller for Scheduler {
         match change.key.resource {
             "pods" if is_waiting(&change.object) => vec![change.key.clone()],
             // Anything that a Pod can wait for.
-            "pods" if change.happened == crate::store::Happened::Deleted => self.begin(registry),
+            "pods" if frees_room(change) => self.begin(registry),
             "persistentvolumeclaims" | "persistentvolumes" | "storageclasses" | "nodes" => {
                 self.begin(registry)
             }
@@ -337,11 +401,25 @@ impl Controller for Scheduler {
             return Ok(None);
         }
         let node = registry.find(resource::NODES, "", NODE);
-        let (claims, _) = registry.list(resource::CLAIMS, Some(&key.namespace));
-        let (volumes, _) = registry.list(resource::VOLUMES, None);
-        let (others, _) = registry.list(resource::PODS, None);
+        let used = self.used(registry);
+        // Only a Pod with claims has anything to do with volumes, and with who else uses them.
+        let (mut claims, mut volumes, mut others) = Default::default();
+        if claims_of(&pod).next().is_some() {
+            claims = registry.list(resource::CLAIMS, Some(&key.namespace)).0;
+            volumes = registry.list(resource::VOLUMES, None).0;
+            others = registry.list(resource::PODS, Some(&key.namespace)).0;
+        }
         let class = |name: &str| registry.find(resource::STORAGE_CLASSES, "", name);
-        match judge(&pod, node.as_deref(), &claims, &volumes, &class, &others) {
+        let verdict = judge(
+            &pod,
+            node.as_deref(),
+            &claims,
+            &volumes,
+            &class,
+            &others,
+            used,
+        );
+        match verdict {
             Verdict::Unschedulable(message) => self.refuse(registry, &pod, &message, now)?,
             Verdict::Wait => return Ok(None),
             Verdict::Bind => {
@@ -473,10 +551,52 @@ mod tests {
             ("free", &plain(json!({})), vec![], Verdict::Bind),
         ] {
             assert_eq!(
-                judge(pod, Some(&node), &claims, &[], &class, &[]),
+                judge(pod, Some(&node), &claims, &[], &class, &[], Used::default()),
                 expected,
                 "{what}"
             );
+        }
+    }
+    #[test]
+    fn a_full_node_takes_no_more() {
+        let node = json!({"status": {"allocatable": {"cpu": "2", "pods": "3"}}});
+        let other = |phase: &str, node: &str| {
+            Arc::new(
+                json!({"spec": {"nodeName": node, "containers": [{"resources": {"requests": {"cpu": "500m"}}}]}, "status": {"phase": phase}}),
+            )
+        };
+        let pods = [
+            other("Running", NODE),
+            other("Pending", NODE),
+            other("Pending", ""),
+            other("Succeeded", NODE),
+            other("Failed", NODE),
+        ];
+        let used = Used::by(&pods);
+        assert_eq!(
+            (used.pods, used.cpu),
+            (2, 1.0),
+            "who waits or has ended takes no room"
+        );
+        let asks = |cpu: &str| json!({"spec": {"containers": [{"resources": {"requests": {"cpu": cpu}}}]}});
+        let full = Used { pods: 3, ..used };
+        for (cpu, used, words) in [
+            ("1", used, None),
+            ("0", full, Some(format!("1 Too many pods. {NO_VICTIMS}"))),
+            (
+                "1500m",
+                used,
+                Some(format!("1 Insufficient cpu. {NO_VICTIMS}")),
+            ),
+            (
+                "3",
+                full,
+                Some(format!(
+                    "1 Insufficient cpu, 1 Too many pods. {NO_PREEMPTION}"
+                )),
+            ),
+        ] {
+            assert_eq!(shortage(&asks(cpu), &node, used), words, "{cpu}");
         }
     }
 }

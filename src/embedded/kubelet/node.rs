@@ -5,11 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::NODE;
 use crate::api::discovery::architecture;
 use crate::object::{self, text};
 use crate::registry::{Options, Part, Registry};
 use crate::resource;
+use crate::{NODE, NODE_PODS};
 
 /// How often the node's status is written without need, as the real kubelet does.
 pub(super) const STATUS_EVERY: Duration = Duration::from_secs(300);
@@ -51,7 +51,8 @@ fn status(node: &Value, now: Timestamp) -> Value {
             })
         })
         .map_or_else(|| "8Gi".to_owned(), |kibibytes| format!("{kibibytes}Ki"));
-    let capacity = json!({"cpu": cpus.to_string(), "memory": memory, "pods": "110"});
+    let capacity =
+        json!({"cpu": cpus.to_string(), "memory": memory, "pods": NODE_PODS.to_string()});
     let condition = |kind: &str, status: &str, reason: &str, message: &str| {
         let before =
             object::condition(node, kind).filter(|before| text(before, "/status") == status);

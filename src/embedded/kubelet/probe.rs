@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::AsyncWrite;
 
-use crate::object::{array, int, text};
+use crate::object::{self, array, int, text};
 use eizoku_containers::{Container, ExecRequest};
 
 /// A probe is asked at most this soon after the last answer while the container is not ready yet; the API allows asking
@@ -39,12 +39,7 @@ impl Probe {
     pub(super) fn of(container: &Value, field: &str) -> Option<Self> {
         let what = container.get(field)?.clone();
         let seconds = |name: &str, default: i64| {
-            Duration::from_secs(
-                int(&what, &format!("/{name}"))
-                    .unwrap_or(default)
-                    .max(0)
-                    .unsigned_abs(),
-            )
+            object::wait(int(&what, &format!("/{name}")).unwrap_or(default))
         };
         Some(Self {
             initial_delay: seconds("initialDelaySeconds", 0),

@@ -62,6 +62,17 @@ enum End {
     Stopped,
 }
 
+/// Random bytes in the name of a writable layer.
+const LAYER: usize = 6;
+
+/// Whether a writable layer can have this name.
+pub(super) fn is_layer(name: &str) -> bool {
+    name.len() == 2 * LAYER
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 impl Runner {
     /// Runs the container until it has ended for good; true when it ended well.
     pub(super) async fn run(mut self) -> bool {
@@ -324,7 +335,12 @@ impl Runner {
             working_dir: Some(text(&self.container, "/workingDir").to_owned())
                 .filter(|folder| !folder.is_empty()),
             hostname: hostname.chars().take(63).collect(),
-            scratch: self.kubelet.0.folders.scratch.join(object::random_hex(6)),
+            scratch: self
+                .kubelet
+                .0
+                .folders
+                .scratch
+                .join(object::random_hex(LAYER)),
             log,
         })
     }
@@ -459,7 +475,7 @@ impl Runner {
             .map(str::to_owned)
             .collect();
         if let Some(seconds) = int(hook, "/sleep/seconds") {
-            tokio::time::sleep(Duration::from_secs(seconds.max(0).unsigned_abs())).await;
+            tokio::time::sleep(object::wait(seconds)).await;
         }
         if command.is_empty() {
             return true;

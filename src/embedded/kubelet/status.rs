@@ -47,7 +47,9 @@ impl Seen {
             id: String::new(),
         };
         if let Some(before) = before {
-            seen.restarts = int(before, "/restartCount").unwrap_or(0) + 1;
+            // The field holds 32 bits.
+            let count = int(before, "/restartCount").unwrap_or(0);
+            seen.restarts = (count + 1).min(i64::from(i32::MAX));
             let id = text(before, "/containerID");
             seen.last = match before.pointer("/state/terminated").or_else(|| {
                 before

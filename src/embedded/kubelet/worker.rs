@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -258,15 +258,16 @@ impl Worker {
         let seconds = object::int(&self.pod, "/spec/activeDeadlineSeconds")?;
         let now = Timestamp::now();
         let begun = object::time_at(&self.pod, "/status/startTime").unwrap_or(now);
-        let left = jiff::SignedDuration::from_secs(seconds) - now.duration_since(begun);
-        Some(Instant::now() + Duration::try_from(left).unwrap_or(Duration::ZERO))
+        let left =
+            jiff::SignedDuration::from_secs(seconds).saturating_sub(now.duration_since(begun));
+        Some(Instant::now() + object::wait(left.as_secs()))
     }
 
     /// The Pod has been active for too long: its containers are stopped, and it has failed.
     async fn be_overdue(&mut self) {
         self.stage.is_overdue = true;
         let grace = object::int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30);
-        let until = Instant::now() + Duration::from_secs(grace.max(0).unsigned_abs());
+        let until = Instant::now() + object::wait(grace);
         self.stop.send_modify(|stop| {
             stop.get_or_insert(until);
         });
@@ -316,7 +317,7 @@ impl Worker {
             return;
         }
         let grace = object::int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30);
-        let own = Instant::now() + Duration::from_secs(grace.max(0).unsigned_abs());
+        let own = Instant::now() + object::wait(grace);
         let until = self.stop.borrow().map_or(own, |stop| stop.min(own));
         self.sidecars_stop.send_replace(Some(until));
         self.accompany(sidecars, Until::Ended).await;
@@ -400,8 +401,6 @@ impl Worker {
     /// After the last process: the folders go, then the object.
     async fn remove(mut self) {
         self.stage.is_ending = true;
-        let folder = self.kubelet.0.folders.pods.join(object::uid(&self.pod));
-        let registry = self.kubelet.0.registry.clone();
         for seen in self.main.iter_mut().chain(&mut self.init) {
             // What never ran, or ran in an earlier life of the program, has ended now.
             if seen.state.get("terminated").is_none() && seen.restarts > 0 {
@@ -413,26 +412,83 @@ impl Worker {
             }
         }
         self.write().await;
-        let pod = self.pod.clone();
-        let work = move || {
-            let _ = std::fs::remove_dir_all(folder);
-            let deletion = Deletion {
-                grace: Some(0),
-                uid: Some(object::uid(&pod).to_owned()),
-                ..Deletion::default()
-            };
-            registry.delete(
-                resource::PODS,
-                object::namespace(&pod),
-                object::name(&pod),
-                &deletion,
-            )
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Err(failure)) if !matches!(failure.code, 404 | 409) => {
-                tracing::warn!(%failure, "a Pod was not removed");
+        clear(&self.kubelet, self.pod.clone()).await;
+    }
+}
+
+/// Takes over a Pod whose worker panicked: it has failed, which a start of the program does not try again, and goes when
+/// it is deleted.
+pub(super) async fn give_up(kubelet: &Kubelet, mut news: watch::Receiver<News>) {
+    let registry = kubelet.0.registry.clone();
+    let (pod, _) = known(&mut news);
+    tracing::error!(
+        "the kubelet panicked over the Pod {}/{}, which has failed by that",
+        object::namespace(&pod),
+        object::name(&pod)
+    );
+    let failed = move || {
+        let edit = |current: &mut Value| {
+            if object::uid(current) == object::uid(&pod) {
+                object::set(current, "/status/phase", "Failed");
+                object::set(current, "/status/reason", "KubeletPanic");
+                object::set(
+                    current,
+                    "/status/message",
+                    "The kubelet panicked over this Pod.",
+                );
             }
-            _ => {}
+        };
+        let (namespace, name) = (object::namespace(&pod), object::name(&pod));
+        let by = Options::by("kubelet");
+        registry.modify(resource::PODS, namespace, name, Part::Status, &by, edit)
+    };
+    // A Pod that is gone by now needs no status.
+    let _ = tokio::task::spawn_blocking(failed).await;
+    let stop = kubelet.0.stop.clone();
+    loop {
+        let (pod, is_ending) = known(&mut news);
+        if is_ending {
+            return clear(kubelet, pod).await;
         }
+        tokio::select! {
+            changed = news.changed() => if changed.is_err() {
+                return;
+            },
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// The Pod as it was last heard of, and whether it is to go.
+fn known(news: &mut watch::Receiver<News>) -> (Object, bool) {
+    match &*news.borrow_and_update() {
+        News::Is(pod) => (pod.clone(), object::is_deleting(pod)),
+        News::Gone(pod) => (pod.clone(), true),
+    }
+}
+
+/// Removes the folders of a Pod in which nothing runs any more, and then the object.
+async fn clear(kubelet: &Kubelet, pod: Object) {
+    let folder = kubelet.0.folders.pods.join(object::uid(&pod));
+    let registry = kubelet.0.registry.clone();
+    let work = move || {
+        let _ = std::fs::remove_dir_all(folder);
+        let deletion = Deletion {
+            grace: Some(0),
+            uid: Some(object::uid(&pod).to_owned()),
+            ..Deletion::default()
+        };
+        registry.delete(
+            resource::PODS,
+            object::namespace(&pod),
+            object::name(&pod),
+            &deletion,
+        )
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Err(failure)) if !matches!(failure.code, 404 | 409) => {
+            tracing::warn!(%failure, "a Pod was not removed");
+        }
+        _ => {}
     }
 }

@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 
 use super::Registry;
 use crate::failure::{Cause, Failure};
-use crate::object::{self, set_default};
+use crate::object::{self, Object, set_default};
 use crate::resource::{self, Resource};
 
 /// Holds a claim while a Pod uses it.
 pub(crate) const CLAIM_PROTECTION: &str = "kubernetes.io/pvc-protection";
 /// Holds a volume while a claim is bound to it.
 pub(crate) const VOLUME_PROTECTION: &str = "kubernetes.io/pv-protection";
+
+/// Pods that the cluster keeps, waiting and ended ones included: the node takes a ninth of them.
+const PODS: usize = 1000;
 
 /// Completes a new object.
 pub(super) fn new_object(
@@ -25,6 +28,7 @@ pub(super) fn new_object(
 ) -> Result<(), Failure> {
     match resource.plural {
         "pods" => {
+            quota(registry, object)?;
             object["status"] = json!({"phase": "Pending", "qosClass": quality(object)});
             service_account(registry, object)?;
         }
@@ -106,6 +110,19 @@ fn add_finalizer(object: &mut Value, finalizer: &str) {
         list.push(json!(finalizer));
         object::set(object, "/metadata/finalizers", list);
     }
+}
+
+/// Refuses a Pod beyond those that the cluster keeps, in the words of a ResourceQuota: what makes Pods for ever, such
+/// as a ReplicaSet whose Pods the node turns away, comes to an end.
+fn quota(registry: &Registry, pod: &Value) -> Result<(), Failure> {
+    let used = registry.list(resource::PODS, None).0.len();
+    if used < PODS {
+        return Ok(());
+    }
+    let why = format!(
+        "exceeded quota: embedded-cluster, requested: count/pods=1, used: count/pods={used}, limited: count/pods={PODS}"
+    );
+    Err(Failure::forbidden(resource::PODS, object::name(pod), &why))
 }
 
 /// The quality-of-service class that follows from requests and limits.
@@ -277,24 +294,37 @@ fn cluster_address(registry: &Registry, service: &mut Value) -> Result<(), Failu
     object::set(service, "/spec/clusterIPs", json!([address.clone()]));
     object::set(service, "/spec/clusterIP", address);
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
-        let mut taken: HashSet<i64> = services
-            .iter()
-            .flat_map(|one| {
-                object::array(one, "/spec/ports")
-                    .iter()
-                    .filter_map(|port| object::int(port, "/nodePort"))
-            })
-            .collect();
-        for port in service
-            .pointer_mut("/spec/ports")
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
-            if let Some(free) = (30_000..32_768).find(|number| !taken.contains(number)) {
-                set_default(port, "/nodePort", free);
-                taken.insert(free);
-            }
+        node_ports(service, &services)?;
+    }
+    Ok(())
+}
+
+/// Node ports for the ports of a Service that have none.
+fn node_ports(service: &mut Value, services: &[Object]) -> Result<(), Failure> {
+    let mut taken: HashSet<i64> = services
+        .iter()
+        .flat_map(|one| {
+            object::array(one, "/spec/ports")
+                .iter()
+                .filter_map(|port| object::int(port, "/nodePort"))
+        })
+        .collect();
+    let asked = object::array(service, "/spec/ports")
+        .iter()
+        .filter_map(|port| object::int(port, "/nodePort"));
+    taken.extend(asked);
+    let mut free = (30_000..32_768).filter(|number| !taken.contains(number));
+    for port in service
+        .pointer_mut("/spec/ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        if object::int(port, "/nodePort").unwrap_or(0) == 0 {
+            let number = free
+                .next()
+                .ok_or_else(|| Failure::internal("failed to allocate a nodePort: range is full"))?;
+            object::set(port, "/nodePort", number);
         }
     }
     Ok(())

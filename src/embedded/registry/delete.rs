@@ -1,12 +1,13 @@
 //! Deletion in steps: grace period, finalizers, propagation, and only then removal.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Registry;
+use super::{Registry, undecodable_kind};
 use crate::failure::Failure;
 use crate::object::{self, Object};
 use crate::resource::Resource;
+use crate::schema::{self, Shape};
 use crate::store::{Key, Write};
 
 /// What happens to the objects that the deleted one owns.
@@ -35,7 +36,10 @@ pub(crate) struct Deletion {
 
 impl Deletion {
     /// Reads `DeleteOptions`, from a body or from query parameters put into its shape.
-    pub(crate) fn parse(options: &Value) -> Result<Self, Failure> {
+    pub(crate) fn parse(mut options: Value) -> Result<Self, Failure> {
+        schema::decode(&mut options, Shape::delete_options())
+            .map_err(|message| undecodable_kind("DeleteOptions", "v1", &message))?;
+        let options = &options;
         let propagation = match (
             object::text(options, "/propagationPolicy"),
             options.get("orphanDependents").and_then(Value::as_bool),
@@ -106,7 +110,7 @@ impl Registry {
         let key = Key::new(resource.plural, namespace, name);
         let now = Timestamp::now();
         let mut step = Step::Kept;
-        let object = self.store.write(&key, |current| {
+        let object = self.write(&key, |current| {
             let current = current.ok_or_else(|| Failure::not_found(resource, name))?;
             check_preconditions(resource, current, deletion)?;
             let (object, next) = mark(resource, current, deletion, now);
@@ -121,7 +125,7 @@ impl Registry {
             Step::Remove => Ok(Outcome::Gone(object)),
             Step::MarkThenRemove if !deletion.dry_run => {
                 let uid = object::uid(&object).to_owned();
-                let gone = self.store.write(&key, |current| match current {
+                let gone = self.write(&key, |current| match current {
                     Some(current) if object::uid(current) == uid => {
                         Ok(Write::Remove((**current).clone()))
                     }
@@ -195,12 +199,11 @@ fn mark(
         let before = object::int(current, "/metadata/deletionGracePeriodSeconds").unwrap_or(0);
         let may_end = is_pod && (deletion.grace.is_some() || before == 0) && grace < before.max(1);
         if is_pod && deletion.grace.is_some() && grace < before {
-            let asked = object::time_at(current, "/metadata/deletionTimestamp").unwrap_or(now)
-                - SignedDuration::from_secs(before);
+            let end = object::time_at(current, "/metadata/deletionTimestamp").unwrap_or(now);
             object::set(
                 &mut object,
                 "/metadata/deletionTimestamp",
-                object::time(asked + SignedDuration::from_secs(grace)),
+                object::time(object::later(end, grace - before)),
             );
             object::set(&mut object, "/metadata/deletionGracePeriodSeconds", grace);
         }
@@ -216,7 +219,7 @@ fn mark(
     object::set(
         &mut object,
         "/metadata/deletionTimestamp",
-        object::time(now + SignedDuration::from_secs(grace)),
+        object::time(object::later(now, grace)),
     );
     object::set(&mut object, "/metadata/deletionGracePeriodSeconds", grace);
     if resource.generation {
@@ -234,13 +237,14 @@ fn mark(
     (object, step)
 }
 
-/// The seconds a Pod gets: none when it runs nowhere or has already ended.
+/// The seconds a Pod gets: none when it runs nowhere or has already ended, one when less than none were given
+/// (kubernetes `pkg/registry/core/pod/strategy.go`).
 fn pod_grace(pod: &Value, deletion: &Deletion) -> i64 {
     let asked = deletion
         .grace
         .or_else(|| object::int(pod, "/spec/terminationGracePeriodSeconds"))
-        .unwrap_or(30)
-        .max(0);
+        .unwrap_or(30);
+    let asked = if asked < 0 { 1 } else { asked };
     let is_nowhere = object::text(pod, "/spec/nodeName").is_empty();
     let has_ended = matches!(object::text(pod, "/status/phase"), "Succeeded" | "Failed");
     if is_nowhere || has_ended { 0 } else { asked }

@@ -3,12 +3,14 @@
 //! A field is a path of the parts that `FieldsV1` uses ("f:spec", "k:{\"name\":\"a\"}", "v:1"). Sets of paths do the work;
 //! the nested form of the wire is only made at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Part;
+use crate::encode;
 use crate::failure::Failure;
 use crate::object::{self, LAST_APPLIED};
 use crate::resource::Resource;
@@ -17,6 +19,9 @@ use crate::schema::Shape;
 type Path = Vec<String>;
 /// The owned places of a value; the inner ones (maps, list entries) have no value of their own.
 type Owned<'a> = BTreeMap<Path, Option<&'a Value>>;
+
+/// The longest name of a field manager (apimachinery `meta/v1/validation`, `FieldManagerMaxLength`).
+pub(crate) const MANAGER_LENGTH: usize = 128;
 
 /// Metadata that the server writes and nobody owns.
 const SERVER_OWNED: [&str; 10] = [
@@ -195,12 +200,13 @@ pub(super) fn applied(
     }
     let mut merged = current.cloned().unwrap_or_else(|| json!({}));
     merge(&mut merged, config, Some(Shape::of(resource)));
+    // The first path that is not less than a prefix is the one that begins with it, if any does.
+    let holds = |paths: &BTreeSet<Path>, prefix: &Path| {
+        let next = paths.range::<Path, _>(prefix..).next();
+        next.is_some_and(|path| path.starts_with(prefix))
+    };
     for path in last.difference(&wanted_paths) {
-        let is_kept = others
-            .iter()
-            .chain(&wanted_paths)
-            .any(|other| other.starts_with(path));
-        if !is_kept {
+        if !holds(&others, path) && !holds(&wanted_paths, path) {
             cut(&mut merged, path);
         }
     }
@@ -304,6 +310,32 @@ fn dotted(path: &Path) -> String {
         .collect()
 }
 
+/// Whether a list of owners that a client has written can be read.
+pub(super) fn is_sound(managed: &Value) -> bool {
+    fn is_set(value: &Value) -> bool {
+        value.as_object().is_some_and(|map| {
+            map.iter().all(|(part, below)| match part.split_once(':') {
+                _ if part == "." => true,
+                Some(("f" | "i", _)) => is_set(below),
+                Some(("k" | "v", json)) => {
+                    serde_json::from_str::<Value>(json).is_ok() && is_set(below)
+                }
+                _ => false,
+            })
+        })
+    }
+    managed.as_array().is_some_and(|list| {
+        list.iter().all(|entry| {
+            matches!(object::text(entry, "/operation"), "Apply" | "Update")
+                && object::text(entry, "/fieldsType") == "FieldsV1"
+                && object::text(entry, "/manager").len() <= MANAGER_LENGTH
+                && entry
+                    .get("fieldsV1")
+                    .is_some_and(|fields| is_set(&encode::tree(fields)))
+        })
+    })
+}
+
 fn subresource(entry: &Value) -> Part {
     match object::text(entry, "/subresource") {
         "status" => Part::Status,
@@ -321,7 +353,7 @@ fn written(
     time: &str,
 ) -> Value {
     let mut entry = json!({
-        "manager": manager, "operation": operation, "apiVersion": resource.api_version(), "time": time, "fieldsType": "FieldsV1", "fieldsV1": nested(paths),
+        "manager": manager, "operation": operation, "apiVersion": resource.api_version(), "time": time, "fieldsType": "FieldsV1", "fieldsV1": nested(paths).to_string(),
     });
     if time.is_empty() {
         object::remove(&mut entry, "/time");
@@ -378,7 +410,11 @@ fn paths(entry: &Value) -> BTreeSet<Path> {
         }
     }
     let mut found = BTreeSet::new();
-    walk(&entry["fieldsV1"], &mut Vec::new(), &mut found);
+    walk(
+        &encode::tree(&entry["fieldsV1"]),
+        &mut Vec::new(),
+        &mut found,
+    );
     found
 }
 
@@ -492,8 +528,9 @@ fn merge(target: &mut Value, config: &Value, shape: Option<Shape>) {
         }
         Value::Array(list) if target.is_array() && shape.is_some_and(Shape::is_set) => {
             let present = target.as_array_mut().expect("it was just checked");
+            let mut known: HashSet<String> = present.iter().map(Value::to_string).collect();
             for entry in list {
-                if !present.contains(entry) {
+                if known.insert(entry.to_string()) {
                     present.push(entry.clone());
                 }
             }
@@ -501,13 +538,22 @@ fn merge(target: &mut Value, config: &Value, shape: Option<Shape>) {
         Value::Array(list) if target.is_array() && shape.and_then(Shape::list_keys).is_some() => {
             let keys = shape.and_then(Shape::list_keys).unwrap_or_default();
             let present = target.as_array_mut().expect("it was just checked");
+            let key = |entry: &Value| entry_key(entry, &keys).to_string();
+            let mut places = HashMap::new();
+            for (place, entry) in present.iter().enumerate() {
+                places.entry(key(entry)).or_insert(place);
+            }
             for entry in list {
-                match present
-                    .iter_mut()
-                    .find(|one| entry_key(one, &keys) == entry_key(entry, &keys))
-                {
-                    Some(one) => merge(one, entry, shape.and_then(Shape::item)),
-                    None => present.push(entry.clone()),
+                match places.entry(key(entry)) {
+                    Entry::Occupied(place) => merge(
+                        &mut present[*place.get()],
+                        entry,
+                        shape.and_then(Shape::item),
+                    ),
+                    Entry::Vacant(place) => {
+                        place.insert(present.len());
+                        present.push(entry.clone());
+                    }
                 }
             }
         }
@@ -668,7 +714,8 @@ mod tests {
 
     #[test]
     fn the_wire_form_is_the_real_one() {
-        let object = apply(None, &config(None, "x"), "one", false).unwrap();
+        let mut object = apply(None, &config(None, "x"), "one", false).unwrap();
+        encode::unfold(&mut object);
         assert_eq!(
             object["metadata"]["managedFields"][0]["fieldsV1"],
             json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"a\"}": {".": {}, "f:image": {}, "f:name": {}}}}}}})

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use json_patch::PatchOperation;
 use serde_json::{Value, json};
 
-use super::{Options, Part, Registry, fields, strategic, strict_message, undecodable};
+use super::{Options, Part, Registry, bounds, fields, strategic, strict_message, undecodable};
+use crate::encode;
 use crate::failure::Failure;
 use crate::object::{self, Object};
 use crate::resource::Resource;
-use crate::schema::{self, Shape};
+use crate::schema::{self, Decoded, Shape};
 
 /// A patch by its media type.
 #[derive(Debug, Clone)]
@@ -24,9 +26,57 @@ pub(crate) enum Patch {
     Apply { config: Value, force: bool },
 }
 
+/// Operations of one JSON patch (apiserver `endpoints/handlers/patch.go`, `maxJSONPatchOperations`).
+const OPERATIONS_AT_MOST: usize = 10_000;
+/// Bytes that the copies of one JSON patch come to, as many as a body has (apiserver `server/config.go`,
+/// `JSONPatchMaxCopyBytes`). What is moved counts, too: it is measured in the same way.
+const COPIED_AT_MOST: usize = 3 * 1024 * 1024;
+
+/// Applies a JSON patch; nothing when it cannot be applied, and `object` may be changed half way then. One operation
+/// at a time and without json-patch's way back, which puts a value that a move has overwritten into the wrong place
+/// and panics on it.
+fn run_json(object: &mut Value, operations: Value) -> Option<()> {
+    let operations: json_patch::Patch = serde_json::from_value(operations).ok()?;
+    let mut copied = 0;
+    for operation in &operations.0 {
+        let from = match operation {
+            PatchOperation::Copy(copy) => Some(&copy.from),
+            PatchOperation::Move(moved) => Some(&moved.from),
+            _ => None,
+        };
+        let value = match (from, operation) {
+            (Some(from), _) => {
+                let source = object.pointer(from.as_str())?;
+                copied += object::size(source);
+                Some(source)
+            }
+            (None, PatchOperation::Add(add)) => Some(&add.value),
+            (None, PatchOperation::Replace(replace)) => Some(&replace.value),
+            _ => None,
+        };
+        let depth = operation.path().count() + value.map_or(0, object::depth);
+        if copied > COPIED_AT_MOST || depth > bounds::DEEPEST {
+            return None;
+        }
+        json_patch::patch_unsafe(object, std::slice::from_ref(operation)).ok()?;
+    }
+    Some(())
+}
+
 impl Patch {
-    /// Changes `object` as the patch says, for all kinds but server-side apply.
-    pub(crate) fn run(self, object: &mut Value, shape: Option<Shape>) -> Result<(), Failure> {
+    /// What the patch makes of an object, decoded as its type, for all kinds but server-side apply.
+    pub(crate) fn onto(self, current: &Value, shape: Shape) -> Result<(Value, Decoded), Failure> {
+        let mut object = current.clone();
+        encode::unfold(&mut object);
+        self.clone().run(&mut object, shape)?;
+        match schema::decode(&mut object, shape) {
+            Ok(decoded) => Ok((object, decoded)),
+            Err(message) => Err(undecodable_patch(self, current, shape, &message)),
+        }
+    }
+
+    /// Changes `object` as the patch says; after a failure it may be changed half way.
+    fn run(self, object: &mut Value, shape: Shape) -> Result<(), Failure> {
         match self {
             Self::Json(operations) => {
                 if !operations.is_array() {
@@ -35,16 +85,19 @@ impl Patch {
                         schema::type_name(&operations)
                     )));
                 }
-                let refused = || Failure {
+                let count = object::array(&operations, "").len();
+                if count > OPERATIONS_AT_MOST {
+                    return Err(Failure::too_large(format!(
+                        "Request entity too large: The allowed maximum operations in a JSON patch is {OPERATIONS_AT_MOST}, got {count}"
+                    )));
+                }
+                run_json(object, operations).ok_or_else(|| Failure {
                     code: 422,
                     reason: "Invalid",
                     message: "the server rejected our request due to an error in our request"
                         .to_owned(),
                     details: Some(json!({})),
-                };
-                let operations: json_patch::Patch =
-                    serde_json::from_value(operations).map_err(|_| refused())?;
-                json_patch::patch(object, &operations).map_err(|_| refused())
+                })
             }
             Self::Merge(patch) => {
                 json_patch::merge(object, &patch);
@@ -57,7 +110,7 @@ impl Patch {
                         schema::type_name(&patch)
                     )));
                 }
-                strategic::merge(object, patch, shape).map_err(Failure::plain)
+                strategic::merge(object, patch, Some(shape)).map_err(Failure::plain)
             }
             Self::Apply { .. } => Err(Failure::bad_request(
                 "server-side apply is not possible here",
@@ -82,12 +135,7 @@ impl Registry {
         }
         let shape = Shape::of(resource);
         let object = self.change(resource, namespace, name, part, options, |current| {
-            let mut object = current.clone();
-            patch.clone().run(&mut object, Some(shape))?;
-            let decoded = match schema::decode(&mut object, shape) {
-                Ok(decoded) => decoded,
-                Err(message) => return Err(undecodable_patch(patch, current, shape, &message)),
-            };
+            let (object, decoded) = patch.onto(current, shape)?;
             refuse_unknown(resource, &decoded.unknown, options)?;
             Ok(object)
         })?;
@@ -206,7 +254,8 @@ fn undecodable_patch(patch: Patch, current: &Value, shape: Shape, message: &str)
     } else {
         // Only now, since every patch that is taken would pay for keeping it.
         let mut patched = current.clone();
-        if let Err(failure) = patch.run(&mut patched, Some(shape)) {
+        encode::unfold(&mut patched);
+        if let Err(failure) = patch.run(&mut patched, shape) {
             return failure;
         }
         (patched.to_string(), message.to_owned())
@@ -304,6 +353,69 @@ mod tests {
                 format!(" \"\" is invalid: patch: Invalid value: {words}")
             );
         }
+    }
+
+    fn json_patched(object: Value, operations: Value) -> Result<Value, u16> {
+        let shape = Shape::of(crate::resource::CONFIGMAPS);
+        Patch::Json(operations)
+            .onto(&object, shape)
+            .map(|(object, _)| object)
+            .map_err(|failure| failure.code)
+    }
+
+    #[test]
+    fn a_json_patch_that_fails_half_way_is_refused() {
+        // json-patch's own way back panics after each of these.
+        let map = json!({"data": {"k": "v", "l": "w"}});
+        for operations in [
+            json!([{"op": "move", "from": "/data/k", "path": "/data"}, {"op": "remove", "path": "/no"}]),
+            json!([{"op": "move", "from": "/data/k", "path": "/data/l"}, {"op": "test", "path": "", "value": 1}]),
+            json!([{"op": "copy", "from": "/data", "path": ""}, {"op": "move", "from": "/k", "path": ""}, {"op": "add", "path": "/a/b", "value": 1}]),
+            json!([{"op": "move", "from": "", "path": "/a"}]),
+            json!([{"op": "move", "from": "/data", "path": "/data/k"}]),
+            json!([{"op": "remove", "path": ""}]),
+            json!([{"op": "replace", "path": "/data/-", "value": 1}]),
+            json!([{"op": "copy", "from": "/data/no", "path": "/data/a"}]),
+            json!([{"op": "leap", "path": "/data"}]),
+            json!([{"op": "add", "path": "data", "value": 1}]),
+            json!([1]),
+        ] {
+            assert_eq!(
+                json_patched(map.clone(), operations.clone()),
+                Err(422),
+                "{operations}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_json_patch_copies_is_bounded() {
+        let map = json!({"data": {"k": "v".repeat(500)}});
+        let double = |index| json!({"op": "copy", "from": "", "path": format!("/x{index}")});
+        let doubles: Vec<Value> = (0..14).map(double).collect();
+        assert_eq!(json_patched(map.clone(), json!(doubles)), Err(422));
+        let nest = json!({"op": "copy", "from": "/data", "path": "/data/k"});
+        assert_eq!(
+            json_patched(json!({"data": {}}), json!(vec![nest; 200])),
+            Err(422)
+        );
+        let wrap = |index: usize| {
+            [
+                json!({"op": "add", "path": format!("/b{}", index + 1), "value": {}}),
+                json!({"op": "move", "from": format!("/b{index}"), "path": format!("/b{}/b", index + 1)}),
+            ]
+        };
+        let wraps: Vec<Value> = (0..1000).flat_map(wrap).collect();
+        assert_eq!(json_patched(json!({"b0": {}}), json!(wraps)), Err(422));
+        let test = json!({"op": "test", "path": "/data", "value": {}});
+        assert_eq!(
+            json_patched(json!({"data": {}}), json!(vec![test.clone(); 10_000])),
+            Ok(json!({"data": {}}))
+        );
+        assert_eq!(
+            json_patched(json!({"data": {}}), json!(vec![test; 10_001])),
+            Err(413)
+        );
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Strategic merge patch: lists merge by the key that their type names.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
 use super::patch::as_go_prints;
+use crate::object;
 use crate::schema::Shape;
 
 const DIRECTIVE: &str = "$patch";
@@ -44,12 +47,16 @@ fn merge_map(
     let deletions: Vec<(String, Value)> = take_prefixed(&mut patch, DELETE_FROM);
     let map = target.as_object_mut().expect("it was just made a map");
     if let Some(keys) = retained.as_ref().and_then(Value::as_array) {
-        map.retain(|key, _| keys.iter().any(|kept| kept == key));
+        let kept: HashSet<&str> = keys.iter().filter_map(Value::as_str).collect();
+        map.retain(|key, _| kept.contains(key.as_str()));
     }
     for (field, gone) in deletions {
         if let Some(list) = map.get_mut(&field).and_then(Value::as_array_mut) {
-            let gone = gone.as_array().cloned().unwrap_or_default();
-            list.retain(|entry| !gone.contains(entry));
+            let gone: HashSet<String> = object::array(&gone, "")
+                .iter()
+                .map(Value::to_string)
+                .collect();
+            list.retain(|entry| !gone.contains(&entry.to_string()));
         }
     }
     for (field, value) in patch {
@@ -109,57 +116,62 @@ fn merge_list(place: &mut Value, entries: Vec<Value>, shape: Option<Shape>) -> R
     }
     let list = place.as_array_mut().expect("it was just made a list");
     let Some(key) = key else {
-        for entry in entries {
-            if !list.contains(&entry) {
-                list.push(entry);
-            }
-        }
+        let mut known: HashSet<String> = list.iter().map(Value::to_string).collect();
+        list.extend(
+            entries
+                .into_iter()
+                .filter(|entry| known.insert(entry.to_string())),
+        );
         return Ok(());
     };
+    let item = shape.and_then(Shape::item);
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (place, entry) in list.iter().enumerate() {
+        if let Some(id) = entry.get(key) {
+            places.entry(id.to_string()).or_insert(place);
+        }
+    }
+    let mut gone: HashSet<usize> = HashSet::new();
     for entry in entries {
-        let Value::Object(mut fields) = entry else {
+        let id = entry.get(key).map(Value::to_string);
+        let (Value::Object(mut fields), Some(id)) = (entry.clone(), id) else {
             return Err(format!(
                 "map: {} does not contain declared merge key: {key}",
                 as_go_prints(&entry)
             ));
         };
-        let Some(id) = fields.get(key).cloned() else {
-            return Err(format!(
-                "map: {} does not contain declared merge key: {key}",
-                as_go_prints(&Value::Object(fields))
-            ));
-        };
-        let found = list.iter().position(|one| one.get(key) == Some(&id));
         if fields.get(DIRECTIVE).is_some_and(|kind| kind == "delete") {
-            if let Some(index) = found {
-                list.remove(index);
-            }
+            gone.extend(places.remove(&id));
             continue;
         }
-        let item = shape.and_then(Shape::item);
-        if let Some(index) = found {
-            merge_map(&mut list[index], fields, item)?;
+        if let Some(place) = places.get(&id) {
+            merge_map(&mut list[*place], fields, item)?;
         } else {
             fields.remove(DIRECTIVE);
             let mut fresh = Value::Object(Map::new());
             merge_map(&mut fresh, fields, item)?;
+            places.insert(id, list.len());
             list.push(fresh);
         }
     }
+    let mut place = 0..;
+    list.retain(|_| place.next().is_none_or(|place| !gone.contains(&place)));
     Ok(())
 }
+
 /// Puts the entries that the order names into that order; each other entry stays behind the one it followed.
 fn sort(list: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
-    let id = |entry: &Value| {
-        key.map_or_else(
-            || entry.clone(),
-            |key| entry.get(key).cloned().unwrap_or_default(),
-        )
+    let id = |entry: &Value| match key {
+        Some(key) => entry.get(key).map(Value::to_string).unwrap_or_default(),
+        None => entry.to_string(),
     };
-    let wanted: Vec<Value> = order.iter().map(id).collect();
+    let mut wanted: HashMap<String, usize> = HashMap::new();
+    for (place, entry) in order.iter().enumerate() {
+        wanted.entry(id(entry)).or_insert(place);
+    }
     let mut groups: Vec<(Option<usize>, Vec<Value>)> = vec![(None, Vec::new())];
     for entry in std::mem::take(list) {
-        let place = wanted.iter().position(|one| *one == id(&entry));
+        let place = wanted.get(&id(&entry)).copied();
         if place.is_some() {
             groups.push((place, vec![entry]));
         } else {

@@ -1,20 +1,18 @@
 //! The rules an object must keep, with the messages of the real server.
 
+mod data;
+mod metadata;
+
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::required_name;
+use self::data::{data, variable};
+use self::metadata::{annotations, label, labels, metadata, selector};
 use super::select::Labels;
 use crate::failure::Cause;
 use crate::object;
 use crate::resource::Resource;
-
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const OLD_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /// What is wrong with a new object; nothing when it is right.
 pub(super) fn new_object(resource: &Resource, object: &Value) -> Vec<Cause> {
@@ -26,7 +24,7 @@ pub(super) fn new_object(resource: &Resource, object: &Value) -> Vec<Cause> {
             claim_templates(&mut causes, object);
         }
         "deployments" | "replicasets" => workload(&mut causes, object),
-        "secrets" | "configmaps" => data_keys(&mut causes, object),
+        "secrets" | "configmaps" => data(&mut causes, object, resource.plural == "secrets"),
         "persistentvolumeclaims" => claim_spec(&mut causes, &object["spec"], "spec"),
         "persistentvolumes" => volume_spec(&mut causes, &object["spec"]),
         "services" => service_spec(&mut causes, &object["spec"]),
@@ -187,68 +185,6 @@ fn at_least_zero(causes: &mut Vec<Cause>, spec: &Value, field: &str) {
     }
 }
 
-fn is_label(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 63
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-}
-
-fn is_subdomain(name: &str) -> bool {
-    name.len() <= 253
-        && name.split('.').all(|part| {
-            !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-                && !part.starts_with('-')
-                && !part.ends_with('-')
-        })
-}
-
-fn metadata(resource: &Resource, object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let name = object::name(object);
-    if name.is_empty() {
-        causes.push(required_name());
-    } else {
-        let (is_right, rule) = match resource.plural {
-            "services" => (
-                is_label(name) && name.starts_with(|letter: char| letter.is_ascii_lowercase()),
-                OLD_LABEL,
-            ),
-            "namespaces" => (is_label(name), LABEL),
-            _ => (is_subdomain(name), SUBDOMAIN),
-        };
-        if !is_right && resource.plural != "events" {
-            causes.push(Cause::invalid("metadata.name", &json!(name), rule));
-        }
-    }
-    for (_, value) in object::entries(object, "/metadata/labels") {
-        if !is_label_value(value) {
-            causes.push(Cause::invalid(
-                "metadata.labels",
-                &json!(value),
-                LABEL_VALUE,
-            ));
-        }
-    }
-    causes
-}
-
-fn is_label_value(value: &str) -> bool {
-    value.is_empty()
-        || (value.len() <= 63
-            && value
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-            && value.starts_with(|letter: char| letter.is_ascii_alphanumeric())
-            && value.ends_with(|letter: char| letter.is_ascii_alphanumeric()))
-}
-
 fn workload(causes: &mut Vec<Cause>, object: &Value) {
     let spec = &object["spec"];
     at_least_zero(causes, spec, "replicas");
@@ -266,16 +202,19 @@ fn workload(causes: &mut Vec<Cause>, object: &Value) {
             ),
         ));
     }
-    let labels = spec
+    selector(causes, &spec["selector"], "spec.selector");
+    labels(causes, &spec["template"], "spec.template.labels");
+    annotations(causes, &spec["template"], "spec.template.annotations");
+    let template_labels = spec
         .pointer("/template/metadata/labels")
         .cloned()
         .unwrap_or_else(|| json!({}));
     // A missing selector selects nothing.
-    if !has_selector || !Labels::of_selector(&spec["selector"]).matches_labels(&labels) {
-        let shown = if labels == json!({}) {
+    if !has_selector || !Labels::of_selector(&spec["selector"]).matches_labels(&template_labels) {
+        let shown = if template_labels == json!({}) {
             Value::Null
         } else {
-            labels.clone()
+            template_labels
         };
         causes.push(Cause::invalid(
             "spec.template.metadata.labels",
@@ -320,6 +259,7 @@ fn workload(causes: &mut Vec<Cause>, object: &Value) {
                     &["Retain", "Delete"],
                 );
             }
+            at_least_zero(causes, spec, "revisionHistoryLimit");
             at_least_zero(causes, spec, "ordinals.start");
             at_least_zero(causes, spec, "updateStrategy.rollingUpdate.partition");
             if let Some(kind) = spec.pointer("/updateStrategy/type")
@@ -348,6 +288,11 @@ fn workload(causes: &mut Vec<Cause>, object: &Value) {
                 ));
             }
             let rolling = |field: &str| spec.pointer(&format!("/strategy/rollingUpdate/{field}"));
+            for field in ["maxUnavailable", "maxSurge"] {
+                if let Some(value) = rolling(field) {
+                    share(causes, value, field);
+                }
+            }
             let is_none = |value: &&Value| **value == 0 || **value == "0%";
             if let (Some(_), Some(unavailable)) = (
                 rolling("maxSurge").filter(is_none),
@@ -379,6 +324,34 @@ fn workload(causes: &mut Vec<Cause>, object: &Value) {
         }
         _ => {}
     }
+}
+
+/// A number of Pods or a percentage of them, in a rollout.
+fn share(causes: &mut Vec<Cause>, value: &Value, field: &str) {
+    let rule = match value {
+        Value::Number(number) => number
+            .as_i64()
+            .is_some_and(|number| number < 0)
+            .then_some("must be greater than or equal to 0"),
+        Value::String(text) => {
+            let digits = text.strip_suffix('%').filter(|digits| {
+                !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+            });
+            match digits.map(|digits| digits.parse::<u64>().unwrap_or(u64::MAX)) {
+                None => Some(
+                    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
+                ),
+                Some(101..) if field == "maxUnavailable" => Some("must not be greater than 100%"),
+                Some(_) => None,
+            }
+        }
+        _ => None,
+    };
+    causes.extend(
+        rule.map(|rule| {
+            Cause::invalid(format!("spec.strategy.rollingUpdate.{field}"), value, rule)
+        }),
+    );
 }
 
 fn claim_templates(causes: &mut Vec<Cause>, object: &Value) {
@@ -516,6 +489,16 @@ fn service_spec(causes: &mut Vec<Cause>, spec: &Value) {
             ));
         }
         port_number(causes, port, "/port", &format!("spec.ports[{index}].port"));
+        if let Some(number) = object::int(port, "/nodePort")
+            && !(30_000..32_768).contains(&number)
+            && number != 0
+        {
+            causes.push(Cause::invalid(
+                format!("spec.ports[{index}].nodePort"),
+                &json!(number),
+                "provided port is not in the valid range. The range of valid ports is 30000-32767",
+            ));
+        }
         if port["targetPort"].is_i64() {
             port_number(
                 causes,
@@ -545,8 +528,8 @@ fn pod_spec(causes: &mut Vec<Cause>, spec: &Value, path: &str, claims: &[&str]) 
         let name = object::text(volume, "/name");
         if name.is_empty() {
             causes.push(Cause::required(format!("{at}.name"), ""));
-        } else if !is_label(name) {
-            causes.push(Cause::invalid(format!("{at}.name"), &json!(name), LABEL));
+        } else {
+            label_name(causes, name, &at);
         }
         if !volumes.insert(name) && !claims.contains(&name) {
             causes.push(Cause::duplicate(format!("{at}.name"), &json!(name)));
@@ -567,6 +550,15 @@ fn pod_spec(causes: &mut Vec<Cause>, spec: &Value, path: &str, claims: &[&str]) 
         &format!("{path}.restartPolicy"),
         &["Always", "OnFailure", "Never"],
     );
+    if let Some(seconds) = object::int(spec, "/activeDeadlineSeconds")
+        && !(1..=i64::from(u32::MAX)).contains(&seconds)
+    {
+        causes.push(Cause::invalid(
+            format!("{path}.activeDeadlineSeconds"),
+            &json!(seconds),
+            "must be between 1 and 4294967295, inclusive",
+        ));
+    }
     let containers = object::array(spec, "/containers");
     if containers.is_empty() {
         causes.push(Cause::required(format!("{path}.containers"), ""));
@@ -581,13 +573,24 @@ fn pod_spec(causes: &mut Vec<Cause>, spec: &Value, path: &str, claims: &[&str]) 
             let name = object::text(container, "/name");
             if name.is_empty() {
                 causes.push(Cause::required(format!("{at}.name"), ""));
-            } else if !is_label(name) {
-                causes.push(Cause::invalid(format!("{at}.name"), &json!(name), LABEL));
             } else if !names.insert(name) {
                 causes.push(Cause::duplicate(format!("{at}.name"), &json!(name)));
             }
+            label_name(causes, name, &at);
             container_fields(causes, container, &at, &volumes);
         }
+    }
+}
+
+/// The name of a volume or container, when there is one.
+fn label_name(causes: &mut Vec<Cause>, name: &str, at: &str) {
+    if !name.is_empty() {
+        let rules = label(name);
+        causes.extend(
+            rules
+                .iter()
+                .map(|rule| Cause::invalid(format!("{at}.name"), &json!(name), rule)),
+        );
     }
 }
 
@@ -610,9 +613,15 @@ fn container_fields(causes: &mut Vec<Cause>, container: &Value, at: &str, volume
             &format!("{at}.ports[{index}].containerPort"),
         );
     }
-    for (index, variable) in object::array(container, "/env").iter().enumerate() {
-        if object::text(variable, "/name").is_empty() {
-            causes.push(Cause::required(format!("{at}.env[{index}].name"), ""));
+    for (index, entry) in object::array(container, "/env").iter().enumerate() {
+        let (name, field) = (
+            object::text(entry, "/name"),
+            format!("{at}.env[{index}].name"),
+        );
+        if name.is_empty() {
+            causes.push(Cause::required(field, ""));
+        } else {
+            variable(causes, name, &field);
         }
     }
     let amount = |list: &str, name: &str| {
@@ -678,6 +687,25 @@ fn container_fields(causes: &mut Vec<Cause>, container: &Value, at: &str, volume
                 )
             })),
         }
+        for field in [
+            "initialDelaySeconds",
+            "timeoutSeconds",
+            "periodSeconds",
+            "successThreshold",
+            "failureThreshold",
+        ] {
+            if let Some(number) = fields
+                .get(field)
+                .and_then(Value::as_i64)
+                .filter(|it| *it < 0)
+            {
+                causes.push(Cause::invalid(
+                    format!("{at}.{probe}.{field}"),
+                    &json!(number),
+                    "must be greater than or equal to 0",
+                ));
+            }
+        }
         if handlers.contains(&"exec") && object::array(&fields["exec"], "/command").is_empty() {
             causes.push(Cause::required(format!("{at}.{probe}.exec.command"), ""));
         }
@@ -691,30 +719,6 @@ fn container_fields(causes: &mut Vec<Cause>, container: &Value, at: &str, volume
                 &fields["successThreshold"],
                 "must be 1",
             ));
-        }
-    }
-}
-
-/// The names in a Secret or ConfigMap become names of files and variables.
-fn data_keys(causes: &mut Vec<Cause>, object: &Value) {
-    for list in ["data", "binaryData"] {
-        for key in object
-            .get(list)
-            .and_then(Value::as_object)
-            .into_iter()
-            .flat_map(|data| data.keys())
-        {
-            let is_name = !key.is_empty()
-                && key
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-            if !is_name {
-                causes.push(Cause::invalid(
-                    format!("{list}[{key}]"),
-                    &json!(key),
-                    CONFIG_KEY,
-                ));
-            }
         }
     }
 }

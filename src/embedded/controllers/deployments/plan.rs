@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::action::{Action, counts};
@@ -17,6 +17,11 @@ const REVISION_HISTORY: &str = "deployment.kubernetes.io/revision-history";
 const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
 const MAXIMUM: &str = "deployment.kubernetes.io/max-replicas";
 const HASH: &str = "pod-template-hash";
+/// No workload has more replicas.
+const MOST: i64 = i32::MAX as i64;
+/// The longest list of earlier revisions; the oldest are forgotten (kubernetes `deployment_util.go`,
+/// `maxRevHistoryLengthInChars`).
+const HISTORY_LENGTH: usize = 2000;
 
 /// What to do now.
 #[derive(Debug, Default)]
@@ -84,20 +89,22 @@ fn bare_template(object: &Value) -> Value {
     template
 }
 
-/// A number or a percentage of `of`.
+/// A number or a percentage of `of`; no more than a number of replicas can be.
 fn resolve(value: Option<&Value>, of: i64, rounds_up: bool) -> i64 {
-    match value {
+    let number = match value {
         Some(Value::Number(number)) => number.as_i64().unwrap_or(0),
         Some(Value::String(text)) => {
             let percent: i64 = text.trim_end_matches('%').parse().unwrap_or(0);
+            let hundredths = percent.saturating_mul(of);
             if rounds_up {
-                (percent * of + 99) / 100
+                hundredths.saturating_add(99) / 100
             } else {
-                percent * of / 100
+                hundredths / 100
             }
         }
         _ => 0,
-    }
+    };
+    number.clamp(0, MOST)
 }
 
 impl<'a> Round<'a> {
@@ -161,7 +168,11 @@ impl<'a> Round<'a> {
         if let Some(before) = before.filter(|before| *before != number.to_string()) {
             let history = annotation(set, REVISION_HISTORY)
                 .map_or_else(|| before.clone(), |history| format!("{history},{before}"));
-            object::annotate(set, REVISION_HISTORY, &history);
+            let mut kept = history.as_str();
+            while kept.len() > HISTORY_LENGTH {
+                kept = kept.split_once(',').map_or("", |(_, later)| later);
+            }
+            object::annotate(set, REVISION_HISTORY, kept);
         }
         object::annotate(set, REVISION, &number.to_string());
         self.numbers(set);
@@ -173,7 +184,8 @@ impl<'a> Round<'a> {
     }
 
     fn next_revision(&self) -> i64 {
-        self.old.iter().map(|set| revision(set)).max().unwrap_or(0) + 1
+        let last = self.old.iter().map(|set| revision(set)).max().unwrap_or(0);
+        last.saturating_add(1)
     }
 
     /// How many Pods the new ReplicaSet may have now.
@@ -256,7 +268,7 @@ impl<'a> Round<'a> {
     }
 
     fn scale(&self, set: &Object, to: i64, steps: &mut Vec<Action>) {
-        let from = wanted(set);
+        let (from, to) = (wanted(set), to.clamp(0, MOST));
         let mut changed = (**set).clone();
         changed["spec"]["replicas"] = json!(to);
         self.numbers(&mut changed);
@@ -324,10 +336,10 @@ impl<'a> Round<'a> {
                     let share = if index + 1 == by_size.len() {
                         left
                     } else {
-                        change * wanted(set) / total.max(1)
+                        change.saturating_mul(wanted(set)) / total.max(1)
                     };
                     left -= share;
-                    self.scale(set, (wanted(set) + share).max(0), steps);
+                    self.scale(set, wanted(set) + share, steps);
                 }
                 return;
             }
@@ -582,7 +594,7 @@ impl<'a> Round<'a> {
             return Some(Duration::from_secs(deadline.unsigned_abs()));
         }
         let since = object::time_at(current, "/lastUpdateTime").unwrap_or(self.now);
-        let left = since + SignedDuration::from_secs(deadline) - self.now;
+        let left = object::later(since, deadline).duration_since(self.now);
         if left.is_negative() || left.is_zero() {
             self.condition(
                 status,
@@ -596,7 +608,7 @@ impl<'a> Round<'a> {
             );
             return None;
         }
-        Duration::try_from(SignedDuration::try_from(left).ok()?).ok()
+        Duration::try_from(left).ok()
     }
 
     /// Puts a condition; its times move only when it says something new, or when `touches` asks for it.
@@ -795,6 +807,38 @@ mod tests {
             ),
             ("a", Some("3"), Some("1"))
         );
+    }
+
+    #[test]
+    fn no_number_runs_over() {
+        let most = i64::from(i32::MAX);
+        let mut strategy = rolling();
+        strategy["rollingUpdate"]["maxSurge"] = json!("99999999999%");
+        let mut late = set("a", "a", i64::MAX, most, most, most);
+        let forged = Arc::make_mut(&mut late);
+        object::annotate(forged, REVISION_HISTORY, &"1,".repeat(5000));
+        let sets = [late, set("b", "b", 2, most, 0, 3)];
+        // In the middle of a rollout of more Pods than there can be, and with a forged number of the last one.
+        for template in ["a", "b", "c"] {
+            let plan = plan(
+                &deployment(most, template, strategy.clone()),
+                &sets,
+                &[],
+                Timestamp::now(),
+            );
+            for step in &plan.steps {
+                if let Action::Update { object, .. } | Action::Create { object, .. } = step {
+                    let replicas = int(object, "/spec/replicas").unwrap();
+                    assert!((0..=most).contains(&replicas), "{replicas}");
+                    let history = annotation(object, REVISION_HISTORY).unwrap_or("");
+                    assert!(history.len() <= 10_000, "it does not grow any more");
+                }
+            }
+        }
+        let mut again = deployment(3, "a", rolling());
+        again["status"] = json!({"conditions": [{"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": "replica set \"a\"", "lastUpdateTime": "9999-12-30T00:00:00Z"}]});
+        again["spec"]["progressDeadlineSeconds"] = json!(most);
+        plan(&again, &[set("a", "a", 1, 3, 0, 3)], &[], Timestamp::now());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The next steps of one StatefulSet, as a pure function of what is there.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +14,10 @@ use super::super::revisions::Revisions;
 use super::identity;
 use crate::object::{self, Object, int, text};
 use crate::resource;
+
+/// Pods that one round of a Parallel set makes, as many as the ReplicaSet controller does. The Pods that were made wake
+/// up the next round; in between others have their turn.
+const AT_ONCE: usize = 500;
 
 /// What to do now.
 #[derive(Debug, Default)]
@@ -58,10 +64,10 @@ struct Round<'a> {
     claims: &'a [Object],
     revisions: &'a Revisions,
     now: Timestamp,
-    start: i64,
-    wanted: i64,
-    /// The place of each wanted ordinal, with its Pod.
-    replicas: Vec<(i64, Option<&'a Object>)>,
+    /// The ordinals that there should be. There may be more of them than fit in memory.
+    wanted: Range<i64>,
+    /// The Pods that there are of these, lowest ordinal first.
+    present: Vec<(i64, &'a Object)>,
     /// Pods that should not be, highest ordinal first.
     condemned: Vec<(i64, &'a Object)>,
     min_ready: i64,
@@ -77,33 +83,24 @@ impl<'a> Round<'a> {
         now: Timestamp,
     ) -> Self {
         let start = int(set, "/spec/ordinals/start").unwrap_or(0);
-        let wanted = int(set, "/spec/replicas").unwrap_or(1);
+        let replicas = int(set, "/spec/replicas").unwrap_or(1);
         let numbered: Vec<(i64, &Object)> = pods
             .iter()
             .filter_map(|pod| Some((ordinal(object::name(set), object::name(pod))?, pod)))
             .collect();
-        let place = |ordinal: i64| {
-            numbered
-                .iter()
-                .find(|(number, _)| *number == ordinal)
-                .map(|(_, pod)| *pod)
-        };
-        let mut condemned: Vec<(i64, &Object)> = numbered
-            .iter()
-            .copied()
-            .filter(|(number, _)| !(start..start + wanted).contains(number))
-            .collect();
+        let wanted = start..start + replicas;
+        let (mut present, mut condemned): (Vec<_>, Vec<_>) = numbered
+            .into_iter()
+            .partition(|(number, _)| wanted.contains(number));
+        present.sort_by_key(|(number, _)| *number);
         condemned.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
         Self {
             set,
             claims,
             revisions,
             now,
-            start,
             wanted,
-            replicas: (start..start + wanted)
-                .map(|ordinal| (ordinal, place(ordinal)))
-                .collect(),
+            present,
             condemned,
             min_ready: int(set, "/spec/minReadySeconds").unwrap_or(0),
             is_ordered: text(set, "/spec/podManagementPolicy") != "Parallel",
@@ -111,10 +108,10 @@ impl<'a> Round<'a> {
     }
 
     fn all_pods(&self) -> impl Iterator<Item = &'a Object> {
-        self.replicas
+        self.present
             .iter()
-            .filter_map(|(_, pod)| *pod)
-            .chain(self.condemned.iter().map(|(_, pod)| *pod))
+            .chain(&self.condemned)
+            .map(|(_, pod)| *pod)
     }
 
     fn is_available(&self, pod: &Value) -> bool {
@@ -147,7 +144,8 @@ impl<'a> Round<'a> {
         });
         let mut current_name = object::name(&self.revisions.current);
         let is_rolling = text(self.set, "/spec/updateStrategy/type") == "RollingUpdate";
-        if is_rolling && updated == self.wanted && ready == self.wanted && replicas == self.wanted {
+        let all = self.wanted.end - self.wanted.start;
+        if is_rolling && updated == all && ready == all && replicas == all {
             current = updated;
             current_name = object::name(&self.revisions.update);
         }
@@ -170,8 +168,10 @@ impl<'a> Round<'a> {
     }
 
     fn steps(&self, steps: &mut Vec<Action>) {
-        for (ordinal, pod) in &self.replicas {
-            match pod {
+        let by_ordinal: HashMap<i64, &Object> = self.present.iter().copied().collect();
+        let mut made = 0;
+        for ordinal in self.wanted.clone() {
+            match by_ordinal.get(&ordinal) {
                 Some(pod) if has_ended(pod) && !object::is_deleting(pod) => {
                     let what = if text(pod, "/status/phase") == "Failed" {
                         ("RecreatingFailedPod", "failed")
@@ -192,14 +192,15 @@ impl<'a> Round<'a> {
                     }
                 }
                 None => {
-                    self.create(*ordinal, steps);
-                    if self.is_ordered {
+                    self.create(ordinal, steps);
+                    made += 1;
+                    if self.is_ordered || made == AT_ONCE {
                         return;
                     }
                 }
                 Some(pod) => {
                     if text(pod, "/status/phase") == "Pending" && !object::is_deleting(pod) {
-                        self.missing_claims(*ordinal, steps);
+                        self.missing_claims(ordinal, steps);
                     }
                     if self.is_ordered
                         && (object::is_deleting(pod) || !is_ready(pod) || !self.is_available(pod))
@@ -302,7 +303,7 @@ impl<'a> Round<'a> {
     fn revision_for(&self, ordinal: i64) -> &'a Value {
         let partition = int(self.set, "/spec/updateStrategy/rollingUpdate/partition");
         match (text(self.set, "/spec/updateStrategy/type"), partition) {
-            ("RollingUpdate", Some(partition)) if ordinal < self.start + partition => {
+            ("RollingUpdate", Some(partition)) if ordinal < self.wanted.start + partition => {
                 &self.revisions.current
             }
             _ => &self.revisions.update,
@@ -327,10 +328,10 @@ impl<'a> Round<'a> {
     fn scale_down(&self, steps: &mut Vec<Action>) -> bool {
         let is_healthy = |pod: &Value| is_ready(pod) && !object::is_deleting(pod);
         let mut every: Vec<(i64, &Object)> = self
-            .replicas
+            .present
             .iter()
-            .filter_map(|(number, pod)| Some((*number, (*pod)?)))
-            .chain(self.condemned.iter().copied())
+            .chain(&self.condemned)
+            .copied()
             .collect();
         every.sort_by_key(|(number, _)| *number);
         let first_unhealthy = every
@@ -357,12 +358,13 @@ impl<'a> Round<'a> {
 
     /// Replaces the highest Pod of an old revision, when all above it are healthy.
     fn roll(&self, steps: &mut Vec<Action>) {
-        let partition =
-            self.start + int(self.set, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
-        for (ordinal, pod) in self.replicas.iter().rev() {
-            let Some(pod) = pod.filter(|_| *ordinal >= partition) else {
+        let partition = self.wanted.start
+            + int(self.set, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
+        for (ordinal, (number, pod)) in self.wanted.clone().rev().zip(self.present.iter().rev()) {
+            // A missing one has to come first.
+            if *number != ordinal || ordinal < partition {
                 return;
-            };
+            }
             if !Self::has_revision(pod, &self.revisions.update) && !object::is_deleting(pod) {
                 self.remove(pod, steps);
                 return;
@@ -406,8 +408,7 @@ impl<'a> Round<'a> {
                 _ => {}
             }
             // A claim of a scaled-away Pod that is already gone keeps the owner it has: the collector is about to take it.
-            let is_orphaned =
-                condemned.is_none() && !(self.start..self.start + self.wanted).contains(&ordinal);
+            let is_orphaned = condemned.is_none() && !self.wanted.contains(&ordinal);
             if is_orphaned || owners == object::array(claim, "/metadata/ownerReferences") {
                 continue;
             }

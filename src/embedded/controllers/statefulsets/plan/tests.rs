@@ -307,3 +307,23 @@ fn a_finished_rollout_moves_the_current_revision() {
         (&json!("new"), &json!(1), &json!(1))
     );
 }
+
+#[test]
+fn a_set_of_any_size_is_planned_in_rounds() {
+    // A list with a place for each would be 2 GB a second.
+    let most = i64::from(i32::MAX);
+    let huge = |policy: &str, start: i64| {
+        set(
+            most,
+            json!({"spec": {"podManagementPolicy": policy, "ordinals": {"start": start}, "updateStrategy": {"rollingUpdate": {"partition": most}}, "volumeClaimTemplates": null}}),
+        )
+    };
+    assert_eq!(
+        steps(&huge("OrderedReady", most), &[], &[]),
+        [format!("+pod web-{most}")]
+    );
+    let round = steps(&huge("Parallel", 0), &[pod(0, "old", "ready")], &[]);
+    assert_eq!((round.len(), round[0].as_str()), (AT_ONCE, "+pod web-1"));
+    let kept = steps(&set(0, json!({})), &[pod(most, "old", "ready")], &[]);
+    assert_eq!(kept, [format!("-pod web-{most}")]);
+}
