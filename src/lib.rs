@@ -110,7 +110,7 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let serving = server.run(web::router(site, address.port()), stopping.clone());
     // A page whose source or board has died would show an old picture as a live one.
     let served = tokio::select! {
-        served = serving => served.context("the server ended"),
+        () = serving => Ok(()),
         _ = playing => Err(anyhow!("the source ended; EIZOKU_LOG=debug says more")),
         _ = applying => Err(anyhow!("the board ended; EIZOKU_LOG=debug says more")),
     };

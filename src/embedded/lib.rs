@@ -187,11 +187,7 @@ impl Embedded {
             port,
             stop,
         };
-        tasks.spawn(async move {
-            if let Err(error) = api::serve(listener, api).await {
-                tracing::error!(%error, "the API server ended");
-            }
-        });
+        tasks.spawn(api::serve(listener, api));
         tasks.close();
         Ok(Self {
             kubeconfig,
