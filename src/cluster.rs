@@ -10,6 +10,7 @@ mod info;
 mod kind;
 mod link;
 mod look;
+mod raw;
 mod recording;
 mod source;
 mod tape;
@@ -28,7 +29,7 @@ pub use link::{KindState, Link, LinkState};
 pub use look::Look;
 pub use recording::{Malformed, Recording};
 pub use source::Source;
-pub use tape::{NotWritten, Tape, TapeFile};
+pub use tape::{Lines, NotWritten, Tape, TapeFile, TooSlow};
 pub use target::{Reached, Target};
 pub use terminal::{Ended, Program, Terminal, Typed, Wanted, Why as EndedWhy};
 

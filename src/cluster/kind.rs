@@ -7,6 +7,8 @@ use k8s_openapi::api::core::v1::{Event, Node, PersistentVolume, PersistentVolume
 use k8s_openapi::api::storage::v1::StorageClass;
 use serde::{Deserialize, Serialize};
 
+use super::tape;
+
 /// The kinds of object that are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are those of the Kubernetes API")]
@@ -122,6 +124,11 @@ impl Object {
         .expect("objects of the API are plain data")
     }
 
+    /// Reads an object of `kind` as far as it is shown. What is not shown may be anything.
+    pub(super) fn read(kind: Kind, value: &serde_json::Value) -> Result<Self, serde_json::Error> {
+        Self::from_json(kind, tape::shown(kind, value))
+    }
+
     /// Reads an object of `kind` from JSON; the error names the field that does not fit.
     pub fn from_json(kind: Kind, value: serde_json::Value) -> Result<Self, serde_json::Error> {
         use serde_json::from_value;
@@ -138,34 +145,3 @@ impl Object {
         })
     }
 }
-
-/// Says which [`Kind`] a Rust type is, and puts it in its [`Object`].
-pub(crate) trait Watched: Into<Object> {
-    /// The kind.
-    const KIND: Kind;
-}
-
-macro_rules! watched {
-    ($($kind:ident),*) => {$(
-        impl From<$kind> for Object {
-            fn from(object: $kind) -> Self {
-                Self::$kind(Box::new(object))
-            }
-        }
-        impl Watched for $kind {
-            const KIND: Kind = Kind::$kind;
-        }
-    )*};
-}
-
-watched!(
-    StorageClass,
-    Node,
-    PersistentVolume,
-    PersistentVolumeClaim,
-    StatefulSet,
-    Deployment,
-    ReplicaSet,
-    Pod,
-    Event
-);

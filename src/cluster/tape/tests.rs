@@ -71,7 +71,9 @@ fn taped(changes: &[Change], most: usize) -> String {
     for change in changes {
         tape.note(change);
     }
-    tape.text()
+    tape.lines()
+        .map(|line| line.expect("still there"))
+        .collect()
 }
 
 fn object(kind: Kind, value: Value) -> Object {
