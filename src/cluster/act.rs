@@ -39,6 +39,8 @@ pub(super) type Way = watch::Receiver<Option<Reached>>;
 
 /// Terminals at the same time; a class has one each, and every one is a process in a Pod.
 const TERMINALS: usize = 32;
+/// Looks that are remembered; a lesson has a handful of volumes.
+const LOOKS: usize = 256;
 
 /// A cheap handle on what acts for readers.
 #[derive(Clone)]
@@ -152,6 +154,9 @@ impl Actor {
     pub(super) async fn show(&self, inside: Inside) {
         let is_new = {
             let mut shown = self.0.shown.lock().unwrap();
+            if shown.len() > LOOKS {
+                shown.clear();
+            }
             let before = shown.insert(inside.key.clone(), inside.clone());
             before.as_ref() != Some(&inside)
         };

@@ -5,6 +5,7 @@ use std::fmt;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Event, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 use super::tape;
@@ -93,7 +94,16 @@ impl Object {
 
     /// Its identity.
     pub fn uid(&self) -> Option<&str> {
-        let meta = match self {
+        self.meta().uid.as_deref()
+    }
+
+    /// Where the API server's counter stood when this state of it was written.
+    pub fn version(&self) -> Option<&str> {
+        self.meta().resource_version.as_deref()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        match self {
             Self::StorageClass(it) => &it.metadata,
             Self::Node(it) => &it.metadata,
             Self::PersistentVolume(it) => &it.metadata,
@@ -103,8 +113,7 @@ impl Object {
             Self::ReplicaSet(it) => &it.metadata,
             Self::Pod(it) => &it.metadata,
             Self::Event(it) => &it.metadata,
-        };
-        meta.uid.as_deref()
+        }
     }
 
     /// The whole object as JSON, secrets and all.
@@ -126,7 +135,14 @@ impl Object {
 
     /// Reads an object of `kind` as far as it is shown. What is not shown may be anything.
     pub(super) fn read(kind: Kind, value: &serde_json::Value) -> Result<Self, serde_json::Error> {
-        Self::from_json(kind, tape::shown(kind, value))
+        let mut shown = tape::shown(kind, value);
+        // Not shown, but what tells which of two changes came first.
+        if let Some(version @ serde_json::Value::String(_)) =
+            value.pointer("/metadata/resourceVersion")
+        {
+            shown["metadata"]["resourceVersion"] = version.clone();
+        }
+        Self::from_json(kind, shown)
     }
 
     /// Reads an object of `kind` from JSON; the error names the field that does not fit.

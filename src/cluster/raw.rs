@@ -34,9 +34,10 @@ impl Raw {
             name,
             namespace,
             uid,
+            resource_version,
             ..
         } = &self.meta;
-        let meta = json!({"name": name, "namespace": namespace, "uid": uid});
+        let meta = json!({"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resource_version});
         Object::read(kind, &json!({"metadata": meta}))
     }
 

@@ -37,7 +37,7 @@ impl Actor {
                 let claim = claim.as_deref().unwrap_or_default();
                 match self.mounted(objects, claim).await? {
                     Some(body) => body,
-                    None => return Ok(self.nobody(claim, reached).await),
+                    None => return self.nobody(objects, claim, reached).await,
                 }
             }
         };
@@ -66,8 +66,14 @@ impl Actor {
         })
     }
 
-    /// No Pod has the claim: that is what there is to see.
-    async fn nobody(&self, claim: &str, reached: &Reached) -> Done {
+    /// No Pod has the claim: that is what there is to see, if there is such a claim.
+    async fn nobody(
+        &self,
+        objects: &Objects,
+        claim: &str,
+        reached: &Reached,
+    ) -> Result<Done, Refusal> {
+        objects.get("PersistentVolumeClaim", claim).await?;
         let detail = format!("no Pod uses the claim {claim}");
         self.show(Inside {
             key: claim.into(),
@@ -79,10 +85,10 @@ impl Actor {
         // This line shows it, too: under Used By.
         let namespace = self.acting().at(reached).namespace;
         let namespace = namespace.map_or_else(String::new, |it| format!(" -n {it}"));
-        Done {
+        Ok(Done {
             kubectl: format!("kubectl{namespace} describe pvc {claim}"),
             said: vec![detail],
-        }
+        })
     }
 
     /// Asks psql in a Pod of the lesson; answers with what it prints.

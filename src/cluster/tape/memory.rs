@@ -11,6 +11,9 @@ use crate::cluster::kind::Kind;
 /// Bytes of what happened that are kept at most; a class hour makes a few.
 const MAX_BYTES: usize = 24 << 20;
 
+/// Looks that are kept of how things stood.
+const MAX_INSIDES: usize = 256;
+
 /// A cheap handle on the one tape of the process.
 #[derive(Clone, Debug)]
 pub struct Tape(Arc<Mutex<Reel>>);
@@ -213,7 +216,12 @@ impl Base {
                 if !failed {
                     self.insides.remove(&(inside.key.clone(), true));
                 }
-                self.insides.insert((inside.key.clone(), failed), inside);
+                let key = (inside.key.clone(), failed);
+                self.insides.insert(key.clone(), inside);
+                if self.insides.len() > MAX_INSIDES {
+                    let other = self.insides.keys().find(|it| **it != key).cloned();
+                    other.map(|other| self.insides.remove(&other));
+                }
             }
             Note::Begin(listed) => self.listed = listed,
             Note::Said(_) => {}

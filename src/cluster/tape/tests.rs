@@ -309,7 +309,7 @@ async fn a_full_tape_forgets_what_happened_and_not_what_is() {
             board.apply(change);
         }
         let (bytes, _) = board.subscribe(0);
-        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let text = String::from_utf8(bytes.concat()).expect("text");
         let data = text.split_once("data: ").expect("data").1;
         let data: Value = serde_json::from_str(data).expect("JSON");
         (
