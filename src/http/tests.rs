@@ -334,7 +334,7 @@ async fn bodies_take_only_so_much_memory() {
 #[tokio::test]
 async fn a_stop_waits_for_nobody_for_long() {
     let mut server = Server::start(limits()).await;
-    let mut open = vec![
+    let mut open = [
         server.get("/events").await,
         server.send("GET").await,
         server.send("").await,

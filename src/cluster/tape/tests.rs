@@ -360,3 +360,27 @@ fn a_file_keeps_every_line_and_what_is_there() {
     let error = Recording::parse("run.jsonl", &newer).err().expect("newer");
     assert!(error.to_string().contains("\"version\" is 9"), "{error}");
 }
+
+/// A download holds nothing of the tape, so that it may lose against one that goes on.
+#[test]
+fn a_reader_that_is_slower_than_the_tape_forgets_is_told_so() {
+    let tape = Tape::bounded("default".into(), 10_000);
+    let say = |text: &str| {
+        let what = What::Said(text.into());
+        tape.note(&Change { at: 1, what });
+    };
+    let what = What::Link(Link::live(0));
+    tape.note(&Change { at: 0, what });
+    say("first");
+    let mut quick = tape.lines();
+    let mut slow = tape.lines();
+    assert!(quick.all(|line| line.is_ok()));
+    assert!(slow.next().is_some_and(|head| head.is_ok()));
+    for _ in 0..1_000 {
+        say("more");
+    }
+    let rest: Vec<Result<String, TooSlow>> = slow.collect();
+    assert_eq!(rest.last(), Some(&Err(TooSlow)));
+    assert_eq!(rest.iter().filter(|line| line.is_err()).count(), 1);
+    assert!(tape.lines().all(|line| line.is_ok()));
+}
