@@ -11,6 +11,7 @@ mod kind;
 mod link;
 mod look;
 mod order;
+mod raw;
 mod recording;
 mod source;
 mod tape;
@@ -30,7 +31,7 @@ pub use look::Look;
 pub use order::in_order;
 pub use recording::{Malformed, Recording};
 pub use source::Source;
-pub use tape::{NotWritten, Tape, TapeFile};
+pub use tape::{Lines, NotWritten, Tape, TapeFile, TooSlow};
 pub use target::{Reached, Target};
 pub use terminal::{Ended, Program, Terminal, Typed, Wanted, Why as EndedWhy};
 

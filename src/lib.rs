@@ -148,7 +148,7 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         }
     };
     let served = tokio::select! {
-        served = serving => served.context("the server ended"),
+        () = serving => Ok(()),
         () = lost(playing, stopping.clone()) => Err(fault("source")),
         () = lost(applying, stopping.clone()) => Err(fault("board")),
         () = lost(teaching, stopping.clone()) => Err(fault("lesson")),

@@ -7,12 +7,25 @@ use clap::Parser;
 use eizoku::cli::Cli;
 use tracing_subscriber::EnvFilter;
 
+/// Libraries that write whole objects, addresses with keys, or what is typed into terminals to the log: never, whatever
+/// the log is asked for. What they have to say comes back as errors, which are told without bodies.
+const SILENT: [&str; 4] = [
+    "kube_client=off",
+    "kube_runtime=off",
+    "tungstenite=off",
+    "tokio_tungstenite=off",
+];
+
 fn main() -> ExitCode {
     // A container is a child of this program: see first whether that is what this process is.
     if let Some(code) = eizoku_containers::child_main() {
         return code;
     }
-    let filter = EnvFilter::try_from_env("EIZOKU_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let mut filter =
+        EnvFilter::try_from_env("EIZOKU_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    for silent in SILENT {
+        filter = filter.add_directive(silent.parse().expect("a directive"));
+    }
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

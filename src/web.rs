@@ -8,6 +8,7 @@ mod health;
 mod history;
 mod packed;
 pub mod pages;
+mod pieces;
 mod recording;
 mod routes;
 mod security;

@@ -6,11 +6,14 @@ mod action;
 mod apply;
 mod inside;
 mod objects;
+mod pace;
 mod refusal;
 mod reset;
 mod scope;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use kube::core::DynamicObject;
 use serde::Serialize;
@@ -26,15 +29,18 @@ use super::change::{Change, Changes, Inside, What};
 use super::info::{Acting, Why};
 use super::now;
 use super::target::Reached;
-use objects::{resource, told};
+use objects::told;
+use pace::{Pace, told_line};
 
-pub(super) use objects::{Objects, within};
+pub(super) use objects::{Objects, is_cluster_wide, resource, within};
 
 /// The cluster that the watches reached last; none before the first time.
 pub(super) type Way = watch::Receiver<Option<Reached>>;
 
 /// Terminals at the same time; a class has one each, and every one is a process in a Pod.
 const TERMINALS: usize = 32;
+/// Looks that are remembered; a lesson has a handful of volumes.
+const LOOKS: usize = 256;
 
 /// A cheap handle on what acts for readers.
 #[derive(Clone)]
@@ -47,6 +53,9 @@ struct Inner {
     scope: Scope,
     changes: Changes,
     terminals: Arc<Semaphore>,
+    pace: Pace,
+    /// The last look that was shown of each key, to tell one that shows nothing new.
+    shown: Mutex<HashMap<String, Inside>>,
 }
 
 /// What was done.
@@ -73,6 +82,8 @@ impl Actor {
             scope,
             changes,
             terminals: Arc::new(Semaphore::new(TERMINALS)),
+            pace: Pace::new(),
+            shown: Mutex::default(),
         }))
     }
 
@@ -85,19 +96,25 @@ impl Actor {
         let reached = self.reached()?;
         let kubectl = action.kubectl(&self.0.acting.at(&reached));
         let objects = Objects::new(&reached);
-        let done = match action {
-            Action::Look { pod, claim } => self.look(&reached, &objects, pod, claim).await?,
-            Action::Query { place, sql } => {
-                let said = self.query(&reached, &objects, &place, &sql).await?;
-                Done { kubectl, said }
+        let said = match action {
+            // Whoever looks sees it in the answer; everybody sees the rows.
+            Action::Look { pod, claim } => {
+                return self.look(&reached, &objects, pod, claim).await;
             }
+            Action::Query { place, sql } => self.query(&reached, &objects, &place, &sql).await?,
             action => {
-                let said = self.perform(action, &objects, &kubectl).await?;
-                Done { kubectl, said }
+                let mut said = self.perform(action, &objects, &kubectl).await?;
+                if !has_done_something(&said) {
+                    if said.is_empty() {
+                        said.push("No resources found".into());
+                    }
+                    return Ok(Done { kubectl, said });
+                }
+                said
             }
         };
-        self.say(&done.kubectl).await;
-        Ok(done)
+        self.say(&kubectl).await;
+        Ok(Done { kubectl, said })
     }
 
     /// Whether the cluster says itself that it is ready, within seconds; its words when it is not. A cluster that was not
@@ -146,15 +163,30 @@ impl Actor {
         Arc::clone(&self.0.terminals).try_acquire_owned().ok()
     }
 
-    /// Shows readers what was seen.
+    /// Shows readers what was seen. What was seen before is shown again now and then, so that they know how old it is.
     pub(super) async fn show(&self, inside: Inside) {
+        let is_new = {
+            let mut shown = self.0.shown.lock().unwrap();
+            if shown.len() > LOOKS {
+                shown.clear();
+            }
+            let before = shown.insert(inside.key.clone(), inside.clone());
+            before.as_ref() != Some(&inside)
+        };
+        if !is_new && !self.0.pace.allows(Instant::now()) {
+            return;
+        }
         let what = What::Inside(inside);
         // The receiver ends only when the whole program does.
         let _ = self.0.changes.send(Change { at: now(), what }).await;
     }
 
+    /// Tells readers what was done, as far as they can follow.
     async fn say(&self, kubectl: &str) {
-        let what = What::Said(kubectl.to_owned());
+        if !self.0.pace.allows(Instant::now()) {
+            return;
+        }
+        let what = What::Said(told_line(kubectl));
         // The receiver ends only when the whole program does.
         let _ = self.0.changes.send(Change { at: now(), what }).await;
     }
@@ -250,7 +282,7 @@ impl Actor {
         match refused {
             None => Ok(said),
             Some(refusal) => {
-                if !said.is_empty() {
+                if has_done_something(&said) {
                     self.say(kubectl).await;
                 }
                 Err(refusal)
@@ -285,9 +317,6 @@ impl Actor {
                 }) => {}
                 Err(refusal) => return Err(refusal),
             }
-        }
-        if said.is_empty() {
-            said.push("No resources found".into());
         }
         Ok(said)
     }
@@ -350,6 +379,11 @@ impl Actor {
             ),
         ))
     }
+}
+
+/// Whether anything is another than before, by what kubectl would say.
+fn has_done_something(said: &[String]) -> bool {
+    said.iter().any(|line| !line.ends_with(" unchanged"))
 }
 
 /// Kind and name of what controls an object.

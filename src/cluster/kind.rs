@@ -8,6 +8,8 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
+use super::tape;
+
 /// The kinds of object that are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are those of the Kubernetes API")]
@@ -131,6 +133,18 @@ impl Object {
         .expect("objects of the API are plain data")
     }
 
+    /// Reads an object of `kind` as far as it is shown. What is not shown may be anything.
+    pub(super) fn read(kind: Kind, value: &serde_json::Value) -> Result<Self, serde_json::Error> {
+        let mut shown = tape::shown(kind, value);
+        // Not shown, but what tells which of two changes came first.
+        if let Some(version @ serde_json::Value::String(_)) =
+            value.pointer("/metadata/resourceVersion")
+        {
+            shown["metadata"]["resourceVersion"] = version.clone();
+        }
+        Self::from_json(kind, shown)
+    }
+
     /// Reads an object of `kind` from JSON; the error names the field that does not fit.
     pub fn from_json(kind: Kind, value: serde_json::Value) -> Result<Self, serde_json::Error> {
         use serde_json::from_value;
@@ -147,34 +161,3 @@ impl Object {
         })
     }
 }
-
-/// Says which [`Kind`] a Rust type is, and puts it in its [`Object`].
-pub(crate) trait Watched: Into<Object> {
-    /// The kind.
-    const KIND: Kind;
-}
-
-macro_rules! watched {
-    ($($kind:ident),*) => {$(
-        impl From<$kind> for Object {
-            fn from(object: $kind) -> Self {
-                Self::$kind(Box::new(object))
-            }
-        }
-        impl Watched for $kind {
-            const KIND: Kind = Kind::$kind;
-        }
-    )*};
-}
-
-watched!(
-    StorageClass,
-    Node,
-    PersistentVolume,
-    PersistentVolumeClaim,
-    StatefulSet,
-    Deployment,
-    ReplicaSet,
-    Pod,
-    Event
-);

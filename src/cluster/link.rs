@@ -43,6 +43,8 @@ pub enum KindState {
     Waiting,
     /// In step with the cluster.
     Synced,
+    /// In step, but for objects that cannot be read and are left out.
+    Partial,
     /// RBAC does not allow it; the rest goes on.
     Forbidden,
     /// The last attempts failed; it is tried again.
@@ -81,7 +83,7 @@ impl Link {
     pub fn settled(&self) -> bool {
         let mut states = self.kinds.values();
         states.clone().all(|state| *state != KindState::Waiting)
-            && states.any(|state| *state == KindState::Synced)
+            && states.any(|state| matches!(state, KindState::Synced | KindState::Partial))
     }
 
     /// Moves to `state`; `since` stays when the state was that already.

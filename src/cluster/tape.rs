@@ -11,7 +11,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use file::{NotWritten, TapeFile};
-pub use memory::Tape;
+pub use memory::{Lines, Tape, TooSlow};
+pub(super) use reduce::shown;
 
 use super::change::{Change, Hindrance, Inside, What};
 use super::fault::{Cause, Fault};

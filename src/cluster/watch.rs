@@ -2,29 +2,27 @@
 //! What goes wrong is a [`Link`] in the stream, never the end of it.
 
 use std::any::Any;
-use std::fmt::Debug;
+use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{Event, Node, PersistentVolume, PersistentVolumeClaim, Pod};
-use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use serde::de::DeserializeOwned;
 use tokio::sync::watch::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::act::{is_cluster_wide, resource};
 use super::bodies::{Bodies, Loss};
 use super::change::{Change, Changes, What};
 use super::fault::{Cause, Fault};
 use super::info::SourceInfo;
-use super::kind::{Kind, Watched};
+use super::kind::{Kind, Object};
 use super::link::{KindState, Link, LinkState};
 use super::now;
+use super::raw::Raw;
 use super::target::{Reached, Target, probe};
 
 /// How often a live cluster is asked whether it is still there. An idle watch gives no sign of life.
@@ -209,95 +207,149 @@ async fn begin(reached: &Reached, wire: &Wire) -> JoinSet<()> {
     })
     .await;
     let mut tasks = JoinSet::new();
-    tasks.spawn(one_kind::<StorageClass>(
-        Api::all(client.clone()),
-        wire.clone(),
-    ));
-    tasks.spawn(one_kind::<Node>(Api::all(client.clone()), wire.clone()));
-    tasks.spawn(one_kind::<PersistentVolume>(
-        Api::all(client.clone()),
-        wire.clone(),
-    ));
-    tasks.spawn(one_kind::<PersistentVolumeClaim>(
-        Api::namespaced(client.clone(), namespace),
-        wire.clone(),
-    ));
-    tasks.spawn(one_kind::<StatefulSet>(
-        Api::namespaced(client.clone(), namespace),
-        wire.clone(),
-    ));
-    tasks.spawn(one_kind::<Deployment>(
-        Api::namespaced(client.clone(), namespace),
-        wire.clone(),
-    ));
-    tasks.spawn(one_kind::<ReplicaSet>(
-        Api::namespaced(client.clone(), namespace),
-        wire.clone(),
-    ));
-    tasks.spawn(one_kind::<Pod>(
-        Api::namespaced(client.clone(), namespace),
-        wire.clone(),
-    ));
-    tasks.spawn(one_kind::<Event>(
-        Api::namespaced(client.clone(), namespace),
-        wire.clone(),
-    ));
+    for kind in Kind::ALL {
+        let resource = resource(kind.as_str());
+        let api = if is_cluster_wide(&resource.kind) {
+            Api::all_with(client.clone(), &resource)
+        } else {
+            Api::namespaced_with(client.clone(), namespace, &resource)
+        };
+        let watch = Watch::new(kind, wire.clone());
+        tasks.spawn(watch.run(api));
+    }
     tasks
 }
 
-/// Watches one kind for ever. After any error it begins anew with a whole list, so that nothing
-/// that happened meanwhile is missed; an end of a watch in good order is resumed by kube.
-async fn one_kind<K>(api: Api<K>, wire: Wire)
-where
-    K: Watched + kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-{
-    let mut failures = 0;
-    loop {
-        let config = watcher::Config::default().timeout(WATCH_SECONDS);
-        let mut events = pin!(watcher::watcher(api.clone(), config));
-        let error = loop {
-            let Some(event) = events.next().await else {
-                break None;
-            };
-            match event {
-                Ok(event) => {
-                    // The beginning of a list says nothing: it comes before every attempt.
-                    if !matches!(event, watcher::Event::Init) {
-                        failures = 0;
-                    }
-                    hand_on(event, &wire).await;
-                }
-                Err(error) => break Some(error),
-            }
-        };
-        let forbidden = error.as_ref().is_some_and(is_forbidden);
-        if let Some(error) = error {
-            tracing::debug!(kind = %K::KIND, %error, "watch ended");
-        }
-        failures += 1;
-        if forbidden {
-            wire.say(What::Unseen(K::KIND)).await;
-            wire.kind(K::KIND, KindState::Forbidden).await;
-            sleep(FORBIDDEN_RETRY).await;
-        } else {
-            if failures >= FAILURES {
-                wire.kind(K::KIND, KindState::Failing).await;
-            }
-            sleep(RETRY_EVERY).await;
-        }
-    }
+/// The watch of one kind.
+struct Watch {
+    kind: Kind,
+    wire: Wire,
+    /// Objects that cannot be read.
+    unreadable: HashSet<String>,
+    /// Those of them of which it was said.
+    said: HashSet<String>,
 }
 
-async fn hand_on<K: Watched>(event: watcher::Event<K>, wire: &Wire) {
-    match event {
-        watcher::Event::Init => wire.say(What::ListBegins(K::KIND)).await,
-        watcher::Event::InitApply(object) => wire.say(What::Item(object.into())).await,
-        watcher::Event::InitDone => {
-            wire.say(What::ListEnds(K::KIND)).await;
-            wire.kind(K::KIND, KindState::Synced).await;
+impl Watch {
+    fn new(kind: Kind, wire: Wire) -> Self {
+        Self {
+            kind,
+            wire,
+            unreadable: HashSet::new(),
+            said: HashSet::new(),
         }
-        watcher::Event::Apply(object) => wire.say(What::Applied(object.into())).await,
-        watcher::Event::Delete(object) => wire.say(What::Deleted(object.into())).await,
+    }
+
+    /// Goes on for ever. After any error it begins anew with a whole list, so that nothing that happened meanwhile is
+    /// missed; an end of a watch in good order is resumed by kube.
+    async fn run(mut self, api: Api<Raw>) {
+        let kind = self.kind;
+        let mut failures = 0;
+        loop {
+            let config = watcher::Config::default().timeout(WATCH_SECONDS);
+            let mut events = pin!(watcher::watcher(api.clone(), config));
+            let error = loop {
+                let Some(event) = events.next().await else {
+                    break None;
+                };
+                match event {
+                    Ok(event) => {
+                        // The beginning of a list says nothing: it comes before every attempt.
+                        if !matches!(event, watcher::Event::Init) {
+                            failures = 0;
+                        }
+                        self.hand_on(event).await;
+                    }
+                    Err(error) => break Some(error),
+                }
+            };
+            let forbidden = error.as_ref().is_some_and(is_forbidden);
+            if let Some(error) = error {
+                tracing::debug!(%kind, %error, "watch ended");
+            }
+            failures += 1;
+            if forbidden {
+                self.wire.say(What::Unseen(kind)).await;
+                self.wire.kind(kind, KindState::Forbidden).await;
+                sleep(FORBIDDEN_RETRY).await;
+            } else {
+                if failures >= FAILURES {
+                    self.wire.kind(kind, KindState::Failing).await;
+                }
+                sleep(RETRY_EVERY).await;
+            }
+        }
+    }
+
+    async fn hand_on(&mut self, event: watcher::Event<Raw>) {
+        match event {
+            watcher::Event::Init => {
+                self.unreadable.clear();
+                self.wire.say(What::ListBegins(self.kind)).await;
+            }
+            watcher::Event::InitApply(raw) => {
+                if let Some(object) = self.read(&raw) {
+                    self.wire.say(What::Item(object)).await;
+                }
+            }
+            watcher::Event::InitDone => {
+                self.said.retain(|it| self.unreadable.contains(it));
+                self.wire.say(What::ListEnds(self.kind)).await;
+                self.wire.kind(self.kind, self.state()).await;
+            }
+            watcher::Event::Apply(raw) => {
+                let before = self.state();
+                // One that can be read no more stays as it was seen last; the state says that something is amiss.
+                if let Some(object) = self.read(&raw) {
+                    self.wire.say(What::Applied(object)).await;
+                }
+                self.update(before).await;
+            }
+            watcher::Event::Delete(raw) => {
+                let before = self.state();
+                let identity = raw.identity();
+                self.unreadable.remove(&identity);
+                self.said.remove(&identity);
+                if let Ok(object) = raw.read(self.kind).or_else(|_| raw.bare(self.kind)) {
+                    self.wire.say(What::Deleted(object)).await;
+                }
+                self.update(before).await;
+            }
+        }
+    }
+
+    /// The object, unless it cannot be read; that is said once.
+    fn read(&mut self, raw: &Raw) -> Option<Object> {
+        let identity = raw.identity();
+        match raw.read(self.kind) {
+            Ok(object) => {
+                self.unreadable.remove(&identity);
+                self.said.remove(&identity);
+                Some(object)
+            }
+            Err(error) => {
+                if self.said.insert(identity.clone()) {
+                    let (kind, name) = (self.kind, raw.name());
+                    tracing::warn!(%kind, name, %error, "an object that cannot be read is left out");
+                }
+                self.unreadable.insert(identity);
+                None
+            }
+        }
+    }
+
+    fn state(&self) -> KindState {
+        if self.unreadable.is_empty() {
+            KindState::Synced
+        } else {
+            KindState::Partial
+        }
+    }
+
+    async fn update(&self, before: KindState) {
+        if self.state() != before {
+            self.wire.kind(self.kind, self.state()).await;
+        }
     }
 }
 

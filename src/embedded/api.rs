@@ -22,12 +22,14 @@ mod write;
 
 use std::panic::AssertUnwindSafe;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State, ws::WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use eizoku_http::{Lasting, Limits};
 use futures::FutureExt;
+use http_body_util::LengthLimitError;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +44,8 @@ use super::resource::{self, Resource};
 
 /// A body larger than this is refused, as etcd's limit does it on a real cluster.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
+/// A WebSocket's message that is longer than this ends it; clients send pieces of 32 kB.
+const MESSAGE_LIMIT: usize = 1024 * 1024;
 
 /// What the paths need.
 #[derive(Debug, Clone)]
@@ -55,12 +59,10 @@ pub(crate) struct Api {
 }
 
 /// Serves until the token is cancelled. Watches and sessions end with it.
-pub(crate) async fn serve(listener: TcpListener, api: Api) -> std::io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, api: Api) {
     let stop = api.stop.clone();
     let router = Router::new().fallback(answer).with_state(api);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+    eizoku_http::serve(listener, router, Limits::of_this_process(), stop).await;
 }
 
 /// What a request is about.
@@ -339,20 +341,33 @@ fn accept(headers: &HeaderMap) -> &str {
 async fn body(request: Request) -> Result<axum::body::Bytes, Failure> {
     axum::body::to_bytes(request.into_body(), BODY_LIMIT)
         .await
-        .map_err(|_| Failure::too_large(format!("Request entity too large: limit is {BODY_LIMIT}")))
+        .map_err(|error| {
+            let mut causes =
+                std::iter::successors(Some(&error as &dyn std::error::Error), |it| it.source());
+            if !causes.any(<dyn std::error::Error>::is::<LengthLimitError>) {
+                return Failure::bad_request(format!("the body could not be read: {error}"));
+            }
+            Failure::too_large(format!("Request entity too large: limit is {BODY_LIMIT}"))
+        })
 }
 
 /// Turns a request into a WebSocket, when it asks for one.
 async fn websocket(request: Request) -> Option<WebSocketUpgrade> {
     let (mut parts, _) = request.into_parts();
-    WebSocketUpgrade::from_request_parts(&mut parts, &())
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &())
         .await
-        .ok()
+        .ok()?;
+    Some(
+        upgrade
+            .max_message_size(MESSAGE_LIMIT)
+            .max_frame_size(MESSAGE_LIMIT),
+    )
 }
 
-/// A streamed answer.
+/// An answer that lasts for as long as the client wants.
 fn stream_response(kind: &'static str, body: Body) -> Response {
     (
+        Extension(Lasting),
         [
             (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
             (

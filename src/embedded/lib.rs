@@ -185,11 +185,7 @@ impl Embedded {
             port,
             stop: stop.clone(),
         };
-        let serving = tasks.spawn(async move {
-            if let Err(error) = api::serve(listener, api).await {
-                tracing::error!(%error, "the API server ended");
-            }
-        });
+        let serving = tasks.spawn(api::serve(listener, api));
         vital.push(("API server", serving));
         tasks.close();
         Ok(Self {

@@ -1,5 +1,6 @@
 //! All cards now, and every step that led here. The one place where changes become frames.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -52,7 +53,7 @@ struct State {
     restarted: u64,
     history: History,
     /// All of the snapshot but its time, while nothing has changed since.
-    snapshot: Option<String>,
+    snapshot: Option<Bytes>,
     updates: broadcast::Sender<Update>,
     newest: watch::Sender<u64>,
 }
@@ -131,8 +132,9 @@ impl Board {
     }
 
     /// Everything as it is `now` (milliseconds since the epoch on this machine's clock) as one
-    /// server-sent event, and what comes after it, with no gap between.
-    pub fn subscribe(&self, now: i64) -> (Bytes, broadcast::Receiver<Update>) {
+    /// server-sent event, and what comes after it, with no gap between. The event is in two pieces: the second is shared
+    /// by all readers who come before anything changes.
+    pub fn subscribe(&self, now: i64) -> ([Bytes; 2], broadcast::Receiver<Update>) {
         let mut state = self.state();
         (state.snapshot(now), state.updates.subscribe())
     }
@@ -400,7 +402,7 @@ impl State {
         let _ = self.updates.send(Update::Frame(frame));
     }
 
-    fn snapshot(&mut self, now: i64) -> Bytes {
+    fn snapshot(&mut self, now: i64) -> [Bytes; 2] {
         // A countdown starts from here, so the time is this moment's and not the last change's.
         // A recording's clock stands between two lines.
         let at = match self.source.kind {
@@ -411,11 +413,10 @@ impl State {
         let head = format!("event: snapshot\nid: {epoch}-{seq}\ndata: {{\"at\":{at},");
         let rest = match self.snapshot.take() {
             Some(rest) => rest,
-            None => self.encode_snapshot(),
+            None => (self.encode_snapshot() + "\n\n").into(),
         };
-        let bytes = Bytes::from(format!("{head}{rest}\n\n"));
-        self.snapshot = Some(rest);
-        bytes
+        self.snapshot = Some(rest.clone());
+        [head.into(), rest]
     }
 
     /// The snapshot as JSON, without the brace that opens it.
@@ -469,21 +470,30 @@ impl<'a> Picture<'a> {
         insides: &'a Insides,
         lesson: &'a Steps,
     ) -> Self {
-        let (mut events, mut cards): (Vec<&Card>, Vec<&Card>) =
-            cards.partition(|card| card.kind() == Kind::Event);
-        cards.sort_by(|a, b| {
-            (a.kind(), a.created, &a.name, &a.uid).cmp(&(b.kind(), b.created, &b.name, &b.uid))
-        });
-        events.sort_by(|a, b| (b.created, &b.name).cmp(&(a.created, &a.name)));
-        events.truncate(SNAPSHOT_EVENTS);
-        cards.extend(events.into_iter().rev());
         Self {
             link,
-            cards,
+            cards: shown(cards),
             insides,
             lesson: Taught { steps: lesson },
         }
     }
+}
+
+/// The cards of a picture, in its order.
+pub fn shown<C: Borrow<Card>>(cards: impl Iterator<Item = C>) -> Vec<C> {
+    let (mut events, mut cards): (Vec<C>, Vec<C>) =
+        cards.partition(|card| card.borrow().kind() == Kind::Event);
+    cards.sort_by(|a, b| {
+        let (a, b): (&Card, &Card) = (a.borrow(), b.borrow());
+        (a.kind(), a.created, &a.name, &a.uid).cmp(&(b.kind(), b.created, &b.name, &b.uid))
+    });
+    events.sort_by(|a, b| {
+        let (a, b): (&Card, &Card) = (a.borrow(), b.borrow());
+        (b.created, &b.name).cmp(&(a.created, &a.name))
+    });
+    events.truncate(SNAPSHOT_EVENTS);
+    cards.extend(events.into_iter().rev());
+    cards
 }
 
 impl<'a> From<&'a Keyframe> for Picture<'a> {

@@ -8,6 +8,9 @@ use serde::{Serialize, Serializer};
 use super::card::{Card, Face};
 use crate::cluster::Inside;
 
+/// Looks kept at most; a lesson has a handful of volumes.
+const MOST: usize = 256;
+
 /// The last look into a volume.
 #[derive(Debug, Serialize)]
 pub struct Look {
@@ -53,6 +56,14 @@ impl Insides {
             self.0.remove(&(inside.key.clone(), true));
         }
         self.0.insert((inside.key.clone(), failed), Arc::new(look));
+        // Claims that are gone are not heard of here; the looks that are longest ago go first.
+        while self.0.len() > MOST {
+            let oldest = self.0.iter().min_by_key(|(_, look)| look.at);
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else {
+                break;
+            };
+            self.0.remove(&key);
+        }
     }
 
     /// Forgets what was seen in what went with this card. A new volume of the same claim's name is empty, and what was
@@ -76,5 +87,25 @@ impl Insides {
 impl Serialize for Insides {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.values().map(AsRef::as_ref))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_bounded_and_the_newest_stay() {
+        let mut insides = Insides::default();
+        for at in 0..1000 {
+            let inside = Inside {
+                key: format!("claim-{at}"),
+                ..Inside::default()
+            };
+            insides.look(&inside, at, None);
+        }
+        assert_eq!(insides.iter().count(), MOST);
+        assert!(insides.get("claim-999").is_some());
+        assert!(insides.get("claim-0").is_none());
     }
 }

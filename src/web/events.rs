@@ -4,11 +4,13 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use eizoku_http::Lasting;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep_until};
@@ -34,6 +36,7 @@ pub(super) async fn get(State(site): State<Site>) -> Response {
             (header::CACHE_CONTROL, "no-cache, no-transform"),
         ],
         [("x-accel-buffering", "no")],
+        Extension(Lasting),
         Body::from_stream(stream),
     )
         .into_response()
@@ -43,6 +46,8 @@ pub(super) async fn get(State(site): State<Site>) -> Response {
 struct Reader {
     board: Board,
     updates: Option<Receiver<Update>>,
+    /// Of the snapshot that was begun.
+    rest: Option<Bytes>,
     stopping: CancellationToken,
     ping: Instant,
 }
@@ -52,18 +57,23 @@ impl Reader {
         Self {
             board,
             updates: None,
+            rest: None,
             stopping,
             ping: Instant::now() + PING_EVERY,
         }
     }
 
-    /// The next event; none when the program stops.
+    /// The next event, or piece of one; none when the program stops.
     async fn next(&mut self) -> Option<Bytes> {
+        if let Some(rest) = self.rest.take() {
+            return Some(rest);
+        }
         loop {
             let Some(updates) = &mut self.updates else {
-                let (snapshot, updates) = self.board.subscribe(now());
+                let ([head, rest], updates) = self.board.subscribe(now());
                 self.updates = Some(updates);
-                return Some(snapshot);
+                self.rest = Some(rest);
+                return Some(head);
             };
             tokio::select! {
                 // A stream that did not end here would keep a graceful stop waiting for ever.
@@ -112,13 +122,18 @@ mod tests {
         String::from_utf8(bytes.expect("an event").to_vec()).expect("text")
     }
 
+    async fn snapshot(reader: &mut Reader) -> String {
+        text(reader.next().await) + &text(reader.next().await)
+    }
+
     #[tokio::test]
     async fn snapshot_then_frames_then_the_end() {
         let board = board();
         say(&board, "before");
         let stop = CancellationToken::new();
         let mut reader = Reader::new(board.clone(), stop.clone());
-        let first = text(reader.next().await);
+        let first = snapshot(&mut reader).await;
+        assert!(first.ends_with("}\n\n"), "{first}");
         assert!(first.starts_with("event: snapshot\nid: e-1\n"), "{first}");
         say(&board, "after\nwards");
         assert_eq!(
@@ -133,11 +148,12 @@ mod tests {
     async fn a_reader_that_fell_behind_gets_a_new_snapshot() {
         let board = board();
         let mut reader = Reader::new(board.clone(), CancellationToken::new());
-        reader.next().await;
+        snapshot(&mut reader).await;
         for _ in 0..5_000 {
             say(&board, "x");
         }
-        assert!(text(reader.next().await).starts_with("event: snapshot\nid: e-5000\n"));
+        let again = snapshot(&mut reader).await;
+        assert!(again.starts_with("event: snapshot\nid: e-5000\n"));
         say(&board, "y");
         assert!(text(reader.next().await).contains("\"seq\":5001"));
     }
@@ -145,7 +161,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_quiet_cluster_still_pings() {
         let mut reader = Reader::new(board(), CancellationToken::new());
-        reader.next().await;
+        snapshot(&mut reader).await;
         let before = Instant::now();
         assert!(text(reader.next().await).starts_with("event: ping\n"));
         assert_eq!(before.elapsed().as_secs(), PING_EVERY.as_secs());

@@ -1,16 +1,19 @@
 //! `GET /history` and `GET /timeline`: the run so far, also what was before the page was opened. A page plays it
 //! with what it has: the board of a moment is laid out like a snapshot, and the frames are those of the stream.
 
+use std::iter::once;
+
+use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::Site;
+use super::{Site, pieces};
 use crate::live::Board;
-use crate::live::board::{Picture, Span};
+use crate::live::board::{Picture, Span, shown};
 use crate::live::frame::{Frame, Step};
-use crate::live::history::{Keyframe, Stretch};
+use crate::live::history::Stretch;
 
 /// Frames in one answer at most; a page asks again for more.
 const MOST_FRAMES: usize = 2_000;
@@ -41,13 +44,6 @@ struct Refusal<'a> {
     message: String,
     #[serde(flatten)]
     span: Span,
-}
-
-#[derive(Serialize)]
-struct Timeline<'a> {
-    #[serde(flatten)]
-    span: Span,
-    marks: Vec<Mark<'a>>,
 }
 
 /// Number, time, event, kind, key of the story, name.
@@ -90,15 +86,16 @@ fn answer(board: &Board, asked: &Asked) -> Response {
         stretch.frames.truncate(MOST_FRAMES);
         stretch
     };
-    json(encode(&span, &stretch))
+    json(pieces::body(encode(&span, stretch).map(Ok)))
 }
 
 /// `GET /timeline`: what was told, in short.
 pub(super) async fn timeline(State(site): State<Site>) -> Response {
     let (span, frames) = site.board.told(MOST_MARKS);
-    let marks = frames.iter().map(|frame| mark(frame)).collect();
-    let timeline = Timeline { span, marks };
-    json(serde_json::to_vec(&timeline).expect("marks are plain data"))
+    let head = open(&span) + ",\"marks\":[";
+    let marks = frames.into_iter().map(|frame| text(&mark(&frame)));
+    let parts = once(head).chain(listed(marks)).chain(once("]}".into()));
+    json(pieces::body(parts.map(Ok)))
 }
 
 fn number(text: Option<&str>, default: u64) -> Result<u64, std::num::ParseIntError> {
@@ -124,30 +121,50 @@ fn mark(frame: &Frame) -> Mark<'_> {
     )
 }
 
-/// The answer as JSON. Frames were encoded when they were made and are copied as they are.
-fn encode(span: &Span, stretch: &Stretch) -> Vec<u8> {
-    let Keyframe { seq, at, .. } = stretch.keyframe;
-    let moment = Moment {
-        seq,
-        at,
-        picture: (&stretch.keyframe).into(),
-    };
-    let to = stretch.frames.last().map_or(seq, |frame| frame.seq);
-    let plain = "cards are plain data";
-    let mut body = serde_json::to_vec(span).expect(plain);
-    body.pop();
-    body.extend_from_slice(format!(",\"to\":{to},\"keyframe\":").as_bytes());
-    serde_json::to_writer(&mut body, &moment).expect(plain);
-    body.extend_from_slice(b",\"frames\":[");
-    for (index, frame) in stretch.frames.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        let head = format!("{comma}{{\"event\":\"{}\",\"data\":", frame.step.name());
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(frame.data());
-        body.push(b'}');
-    }
-    body.extend_from_slice(b"]}");
-    body
+/// The parts of the answer, which is JSON. Frames were encoded when they were made and are copied as they are.
+fn encode(span: &Span, stretch: Stretch) -> impl Iterator<Item = String> + Send + 'static {
+    let Stretch {
+        mut keyframe,
+        frames,
+    } = stretch;
+    let (seq, at) = (keyframe.seq, keyframe.at);
+    let to = frames.last().map_or(seq, |frame| frame.seq);
+    let cards = shown(std::mem::take(&mut keyframe.cards).into_iter());
+    let picture = Picture::from(&keyframe);
+    let moment = text(&Moment { seq, at, picture });
+    // Quotes inside of texts are escaped, so that this is where the cards belong.
+    let (before, after) = moment.split_once(CARDS).expect("a picture has cards");
+    let head = format!("{},\"to\":{to},\"keyframe\":{before}{CARDS}", open(span));
+    let middle = format!("{after},\"frames\":[");
+    let frames = frames.into_iter().map(|frame| {
+        let data = String::from_utf8_lossy(frame.data());
+        format!("{{\"event\":\"{}\",\"data\":{data}}}", frame.step.name())
+    });
+    once(head)
+        .chain(listed(cards.into_iter().map(|card| text(&*card))))
+        .chain(once(middle))
+        .chain(listed(frames))
+        .chain(once("]}".into()))
+}
+
+/// Where the cards of a picture begin.
+const CARDS: &str = "\"cards\":[";
+
+/// The span as JSON, without the brace that closes it.
+fn open(span: &Span) -> String {
+    let mut span = text(span);
+    span.pop();
+    span
+}
+
+/// Items with a comma before each but the first.
+fn listed(items: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    let items = items.enumerate();
+    items.map(|(index, item)| if index == 0 { item } else { format!(",{item}") })
+}
+
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("what is shown is plain data")
 }
 
 fn refuse(status: StatusCode, reason: &str, message: String, span: Span) -> Response {
@@ -157,11 +174,10 @@ fn refuse(status: StatusCode, reason: &str, message: String, span: Span) -> Resp
         message,
         span,
     };
-    let body = serde_json::to_vec(&refusal).expect("a refusal is plain data");
-    (status, json(body)).into_response()
+    (status, json(text(&refusal).into())).into_response()
 }
 
-fn json(body: Vec<u8>) -> Response {
+fn json(body: Body) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-cache"),

@@ -1,10 +1,12 @@
 //! `GET /recording`: the run so far as a file that `--cluster recording FILE` plays.
 
+use std::io;
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::Site;
+use super::{Site, pieces};
 
 pub(super) async fn get(State(site): State<Site>) -> Response {
     // The reader's own clock: the name is for them.
@@ -17,5 +19,7 @@ pub(super) async fn get(State(site): State<Site>) -> Response {
         ),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    (headers, site.tape.text()).into_response()
+    let lines = site.tape.lines();
+    let lines = lines.map(|line| line.map_err(io::Error::other));
+    (headers, pieces::body(lines)).into_response()
 }

@@ -2,16 +2,11 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
+use eizoku_http::Limits;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-
-/// How long requests under way may take once the program is to stop.
-const STOP_PATIENCE: Duration = Duration::from_millis(700);
 
 /// A socket that is open and not served yet.
 pub struct Server {
@@ -62,19 +57,7 @@ impl Server {
     }
 
     /// Serves until `stopping`, then lets requests under way end, but not for long.
-    pub async fn run(self, router: Router, stopping: CancellationToken) -> io::Result<()> {
-        // Small events must leave at once, not wait for more to come.
-        let listener = self.listener.tap_io(|stream| {
-            // A socket that is gone already needs no option.
-            let _ = stream.set_nodelay(true);
-        });
-        let stop = stopping.clone();
-        let serve = axum::serve(listener, router)
-            .with_graceful_shutdown(async move { stop.cancelled().await });
-        let mut serve = std::pin::pin!(serve.into_future());
-        tokio::select! {
-            ended = &mut serve => ended,
-            () = stopping.cancelled() => timeout(STOP_PATIENCE, serve).await.unwrap_or(Ok(())),
-        }
+    pub async fn run(self, router: Router, stopping: CancellationToken) {
+        eizoku_http::serve(self.listener, router, Limits::of_this_process(), stopping).await;
     }
 }

@@ -95,10 +95,10 @@ export function openNotice(aside, { words, say, command, clock }) {
   /** @param {How} how */
   function showKinds(how) {
     const { model, link } = how;
-    const chips = Object.entries(link.kinds ?? {}).filter(([, is]) => is === 'forbidden' || (is === 'failing' && link.state === 'live')).map(([kind, is]) =>
+    const chips = Object.entries(link.kinds ?? {}).filter(([, is]) => is === 'forbidden' || is === 'partial' || (is === 'failing' && link.state === 'live')).map(([kind, is]) =>
       is === 'forbidden'
         ? h('button', { type: 'button', class: 'chip chip-forbidden', 'aria-expanded': String(openKind === kind), data: { forbidden: kind }, onclick: () => { openKind = openKind === kind ? null : kind; showKinds(how); } }, [icon('eye'), say('state.forbidden', { kind })])
-        : h('span', { class: 'chip chip-failing', data: { failing: kind } }, [say('state.failing', { kind })]));
+        : h('span', { class: 'chip chip-failing', data: { [is]: kind } }, [say(`state.${is}`, { kind })]));
     const fault = model.source?.fallback;
     if (fault && !fallbackSeen) {
       chips.push(h('button', { type: 'button', class: 'chip chip-fallback', 'aria-expanded': String(openKind === 'fallback'), onclick: () => { openKind = openKind === 'fallback' ? null : 'fallback'; showKinds(how); } }, [say(`fault.${causeOf(fault)}.title`, faultParams(fault))]));

@@ -18,7 +18,10 @@ struct Page {
 
 impl Page {
     async fn open(arguments: &[&str]) -> Self {
-        let server = Server::start(arguments);
+        Self::on(Server::start(arguments)).await
+    }
+
+    async fn on(server: Server) -> Self {
         let mut response = server.get("/events").await;
         let mut rest = String::new();
         let (_, _, snapshot) = event(&mut response, &mut rest).await;
@@ -223,6 +226,77 @@ async fn a_kind_that_is_out_of_order_leaves_the_rest_alive() {
     let link = page.link("live").await;
     assert_eq!(link["kinds"]["Event"], "failing");
     assert_eq!(link["kinds"]["Pod"], "synced");
+}
+
+/// One object of a real cluster that does not fit its type stood in the way of all of its kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_cannot_be_read_is_left_out_and_the_rest_of_its_kind_goes_on() {
+    let api = Api::start().await;
+    let mut broken = pod("broken", "9");
+    broken["metadata"]["creationTimestamp"] = "HUNTER-yesterday".into();
+    broken["spec"]["containers"][0]["env"] = json!([{"name": "PASSWORD", "value": "HUNTER-ENV"}]);
+    let mut wide = pod("wide", "8");
+    wide["spec"]["priority"] = (1_u64 << 40).into();
+    wide["spec"]["containers"][0]["env"] = json!([{"name": "PASSWORD", "value": 7}]);
+    api.put("pods", broken.clone());
+    api.put("pods", wide);
+    api.put("pods", pod("a-0", "1"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let mut command = super::server::eizoku();
+    command
+        .env("EIZOKU_LOG", "debug")
+        .stderr(std::fs::File::create(&log).expect("made"));
+    let kubeconfig = api.kubeconfig();
+    let arguments = ["--cluster", "kube", "--kubeconfig", &kubeconfig];
+    let mut page = Page::on(Server::start_as(command, &arguments)).await;
+    let link = page.link("live").await;
+    assert_eq!(link["kinds"]["Pod"], "partial");
+    assert_eq!(link["kinds"]["Event"], "synced");
+    let pods = page
+        .server
+        .get("/history")
+        .await
+        .text()
+        .await
+        .expect("text");
+    assert!(
+        pods.contains("\"wide\"") && pods.contains("\"a-0\""),
+        "{pods}"
+    );
+    assert!(!pods.contains("\"broken\""), "{pods}");
+    // It goes on after the watch has begun anew, and hears of others.
+    api.watched().await;
+    api.expire();
+    api.put("pods", pod("a-1", "2"));
+    page.until("a-1", |name, data| {
+        name == "added" && data["card"]["name"] == "a-1"
+    })
+    .await;
+    // Once it can be read it is there, and all is well.
+    api.put("pods", pod("broken", "9"));
+    page.until("it is whole", |name, data| {
+        name == "link" && data["link"]["kinds"]["Pod"] == "synced"
+    })
+    .await;
+    api.put("pods", broken);
+    page.until("it is not", |name, data| {
+        name == "link" && data["link"]["kinds"]["Pod"] == "partial"
+    })
+    .await;
+    api.delete("pods", "broken");
+    page.until("its end", |name, data| {
+        name == "deleted" && data["card"]["uid"] == "9"
+    })
+    .await;
+    let log = std::fs::read_to_string(&log).expect("it");
+    // Said when it was seen first, and when it broke again.
+    assert_eq!(
+        log.matches("cannot be read is left out").count(),
+        2,
+        "{log}"
+    );
+    assert!(!log.contains("HUNTER-ENV"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

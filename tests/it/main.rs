@@ -3,6 +3,7 @@
 mod act;
 mod api;
 mod cli;
+mod doors;
 mod events;
 mod files;
 mod history;

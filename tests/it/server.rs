@@ -35,11 +35,17 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the binary with these arguments and waits until it says where it listens.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = eizoku()
+        let mut command = eizoku();
+        command.stderr(Stdio::null());
+        Self::start_as(command, arguments)
+    }
+
+    /// The same, by another command, which says where its errors go.
+    pub(crate) fn start_as(mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(["--port", "0"])
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
             .expect("the binary starts");
         let stdout = child.stdout.take().expect("piped");

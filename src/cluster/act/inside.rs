@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 use unicode_width::UnicodeWidthStr;
 
@@ -14,6 +13,7 @@ use super::{Actor, Done};
 use crate::cluster::bodies::Body;
 use crate::cluster::change::{Hindrance, Inside, InsideFault};
 use crate::cluster::exec::{Exit, Trouble, run};
+use crate::cluster::kind::{Kind, Object};
 use crate::cluster::target::Reached;
 
 /// How long statements may take.
@@ -37,7 +37,7 @@ impl Actor {
                 let claim = claim.as_deref().unwrap_or_default();
                 match self.mounted(objects, claim).await? {
                     Some(body) => body,
-                    None => return Ok(self.nobody(claim, reached).await),
+                    None => return self.nobody(objects, claim, reached).await,
                 }
             }
         };
@@ -66,8 +66,14 @@ impl Actor {
         })
     }
 
-    /// No Pod has the claim: that is what there is to see.
-    async fn nobody(&self, claim: &str, reached: &Reached) -> Done {
+    /// No Pod has the claim: that is what there is to see, if there is such a claim.
+    async fn nobody(
+        &self,
+        objects: &Objects,
+        claim: &str,
+        reached: &Reached,
+    ) -> Result<Done, Refusal> {
+        objects.get("PersistentVolumeClaim", claim).await?;
         let detail = format!("no Pod uses the claim {claim}");
         self.show(Inside {
             key: claim.into(),
@@ -79,10 +85,10 @@ impl Actor {
         // This line shows it, too: under Used By.
         let namespace = self.acting().at(reached).namespace;
         let namespace = namespace.map_or_else(String::new, |it| format!(" -n {it}"));
-        Done {
+        Ok(Done {
             kubectl: format!("kubectl{namespace} describe pvc {claim}"),
             said: vec![detail],
-        }
+        })
     }
 
     /// Asks psql in a Pod of the lesson; answers with what it prints.
@@ -137,7 +143,7 @@ impl Actor {
     ) -> Result<Body, Refusal> {
         let pod = objects.get("Pod", name).await?;
         self.belongs(objects, "Pod", &pod).await?;
-        body(pod)
+        body(&pod)
     }
 
     /// The Pod of a workload that `kubectl exec` would choose: one that is Ready rather than not.
@@ -173,20 +179,20 @@ impl Actor {
 async fn best(objects: &Objects, fits: impl Fn(&Body) -> bool) -> Result<Option<Body>, Refusal> {
     let mut found: Vec<Body> = Vec::new();
     for pod in objects.list("Pod", None).await? {
-        let body = body(pod)?;
-        if fits(&body) {
-            found.push(body);
-        }
+        // One that cannot be read is left out, as everywhere.
+        found.extend(body(&pod).ok().filter(&fits));
     }
     let rank = |body: &Body| (body.is_ready, !body.is_leaving, body.created);
     Ok(found.into_iter().max_by_key(rank))
 }
 
-fn body(pod: DynamicObject) -> Result<Body, Refusal> {
-    let pod: Pod = pod
-        .try_parse()
-        .map_err(|error| Refusal::new(Reason::Internal, error.to_string()))?;
-    Ok(Body::from(&pod))
+fn body(pod: &DynamicObject) -> Result<Body, Refusal> {
+    let unreadable = |error: serde_json::Error| Refusal::new(Reason::Internal, error.to_string());
+    let pod = serde_json::to_value(pod).map_err(unreadable)?;
+    match Object::read(Kind::Pod, &pod).map_err(unreadable)? {
+        Object::Pod(pod) => Ok(Body::from(&*pod)),
+        _ => unreachable!("a Pod was read"),
+    }
 }
 
 impl From<Trouble> for Refusal {

@@ -209,10 +209,11 @@ enum Part {
     Scale,
 }
 
-/// How the API calls a kind that the lesson acts on.
-pub(super) fn resource(kind: &str) -> ApiResource {
+/// How the API calls a kind that is watched or acted on.
+pub(crate) fn resource(kind: &str) -> ApiResource {
     let group = match kind {
         "StatefulSet" | "Deployment" | "ReplicaSet" => "apps",
+        "StorageClass" => "storage.k8s.io",
         _ => "",
     };
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind))
@@ -232,7 +233,7 @@ pub(super) fn resource_of(object: &Value) -> ApiResource {
 }
 
 /// Whether objects of a kind have no namespace.
-pub(super) fn is_cluster_wide(kind: &str) -> bool {
+pub(crate) fn is_cluster_wide(kind: &str) -> bool {
     matches!(
         kind,
         "PersistentVolume" | "StorageClass" | "Namespace" | "Node"

@@ -11,6 +11,9 @@ use crate::cluster::kind::Kind;
 /// Bytes of what happened that are kept at most; a class hour makes a few.
 const MAX_BYTES: usize = 24 << 20;
 
+/// Looks that are kept of how things stood.
+const MAX_INSIDES: usize = 256;
+
 /// A cheap handle on the one tape of the process.
 #[derive(Clone, Debug)]
 pub struct Tape(Arc<Mutex<Reel>>);
@@ -19,7 +22,9 @@ pub struct Tape(Arc<Mutex<Reel>>);
 struct Reel {
     scribe: Scribe,
     base: Base,
-    notes: VecDeque<(i64, Note)>,
+    notes: VecDeque<(i64, Arc<Note>)>,
+    /// How many notes have become a part of the base.
+    folded: u64,
     bytes: usize,
     most: usize,
 }
@@ -46,6 +51,7 @@ impl Tape {
             scribe: Scribe::new(None, namespace),
             base: Base::default(),
             notes: VecDeque::new(),
+            folded: 0,
             bytes: 0,
             most,
         })))
@@ -56,9 +62,51 @@ impl Tape {
         self.0.lock().unwrap().note(change);
     }
 
-    /// The run so far, as [`Recording`](crate::cluster::Recording) reads it.
-    pub fn text(&self) -> String {
-        self.0.lock().unwrap().text()
+    /// The run so far, as [`Recording`](crate::cluster::Recording) reads it. The lines are made as they are taken and
+    /// share what the tape holds.
+    pub fn lines(&self) -> Lines {
+        self.0.lock().unwrap().lines(self)
+    }
+}
+
+/// The lines of a run up to the moment in which they were asked for.
+#[derive(Debug)]
+pub struct Lines {
+    tape: Tape,
+    /// How things stood when the tape began.
+    before: std::vec::IntoIter<(i64, Arc<Note>)>,
+    head: Option<String>,
+    /// Numbers of the notes that are still to come.
+    rest: std::ops::Range<u64>,
+}
+
+/// The tape went on meanwhile and has forgotten lines that were not taken yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the recording was read too slowly: its beginning is forgotten")]
+pub struct TooSlow;
+
+impl Iterator for Lines {
+    type Item = Result<String, TooSlow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(head) = self.head.take() {
+            return Some(Ok(head));
+        }
+        let (ms, note) = match self.before.next() {
+            Some(before) => before,
+            None => {
+                let number = self.rest.next()?;
+                let note = self.tape.0.lock().unwrap().number(number);
+                match note {
+                    Some(note) => note,
+                    None => {
+                        self.rest.start = self.rest.end;
+                        return Some(Err(TooSlow));
+                    }
+                }
+            }
+        };
+        Some(Ok(note.line(ms) + "\n"))
     }
 }
 
@@ -68,19 +116,20 @@ impl Reel {
         // A recording that plays again is another run.
         if matches!(change.what, crate::cluster::What::Restarted) {
             self.base = Base::default();
+            self.folded += self.notes.len() as u64;
             self.notes.clear();
             self.bytes = 0;
         }
         let ms = self.scribe.ms;
         for note in notes {
             self.bytes += note.bytes();
-            self.notes.push_back((ms, note));
+            self.notes.push_back((ms, Arc::new(note)));
         }
         // What comes before the beginning is how things stood.
         while !self.notes.is_empty() && (!self.scribe.begun || self.bytes > self.most) {
             self.fold();
         }
-        while let Some((_, Note::Begin(_))) = self.notes.front() {
+        while matches!(self.notes.front(), Some((_, note)) if matches!(**note, Note::Begin(_))) {
             self.fold();
         }
     }
@@ -91,32 +140,43 @@ impl Reel {
             return;
         };
         self.bytes -= note.bytes();
+        self.folded += 1;
         self.base.ms = ms;
-        self.base.take(note);
+        self.base.take(Arc::unwrap_or_clone(note));
     }
 
-    fn text(&self) -> String {
+    /// The note of this number, unless it is forgotten.
+    fn number(&self, number: u64) -> Option<(i64, Arc<Note>)> {
+        let at = usize::try_from(number.checked_sub(self.folded)?).ok()?;
+        self.notes.get(at).cloned()
+    }
+
+    fn lines(&self, tape: &Tape) -> Lines {
         let Self { scribe, base, .. } = self;
-        let mut lines = vec![head(scribe.zero.unwrap_or_default(), &scribe.namespace)];
+        let mut before = Vec::new();
         for ((kind, uid), object) in &base.objects {
-            let note = Note::Put {
+            before.push(Note::Put {
                 kind: *kind,
                 uid: uid.clone(),
                 new: true,
                 object: Arc::clone(object),
-            };
-            lines.push(note.line(base.ms));
+            });
         }
-        let insides = base.insides.values().cloned().map(Note::Inside);
-        lines.extend(insides.map(|note| note.line(base.ms)));
+        before.extend(base.insides.values().cloned().map(Note::Inside));
         if scribe.begun {
-            lines.push(Note::Begin(base.listed.clone()).line(base.ms));
-            let link = base.link.clone().map(Note::Link);
-            lines.extend(link.map(|note| note.line(base.ms)));
+            before.push(Note::Begin(base.listed.clone()));
+            before.extend(base.link.clone().map(Note::Link));
         }
-        lines.extend(self.notes.iter().map(|(ms, note)| note.line(*ms)));
-        lines.push(String::new());
-        lines.join("\n")
+        let before: Vec<_> = before
+            .into_iter()
+            .map(|note| (base.ms, Arc::new(note)))
+            .collect();
+        Lines {
+            tape: tape.clone(),
+            before: before.into_iter(),
+            head: Some(head(scribe.zero.unwrap_or_default(), &scribe.namespace) + "\n"),
+            rest: self.folded..self.folded + self.notes.len() as u64,
+        }
     }
 }
 
@@ -156,7 +216,12 @@ impl Base {
                 if !failed {
                     self.insides.remove(&(inside.key.clone(), true));
                 }
-                self.insides.insert((inside.key.clone(), failed), inside);
+                let key = (inside.key.clone(), failed);
+                self.insides.insert(key.clone(), inside);
+                if self.insides.len() > MAX_INSIDES {
+                    let other = self.insides.keys().find(|it| **it != key).cloned();
+                    other.map(|other| self.insides.remove(&other));
+                }
             }
             Note::Begin(listed) => self.listed = listed,
             Note::Said(_) => {}
@@ -181,12 +246,24 @@ impl Base {
 impl Note {
     /// About how many bytes it takes.
     fn bytes(&self) -> usize {
-        const REST: usize = 64;
+        // Of the note itself, its handle, and the text that it has besides what is counted below.
+        const REST: usize = 256;
         REST + match self {
             Self::Put { object, .. } | Self::Gone { object, .. } => object.len(),
-            Self::List { items, .. } => items.iter().map(|(_, object)| object.len()).sum(),
+            Self::List { items, .. } => items
+                .iter()
+                .map(|(uid, object)| REST + uid.len() + object.len())
+                .sum(),
             Self::Said(text) => text.len(),
-            Self::Inside(inside) => inside.rows.iter().flatten().map(String::len).sum(),
+            Self::Inside(inside) => {
+                let cells = inside.rows.iter().flatten().chain(&inside.columns);
+                let detail = inside.fault.as_ref().map_or(0, |it| it.detail.len());
+                let words = inside.query.len() + inside.key.len() + detail;
+                words
+                    + cells
+                        .map(|cell| cell.len() + size_of::<String>())
+                        .sum::<usize>()
+            }
             Self::Unseen(_) | Self::Link(_) | Self::Begin(_) => 0,
         }
     }

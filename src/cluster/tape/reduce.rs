@@ -90,10 +90,15 @@ pub(super) fn reduce(object: &Object) -> (String, Reduced) {
     let kind = object.kind();
     let whole = object.to_json();
     let uid = whole["metadata"]["uid"].as_str().unwrap_or_default();
+    let kept = shown(kind, &whole).to_string();
+    (uid.to_owned(), Arc::from(kept))
+}
+
+/// What of an object of this kind is shown.
+pub(in crate::cluster) fn shown(kind: Kind, whole: &Value) -> Value {
     let known = FIELDS.iter().find(|(of, _)| *of == kind);
     let fields = known.map_or(&[][..], |(_, fields)| fields);
-    let kept = keep(&whole, fields).to_string();
-    (uid.to_owned(), Arc::from(kept))
+    keep(whole, fields)
 }
 
 fn keep(value: &Value, fields: &[Field]) -> Value {

@@ -71,7 +71,9 @@ fn taped(changes: &[Change], most: usize) -> String {
     for change in changes {
         tape.note(change);
     }
-    tape.text()
+    tape.lines()
+        .map(|line| line.expect("still there"))
+        .collect()
 }
 
 fn object(kind: Kind, value: Value) -> Object {
@@ -307,7 +309,7 @@ async fn a_full_tape_forgets_what_happened_and_not_what_is() {
             board.apply(change);
         }
         let (bytes, _) = board.subscribe(0);
-        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let text = String::from_utf8(bytes.concat()).expect("text");
         let data = text.split_once("data: ").expect("data").1;
         let data: Value = serde_json::from_str(data).expect("JSON");
         (
@@ -357,4 +359,28 @@ fn a_file_keeps_every_line_and_what_is_there() {
     let newer = text.replacen("\"version\":1", "\"version\":9", 1);
     let error = Recording::parse("run.jsonl", &newer).err().expect("newer");
     assert!(error.to_string().contains("\"version\" is 9"), "{error}");
+}
+
+/// A download holds nothing of the tape, so that it may lose against one that goes on.
+#[test]
+fn a_reader_that_is_slower_than_the_tape_forgets_is_told_so() {
+    let tape = Tape::bounded("default".into(), 10_000);
+    let say = |text: &str| {
+        let what = What::Said(text.into());
+        tape.note(&Change { at: 1, what });
+    };
+    let what = What::Link(Link::live(0));
+    tape.note(&Change { at: 0, what });
+    say("first");
+    let mut quick = tape.lines();
+    let mut slow = tape.lines();
+    assert!(quick.all(|line| line.is_ok()));
+    assert!(slow.next().is_some_and(|head| head.is_ok()));
+    for _ in 0..1_000 {
+        say("more");
+    }
+    let rest: Vec<Result<String, TooSlow>> = slow.collect();
+    assert_eq!(rest.last(), Some(&Err(TooSlow)));
+    assert_eq!(rest.iter().filter(|line| line.is_err()).count(), 1);
+    assert!(tape.lines().all(|line| line.is_ok()));
 }

@@ -226,8 +226,8 @@ async fn carry(stream: Stream, errors: Outgoing, socket: UnixStream) {
     } = stream;
     let (mut from_port, mut to_port) = socket.into_split();
     let there = async {
-        while let Some(bytes) = incoming.recv().await {
-            if to_port.write_all(&bytes).await.is_err() {
+        while let Some(piece) = incoming.recv().await {
+            if to_port.write_all(&piece.bytes).await.is_err() {
                 break;
             }
         }

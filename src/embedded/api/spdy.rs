@@ -12,12 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Streams that may be open at a time: two for each forwarded connection.
 const MOST_STREAMS: usize = 256;
 /// Clients copy in pieces of 32 kB.
 const LARGEST_FRAME: usize = 1024 * 1024;
+/// Bytes of all streams of one connection that may wait for their readers.
+const MOST_WAITING: usize = 2 * LARGEST_FRAME;
 /// A header block holds three short headers.
 const LARGEST_HEADERS: usize = 16 * 1024;
 /// Frames that wait for the socket, and pieces that wait for a stream's reader.
@@ -44,8 +46,15 @@ pub(super) struct Stream {
     /// Its headers, names in small letters.
     pub(super) headers: HashMap<String, String>,
     /// What the client sends; ends when the client has said all, or has given the stream up.
-    pub(super) incoming: mpsc::Receiver<Bytes>,
+    pub(super) incoming: mpsc::Receiver<Piece>,
     pub(super) outgoing: Outgoing,
+}
+
+/// What came on a stream; counted among what waits until it is dropped.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) bytes: Bytes,
+    _counted: OwnedSemaphorePermit,
 }
 
 /// The way back on a stream. Says that all is said when it is dropped.
@@ -70,6 +79,7 @@ pub(super) struct Connection<T> {
     from: ReadHalf<T>,
     frames: mpsc::Sender<Vec<u8>>,
     headers: HeaderReader,
+    waiting: Arc<Semaphore>,
     open: HashMap<u32, Open>,
     /// The client opens no more streams.
     is_leaving: bool,
@@ -78,7 +88,7 @@ pub(super) struct Connection<T> {
 #[derive(Debug)]
 struct Open {
     /// Absent once the client has said all.
-    to: Option<mpsc::Sender<Bytes>>,
+    to: Option<mpsc::Sender<Piece>>,
     state: Arc<State>,
 }
 
@@ -134,6 +144,7 @@ impl<T: AsyncRead + AsyncWrite + Send + 'static> Connection<T> {
             from,
             frames,
             headers: HeaderReader::new(),
+            waiting: Arc::new(Semaphore::new(MOST_WAITING)),
             open: HashMap::new(),
             is_leaving: false,
         }
@@ -177,10 +188,23 @@ impl<T: AsyncRead + AsyncWrite + Send + 'static> Connection<T> {
         };
         if let Some(to) = &open.to
             && !body.is_empty()
-            && to.send(body.into()).await.is_err()
         {
-            // Its reader has ended; the rest is dropped.
-            open.to = None;
+            let count = u32::try_from(body.len()).map_err(|_| garbled("frame too large"))?;
+            let room = Arc::clone(&self.waiting).acquire_many_owned(count);
+            let piece = tokio::select! {
+                counted = room => Piece {
+                    bytes: body.into(),
+                    _counted: counted.expect("it is never closed"),
+                },
+                // Its reader has ended; the rest is dropped.
+                () = to.closed() => {
+                    open.to = None;
+                    return Ok(());
+                }
+            };
+            if to.send(piece).await.is_err() {
+                open.to = None;
+            }
         }
         if flags & FIN != 0 {
             open.to = None;
@@ -480,7 +504,7 @@ mod tests {
                     assert_eq!(second.headers["port"], "2");
                     tokio::spawn(async move {
                         let said = second.incoming.recv().await.unwrap();
-                        assert!(second.outgoing.send(&said).await);
+                        assert!(second.outgoing.send(&said.bytes).await);
                         assert!(second.incoming.recv().await.is_none());
                     });
                 }
@@ -513,6 +537,44 @@ mod tests {
         assert_eq!((data[1].2.len(), data[1].1), (0, FIN));
         drop(client);
         serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_readers_is_bounded_for_all_streams_together() {
+        let (mut client, server) = tokio::io::duplex(4096);
+        let mut compress = Compress::new(Compression::default(), true);
+        let streams = 64;
+        let writing = tokio::spawn(async move {
+            for id in 0..streams {
+                let frame = open(&mut compress, 2 * id + 1, &[("port", "1")]);
+                client.write_all(&frame).await.unwrap();
+            }
+            let mut sent = 0;
+            let body = vec![0; LARGEST_FRAME];
+            for id in (0..streams).cycle().take(4 * streams as usize) {
+                let frame = data_frame(2 * id + 1, 0, &body);
+                let patience = std::time::Duration::from_millis(200);
+                match tokio::time::timeout(patience, client.write_all(&frame)).await {
+                    Ok(written) => written.unwrap(),
+                    Err(_) => break,
+                }
+                sent += 1;
+            }
+            (sent, client)
+        });
+        let mut connection = Connection::new(server);
+        let mut unread = Vec::new();
+        let accepting = async {
+            while let Some(stream) = connection.accept().await.unwrap() {
+                unread.push(stream);
+            }
+        };
+        let (sent, _client) = tokio::select! {
+            () = accepting => unreachable!("the client is still there"),
+            ended = writing => ended.unwrap(),
+        };
+        // Two wait, and the third is on its way.
+        assert!((2..=3).contains(&sent), "{sent} MB");
     }
 
     #[tokio::test]

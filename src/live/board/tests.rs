@@ -210,7 +210,7 @@ fn an_interruption_and_its_end_are_told_once() {
 const CHAPTER: &str = include_str!("../../../content/recordings/chapter.jsonl");
 
 fn snapshot(board: &Board) -> Value {
-    let (bytes, _) = board.subscribe(0);
+    let bytes = board.subscribe(0).0.concat();
     let text = std::str::from_utf8(&bytes).expect("text");
     let data = text.lines().find_map(|line| line.strip_prefix("data: "));
     serde_json::from_str(data.expect("data")).expect("JSON")
@@ -305,7 +305,7 @@ fn a_snapshot_is_of_this_moment() {
     let board = board();
     play(&board, [What::Said("x".into())]);
     for now in [5_000, 9_000] {
-        let (bytes, _) = board.subscribe(now);
+        let bytes = board.subscribe(now).0.concat();
         let text = std::str::from_utf8(&bytes).expect("text");
         assert!(text.contains(&format!("data: {{\"at\":{now},")), "{text}");
     }
@@ -475,7 +475,7 @@ async fn the_frames_fixture_is_what_the_board_says() {
         let recording = parse(name, text);
         let source = recording.info(1.0, None);
         let board = Board::new("4f2a".into(), source, 0);
-        let (snapshot, _) = board.subscribe(0);
+        let snapshot = board.subscribe(0).0.concat().into();
         let mut events = vec![snapshot];
         events.extend(
             frames_of(recording, &board)

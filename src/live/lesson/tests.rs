@@ -281,7 +281,7 @@ fn the_snapshot_and_a_moment_of_the_past_carry_the_steps() {
     board.teach(lesson.steps());
     let snapshot = |board: &Board| -> serde_json::Value {
         let (bytes, _) = board.subscribe(0);
-        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let text = String::from_utf8(bytes.concat()).expect("text");
         let data = text.split_once("data: ").expect("data").1;
         serde_json::from_str(data).expect("JSON")
     };
