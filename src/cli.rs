@@ -123,6 +123,13 @@ pub(crate) struct Serve {
     )]
     pub(crate) port: u16,
 
+    /// Open no browser
+    ///
+    /// The page is opened by itself where the program is started from a terminal on a desktop.
+    /// The address it prints leads there, too: with the key that lets the page act.
+    #[arg(long, env = "EIZOKU_NO_OPEN")]
+    pub(crate) no_open: bool,
+
     #[command(flatten)]
     pub(crate) data: DataArgs,
 

@@ -1,10 +1,12 @@
 //! eizoku serves a chapter on Kubernetes persistence and plays a live cluster beside the text.
 
 pub mod book;
+mod browser;
 pub mod cli;
 pub mod cluster;
 mod licenses;
 pub mod live;
+mod shell;
 mod teach;
 pub mod web;
 
@@ -20,7 +22,7 @@ use cli::{Choice, Cli, Command, ContentArgs, DataArgs, Serve, TargetArgs};
 use cluster::{Change, Fault, Look, Recording, Scope, Source, Tape, TapeFile, Target};
 use live::lesson::{Lesson, Rules};
 use live::{Board, story};
-use web::{Server, Site};
+use web::{Key, Server, Site};
 
 /// The recording that plays when there is no cluster, below `content/`.
 const CHAPTER_RECORDING: &str = "recordings/chapter.jsonl";
@@ -46,7 +48,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Some(Command::Kubeconfig { data }) => {
             let path = eizoku_embedded::kubeconfig_path(&folder(&data));
-            println!("export KUBECONFIG={}", path.display());
+            println!("{}", export(&path));
             Ok(())
         }
         None => self::serve(serve).await,
@@ -75,6 +77,7 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         allow_actions,
         speed,
         port,
+        no_open,
         data,
         fresh,
         content,
@@ -98,16 +101,21 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let lesson = lesson(&book);
     board.teach(lesson.steps());
     let tape = Tape::new(&source.info().namespace);
-    let site = Site::new(&book, board.clone(), actor, tape.clone(), stopping.clone());
+    let port = server.address().port();
+    let key = Key::new(port);
+    let stop = stopping.clone();
+    let site = Site::new(&book, key.clone(), board.clone(), actor, tape.clone(), stop);
     let packing = site.clone();
     tokio::task::spawn_blocking(move || packing.pack());
-    let address = server.address();
     let playing = tokio::spawn(source.run(changes));
     tokio::spawn(teach::teach(lesson, board.clone(), stopping.clone()));
     let applying = tokio::spawn(apply(board, tape, incoming));
     tokio::spawn(stop_on_signal(stopping.clone()));
-    println!("eizoku: http://{address}/  (Ctrl-C ends it)");
-    let serving = server.run(web::router(site, address.port()), stopping.clone());
+    println!("eizoku: {}  (Ctrl-C ends it)", key.address());
+    if !no_open && browser::is_at_hand() {
+        tokio::task::spawn_blocking(move || browser::open(&key.address_once()));
+    }
+    let serving = server.run(web::router(site, port), stopping.clone());
     // A page whose source or board has died would show an old picture as a live one.
     let served = tokio::select! {
         served = serving => served.context("the server ended"),
@@ -175,9 +183,15 @@ struct Own {
 impl Own {
     async fn start(self) -> anyhow::Result<Embedded> {
         let embedded = Embedded::start(&self.folder, self.fresh, self.stopping).await?;
-        println!("export KUBECONFIG={}", embedded.kubeconfig.display());
+        println!("{}", export(&embedded.kubeconfig));
         Ok(embedded)
     }
+}
+
+/// The line that leads kubectl to a kubeconfig; a shell may be told to run it as it is.
+fn export(kubeconfig: &Path) -> String {
+    let path = kubeconfig.to_string_lossy();
+    format!("export KUBECONFIG={}", shell::word(&path))
 }
 
 fn folder(data: &DataArgs) -> PathBuf {

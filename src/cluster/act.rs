@@ -5,6 +5,7 @@
 mod action;
 mod apply;
 mod inside;
+mod names;
 mod objects;
 mod refusal;
 mod reset;
@@ -28,6 +29,7 @@ use super::now;
 use super::target::Reached;
 use objects::{resource, told};
 
+pub(super) use names::{name as check_name, uid as check_uid};
 pub(super) use objects::{Objects, within};
 
 /// The cluster that the watches reached last; none before the first time.

@@ -1,12 +1,13 @@
-//! `GET /recording`: the run so far as a file that `--cluster recording FILE` plays.
+//! `GET /recording`: the run so far as a file that `--cluster recording FILE` plays; for the owner, who may give it on.
 
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::Site;
+use super::door::Owner;
 
-pub(super) async fn get(State(site): State<Site>) -> Response {
+pub(super) async fn get(State(site): State<Site>, _: Owner) -> Response {
     // The reader's own clock: the name is for them.
     let name = jiff::Zoned::now().strftime("eizoku-%Y%m%d-%H%M.jsonl");
     let headers = [

@@ -69,6 +69,8 @@ impl Server {
             let _ = stream.set_nodelay(true);
         });
         let stop = stopping.clone();
+        // Who is at the other end is asked where a code is taken.
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let serve = axum::serve(listener, router)
             .with_graceful_shutdown(async move { stop.cancelled().await });
         let mut serve = std::pin::pin!(serve.into_future());

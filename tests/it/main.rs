@@ -3,6 +3,7 @@
 mod act;
 mod api;
 mod cli;
+mod door;
 mod events;
 mod files;
 mod history;
