@@ -60,7 +60,7 @@ pub(crate) struct TargetArgs {
     pub(crate) context: Option<String>,
 
     /// The namespace to show instead of the context's own
-    #[arg(long, short, value_name = "NAME", env = "EIZOKU_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, short, value_name = "NAME", env = "EIZOKU_NAMESPACE", value_parser = namespace)]
     pub(crate) namespace: Option<String>,
 
     /// The kubeconfig to read instead of $KUBECONFIG or ~/.kube/config
@@ -165,6 +165,13 @@ impl Choice {
                 values.join(" ")
             )),
         }
+    }
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    match crate::cluster::check_name(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(refusal) => Err(refusal.message),
     }
 }
 

@@ -29,7 +29,8 @@ use super::now;
 use super::target::Reached;
 use objects::{resource, told};
 
-pub(super) use names::{name as check_name, uid as check_uid};
+pub(crate) use names::name as check_name;
+pub(super) use names::uid as check_uid;
 pub(super) use objects::{Objects, within};
 
 /// The cluster that the watches reached last; none before the first time.

@@ -10,7 +10,7 @@ const LONGEST_UID: usize = 64;
 const LONGEST_SELECTOR: usize = 1000;
 
 /// Refuses what is no DNS subdomain: no object of the lesson's kinds has such a name.
-pub(in crate::cluster) fn name(text: &str) -> Result<(), Refusal> {
+pub(crate) fn name(text: &str) -> Result<(), Refusal> {
     let is_edge = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_label = |label: &[u8]| {
         label.first().is_some_and(is_edge)
@@ -27,7 +27,7 @@ pub(in crate::cluster) fn name(text: &str) -> Result<(), Refusal> {
 }
 
 /// Refuses what is no uid.
-pub(in crate::cluster) fn uid(text: &str) -> Result<(), Refusal> {
+pub(crate) fn uid(text: &str) -> Result<(), Refusal> {
     let is_uid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if (1..=LONGEST_UID).contains(&text.len()) && text.bytes().all(is_uid) {
         return Ok(());
