@@ -60,7 +60,7 @@ pub(crate) struct TargetArgs {
     pub(crate) context: Option<String>,
 
     /// The namespace to show instead of the context's own
-    #[arg(long, short, value_name = "NAME", env = "EIZOKU_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, short, value_name = "NAME", env = "EIZOKU_NAMESPACE", value_parser = namespace)]
     pub(crate) namespace: Option<String>,
 
     /// The kubeconfig to read instead of $KUBECONFIG or ~/.kube/config
@@ -123,6 +123,13 @@ pub(crate) struct Serve {
     )]
     pub(crate) port: u16,
 
+    /// Open no browser
+    ///
+    /// The page is opened by itself where the program is started from a terminal on a desktop.
+    /// The address it prints leads there, too: with the key that lets the page act.
+    #[arg(long, env = "EIZOKU_NO_OPEN")]
+    pub(crate) no_open: bool,
+
     #[command(flatten)]
     pub(crate) data: DataArgs,
 
@@ -158,6 +165,13 @@ impl Choice {
                 values.join(" ")
             )),
         }
+    }
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    match crate::cluster::check_name(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(refusal) => Err(refusal.message),
     }
 }
 

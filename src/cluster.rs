@@ -21,6 +21,7 @@ mod watch;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub(crate) use act::check_name;
 pub use act::{Action, Actor, Deleted, Done, Place, Reason, Refusal, Scaled, Scope};
 pub use change::{Change, Changes, Hindrance, Inside, InsideFault, What};
 pub use fault::{Cause, Fault};

@@ -1,10 +1,12 @@
 //! eizoku serves a chapter on Kubernetes persistence and plays a live cluster beside the text.
 
 pub mod book;
+mod browser;
 pub mod cli;
 pub mod cluster;
 mod licenses;
 pub mod live;
+mod shell;
 mod teach;
 pub mod web;
 
@@ -22,7 +24,7 @@ use cli::{Choice, Cli, Command, ContentArgs, DataArgs, Serve, TargetArgs};
 use cluster::{Change, Fault, Look, Recording, Scope, Source, Tape, TapeFile, Target};
 use live::lesson::{Lesson, Rules};
 use live::{Board, story};
-use web::{Server, Site};
+use web::{Key, Server, Site};
 
 /// The recording that plays when there is no cluster, below `content/`.
 const CHAPTER_RECORDING: &str = "recordings/chapter.jsonl";
@@ -49,7 +51,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         )),
         Some(Command::Kubeconfig { data }) => {
             let path = eizoku_embedded::kubeconfig_path(&folder(&data));
-            print(&format!("export KUBECONFIG={}\n", path.display()))
+            print(&format!("{}\n", export(&path)))
         }
         None => self::serve(serve).await,
     }
@@ -107,6 +109,7 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
         allow_actions,
         speed,
         port,
+        no_open,
         data,
         fresh,
         content,
@@ -130,16 +133,21 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let lesson = lesson(&book);
     board.teach(lesson.steps());
     let tape = Tape::new(&source.info().namespace);
-    let site = Site::new(&book, board.clone(), actor, tape.clone(), stopping.clone());
+    let port = server.address().port();
+    let key = Key::new(port);
+    let stop = stopping.clone();
+    let site = Site::new(&book, key.clone(), board.clone(), actor, tape.clone(), stop);
     let packing = site.clone();
     tokio::task::spawn_blocking(move || packing.pack());
-    let address = server.address();
     let playing = tokio::spawn(source.run(changes));
     let teaching = tokio::spawn(teach::teach(lesson, board.clone(), stopping.clone()));
     let applying = tokio::spawn(apply(board, tape, cluster::in_order(incoming)));
     tokio::spawn(stop_on_signal(stopping.clone()));
-    say(&format!("eizoku: http://{address}/  (Ctrl-C ends it)"));
-    let serving = server.run(web::router(site, address.port()), stopping.clone());
+    say(&format!("eizoku: {}  (Ctrl-C ends it)", key.address()));
+    if !no_open && browser::is_at_hand() {
+        tokio::task::spawn_blocking(move || browser::open(&key.address_once()));
+    }
+    let serving = server.run(web::router(site, port), stopping.clone());
     // A page whose source or board has died would show an old picture as a live one.
     let broken = async {
         match &mut embedded {
@@ -227,12 +235,15 @@ struct Own {
 impl Own {
     async fn start(self) -> anyhow::Result<Embedded> {
         let embedded = Embedded::start(&self.folder, self.fresh, self.stopping).await?;
-        say(&format!(
-            "export KUBECONFIG={}",
-            embedded.kubeconfig.display()
-        ));
+        say(&export(&embedded.kubeconfig));
         Ok(embedded)
     }
+}
+
+/// The line that leads kubectl to a kubeconfig; a shell may be told to run it as it is.
+fn export(kubeconfig: &Path) -> String {
+    let path = kubeconfig.to_string_lossy();
+    format!("export KUBECONFIG={}", shell::word(&path))
 }
 
 fn folder(data: &DataArgs) -> PathBuf {

@@ -2,6 +2,7 @@
 
 mod act;
 pub mod assets;
+mod door;
 mod events;
 mod files;
 mod health;
@@ -15,5 +16,6 @@ mod security;
 mod server;
 mod terminal;
 
+pub use door::Key;
 pub use routes::{Site, router};
 pub use server::{ServeError, Server};

@@ -5,6 +5,7 @@
 mod action;
 mod apply;
 mod inside;
+mod names;
 mod objects;
 mod pace;
 mod refusal;
@@ -32,6 +33,8 @@ use super::target::Reached;
 use objects::told;
 use pace::{Pace, told_line};
 
+pub(crate) use names::name as check_name;
+pub(super) use names::uid as check_uid;
 pub(super) use objects::{Objects, is_cluster_wide, resource, within};
 
 /// The cluster that the watches reached last; none before the first time.

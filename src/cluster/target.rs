@@ -7,6 +7,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::time::timeout;
 
+use super::act::check_name;
 use super::fault::{Cause, Fault};
 
 /// How long `auto` waits for the kubeconfig's context before it does without.
@@ -80,6 +81,11 @@ impl Target {
             .namespace
             .clone()
             .unwrap_or_else(|| config.default_namespace.clone());
+        // It becomes a part of addresses.
+        check_name(&namespace).map_err(|refusal| {
+            let words = format!("the namespace: {}", refusal.message);
+            explain(Fault::new(Cause::Other, words))
+        })?;
         let is_own = namespace == config.default_namespace;
         // A credentials plugin is run and waited for here, so not on a thread that serves pages.
         let client = tokio::task::spawn_blocking(move || Client::try_from(config))

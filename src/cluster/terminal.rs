@@ -16,7 +16,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout_at};
 
-use super::act::{Actor, Objects, Reason, Refusal, within};
+use super::act::{Actor, Objects, Reason, Refusal, check_name, check_uid, within};
 use super::bodies::{Bodies, Body, Loss, loss_of};
 use super::exec::{Exit, PIPE};
 
@@ -125,6 +125,8 @@ impl Actor {
     /// # Errors
     /// The refusal, in the API's own words where it is the API's.
     pub async fn terminal(&self, wanted: &Wanted) -> Result<Terminal, Refusal> {
+        check_name(&wanted.pod)?;
+        check_uid(&wanted.uid)?;
         let reached = self.reached()?;
         let place = self.place().ok_or_else(|| {
             let words = "too many terminals are open; close one first";

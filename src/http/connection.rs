@@ -2,12 +2,14 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use http_body::Body as _;
@@ -31,12 +33,13 @@ const HEAD: usize = 80 * 1024;
 /// Serves until either side ends it, the client takes too long, or the seat is needed for another one.
 pub(crate) async fn serve(
     stream: TcpStream,
+    client: SocketAddr,
     seat: Arc<Seat>,
     router: Router,
     stopping: CancellationToken,
 ) {
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&seat)));
-    let service = service_fn(|request| answer(router.clone(), Arc::clone(&seat), request));
+    let service = service_fn(|request| answer(router.clone(), client, Arc::clone(&seat), request));
     let connection = http1::Builder::new()
         .max_buf_size(HEAD)
         // The seat knows how long a client may take, for more than the head.
@@ -78,6 +81,7 @@ pub(crate) async fn serve(
 
 async fn answer(
     mut router: Router,
+    client: SocketAddr,
     seat: Arc<Seat>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
@@ -86,7 +90,8 @@ async fn answer(
         return Ok(full());
     }
     seat.begin(!request.body().is_end_stream());
-    let request = request.map(|body| Body::new(Arriving::new(body, Arc::clone(&seat))));
+    let mut request = request.map(|body| Body::new(Arriving::new(body, Arc::clone(&seat))));
+    request.extensions_mut().insert(ConnectInfo(client));
     let response = router.call(request).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         seat.upgrade();

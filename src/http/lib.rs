@@ -38,7 +38,7 @@ const SAY_EVERY: Duration = Duration::from_secs(60);
 pub struct Lasting;
 
 /// Serves until `stopping`, then lets requests under way end, but not for long. Connections that were upgraded belong to
-/// whoever upgraded them and end by themselves.
+/// whoever upgraded them and end by themselves. Each request has the client's address as axum's `ConnectInfo`.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -64,12 +64,18 @@ pub async fn serve(
             () = stopping.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, client)) => {
                 // Small events must leave at once. A socket that is gone already needs no option.
                 let _ = stream.set_nodelay(true);
                 let seat = seats.take(place, limits);
                 let router = router.clone();
-                connections.spawn(connection::serve(stream, seat, router, stopping.clone()));
+                connections.spawn(connection::serve(
+                    stream,
+                    client,
+                    seat,
+                    router,
+                    stopping.clone(),
+                ));
             }
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {

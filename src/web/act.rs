@@ -1,15 +1,16 @@
-//! `POST /act`: a reader does something to the cluster. Takes JSON from this very page only, and
+//! `POST /act`: the owner does something to the cluster. Takes JSON from this very page only, and
 //! never anything by GET.
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use serde_json::json;
 
-use super::{Site, security};
+use super::Site;
+use super::door::Owner;
 use crate::cluster::{Action, Reason, Refusal};
 
 /// The longest request that is read; a page's longest is some SQL.
@@ -22,16 +23,9 @@ pub(super) fn route() -> MethodRouter<Site> {
 
 async fn act(
     State(site): State<Site>,
-    headers: HeaderMap,
+    _: Owner,
     body: Result<Json<Action>, JsonRejection>,
 ) -> Response {
-    if !security::is_own_page(&headers) {
-        let words = "this page's own requests only";
-        return refused(
-            StatusCode::FORBIDDEN,
-            &Refusal::new(Reason::NotAllowed, words),
-        );
-    }
     let action = match body {
         Ok(Json(action)) => action,
         Err(rejection) => {
@@ -56,7 +50,9 @@ async fn act(
 
 fn status(reason: Reason) -> StatusCode {
     match reason {
-        Reason::NotAllowed | Reason::NotOfTheLesson | Reason::Forbidden => StatusCode::FORBIDDEN,
+        Reason::NotAllowed | Reason::NoKey | Reason::NotOfTheLesson | Reason::Forbidden => {
+            StatusCode::FORBIDDEN
+        }
         Reason::NotFound => StatusCode::NOT_FOUND,
         Reason::Conflict => StatusCode::CONFLICT,
         Reason::Invalid | Reason::TooMany | Reason::Failed => StatusCode::UNPROCESSABLE_ENTITY,
@@ -65,7 +61,8 @@ fn status(reason: Reason) -> StatusCode {
     }
 }
 
-fn refused(status: StatusCode, refusal: &Refusal) -> Response {
+/// A refusal as the page reads it.
+pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> Response {
     let body = json!({"ok": false, "reason": refusal.reason, "message": refusal.message});
     (status, Json(body)).into_response()
 }

@@ -1,4 +1,4 @@
-//! `GET /recording`: the run so far as a file that `--cluster recording FILE` plays.
+//! `GET /recording`: the run so far as a file that `--cluster recording FILE` plays; for the owner, who may give it on.
 
 use std::io;
 
@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
+use super::door::Owner;
 use super::{Site, pieces};
 
-pub(super) async fn get(State(site): State<Site>) -> Response {
+pub(super) async fn get(State(site): State<Site>, _: Owner) -> Response {
     // The reader's own clock: the name is for them.
     let name = jiff::Zoned::now().strftime("eizoku-%Y%m%d-%H%M.jsonl");
     let headers = [

@@ -16,6 +16,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use super::assets::{self, Assets};
+use super::door::{self, Key};
 use super::files::Files;
 use super::packed::Packed;
 use super::pages::{PageAssets, chapter_html, error_html};
@@ -28,6 +29,8 @@ use crate::live::Board;
 /// Everything that a handler may need; cheap to clone.
 #[derive(Clone)]
 pub struct Site {
+    /// What tells the owner from other readers.
+    pub key: Key,
     /// The live picture.
     pub board: Board,
     /// What acts on the cluster for a reader.
@@ -55,6 +58,7 @@ impl Site {
     /// Renders every page of `book` once.
     pub fn new(
         book: &Book,
+        key: Key,
         board: Board,
         actor: Actor,
         tape: Tape,
@@ -91,6 +95,7 @@ impl Site {
             })
             .collect();
         Self {
+            key,
             board,
             actor,
             tape,
@@ -112,10 +117,14 @@ impl Site {
 
 /// All routes with what goes around them; `port` is the one that clients name in `Host`.
 pub fn router(site: Site, port: u16) -> Router {
-    Router::new()
+    let pages = Router::new()
         .route("/", get(home))
         .route("/{language}", get(slash))
         .route("/{language}/", get(page))
+        .route_layer(middleware::from_fn_with_state(site.clone(), door::admit));
+    Router::new()
+        .merge(pages)
+        .route("/role", get(door::role))
         .route("/events", get(events::get))
         .route("/history", get(history::history))
         .route("/timeline", get(history::timeline))

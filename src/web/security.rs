@@ -85,7 +85,8 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a request that changes something, or opens a terminal, comes from a page of this very
-/// server: browsers name the page's origin with each, programs that are no browser need not.
+/// server: browsers name the page's origin with each, programs that are no browser need not. The key
+/// is asked for as well (see `door`).
 pub(super) fn is_own_page(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;

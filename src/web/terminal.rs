@@ -1,11 +1,10 @@
-//! `GET /terminal`: a WebSocket to a program in a Pod. Binary messages are the terminal's bytes both
+//! `GET /terminal`: the owner's WebSocket to a program in a Pod. Binary messages are the terminal's bytes both
 //! ways; text messages are `{"resize": …}` from the page and `{"ended": …}` to it, once, at the end.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::SplitStream;
 use futures::{SinkExt, StreamExt};
@@ -13,7 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Site, security};
+use super::Site;
+use super::door::Owner;
 use crate::cluster::{Ended, EndedWhy, Terminal, Typed, Wanted};
 
 /// The longest message that is read: what a reader pastes.
@@ -23,14 +23,12 @@ const AHEAD: usize = 16;
 
 pub(super) async fn get(
     State(site): State<Site>,
-    headers: HeaderMap,
+    _: Owner,
     wanted: Result<Query<Wanted>, QueryRejection>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if !security::is_own_page(&headers) {
-        return (StatusCode::FORBIDDEN, "this page's own terminals only\n").into_response();
-    }
-    // A page cannot read why a WebSocket did not open: it opens, and says it inside.
+    // A page cannot read why a WebSocket did not open: it opens, and says it inside. (That it lacks the key it hears
+    // from /role.)
     upgrade
         .max_message_size(LONGEST)
         .max_frame_size(LONGEST)

@@ -4,6 +4,10 @@
  */
 
 import { icon } from './draw.js';
+import { shownLines } from './shown.js';
+
+/** Attributes that a reader sees or hears. */
+const READ = ['title', 'aria-label', 'aria-description'];
 
 /**
  * @param {string} tag
@@ -17,9 +21,9 @@ export function h(tag, props = {}, children = []) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
     else if (name === 'data') Object.assign(made.dataset, value);
-    else made.setAttribute(name, value === true ? '' : String(value));
+    else made.setAttribute(name, value === true ? '' : READ.includes(name) ? shownLines(String(value)) : String(value));
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => /** @type {Node | string} */ (child)));
+  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => (typeof child === 'string' ? shownLines(child) : /** @type {Node} */ (child))));
   return made;
 }
 
@@ -39,7 +43,7 @@ export function whole(text) {
  */
 export function typed(text) {
   const own = /^\w+[=(-][*]?[#>] /.exec(text)?.[0];
-  return [h('span', { class: 'prompt', 'aria-hidden': 'true' }, [own ?? '$ ']), text.slice(own?.length ?? 0)];
+  return [h('span', { class: 'prompt', 'aria-hidden': 'true' }, [own ?? '$ ']), shownLines(text.slice(own?.length ?? 0))];
 }
 
 /**
@@ -66,9 +70,14 @@ export function commandLine(value, say, announce) {
   return h('div', { class: 'command' }, [h('code', {}, [h('span', { class: 'prompt', 'aria-hidden': 'true' }, ['$ ']), ...tokens(value)]), button]);
 }
 
-/** The words of a command, which a line is broken between and not within, unless one is longer than a line. @param {string} value */
+/**
+ * The words of a command, which a line is broken between and not within, unless one is longer than a line. What nobody
+ * sees is written out in it already; what is selected and copied must be what is run, so nothing is added for order:
+ * the style sheet isolates each word.
+ * @param {string} value
+ */
 function tokens(value) {
-  return value.split(' ').flatMap((token, i) => [i ? ' ' : '', h('span', { class: 'token' }, [token])]);
+  return value.split(' ').flatMap((token, i) => [i ? ' ' : '', h('span', { class: 'token' }, [document.createTextNode(token)])]);
 }
 
 /** @param {string} value */

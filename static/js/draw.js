@@ -129,7 +129,7 @@ export function openStage(host) {
       if (more) g.append(more);
       if (item.title) {
         const title = el('title');
-        title.textContent = item.title;
+        title.textContent = shown(item.title);
         g.prepend(title);
       }
     }

@@ -6,6 +6,7 @@
 
 import { h } from './dom.js';
 import { ageOf, faultKey } from './model.js';
+import { shown } from './shown.js';
 
 /** @typedef {import('./model.js').Inside} Inside */
 /** @typedef {(key: string, params?: Record<string, unknown>) => string} Say */
@@ -27,9 +28,9 @@ function tableView({ columns, rows }, title, aside, say) {
     h('figcaption', { class: 'rows-title' }, [h('b', {}, [title]), h('span', { class: 'rows-age' }, [aside])]),
     h('div', { class: 'rows-scroll' }, [
       h('table', { class: 'rows-table' }, [
-        h('thead', {}, [h('tr', {}, columns.map((name) => h('th', { scope: 'col' }, [name])))]),
+        h('thead', {}, [h('tr', {}, columns.map((name) => h('th', { scope: 'col' }, [shown(name)])))]),
         h('tbody', {}, rows.length
-          ? rows.slice(0, ROWS_MAX).map((row) => h('tr', {}, row.map((cell) => h('td', {}, [cell]))))
+          ? rows.slice(0, ROWS_MAX).map((row) => h('tr', {}, row.map((cell) => h('td', {}, [shown(cell)]))))
           : [h('tr', {}, [h('td', { colspan: Math.max(1, columns.length), class: 'rows-none' }, [say('look.none')])])]),
       ]),
     ]),

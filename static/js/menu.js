@@ -10,8 +10,9 @@ import { commandLine, h } from './dom.js';
 import { icon } from './draw.js';
 import { subscribe } from './feed.js';
 import { lookView } from './look.js';
-import { fill, newModel } from './model.js';
+import { newModel, speaker } from './model.js';
 import { offersFor, usersOf } from './offers.js';
+import { learnRole } from './role.js';
 
 /** @typedef {import('./offers.js').Offer} Offer */
 /** @typedef {{title: string, kind: string, card: string | null, offers: Offer[], back: () => HTMLElement | SVGElement | null, busy?: boolean}} Opened `busy` while something of it is on its way to the API. */
@@ -30,7 +31,7 @@ const ARROWS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1
  * @param {Record<string, string>} words
  */
 export function openMenus(aside, words) {
-  const say = (/** @type {string} */ key, /** @type {Record<string, unknown>} */ params = {}) => fill(words[key] ?? key, params);
+  const say = speaker(words);
   const host = /** @type {HTMLElement} */ (aside.querySelector('.panel-scene'));
   const frame = /** @type {HTMLElement} */ (aside.querySelector('.panel-frame'));
   const live = h('div', { class: 'unseen', 'aria-live': 'polite' });
@@ -48,7 +49,7 @@ export function openMenus(aside, words) {
   /** The card whose menu a press outside is about to close, so that the same press does not open it again. */
   let closing = '';
 
-  const where = h('p', { class: 'panel-context', hidden: true });
+  const where = h('p', { class: 'panel-context', role: 'status', hidden: true });
   const keys = h('p', { class: 'panel-keys', 'aria-hidden': 'true' }, [say('menu.keys')]);
   const menu = h('div', { class: 'menu', popover: 'auto', role: 'dialog', tabindex: '-1', 'aria-labelledby': 'menu-title' });
   const lesson = h('button', { type: 'button', class: 'tool tool-lesson', 'aria-haspopup': 'dialog', 'aria-label': say('menu.lesson'), title: say('menu.lesson') }, [icon('hands'), h('span', {}, [say('menu.lesson.short')])]);
@@ -59,7 +60,9 @@ export function openMenus(aside, words) {
   host.setAttribute('aria-description', say('menu.keys'));
 
   const past = () => 'past' in aside.dataset && aside.dataset.past !== 'false';
-  const mayAct = () => may(model.source, past());
+  const mayAct = () => may(model.source, past(), aside.dataset.role);
+  /** Whether all that is missing is the key. @param {string} why */
+  const isLocked = (why) => why === 'key' || why === 'newkey';
 
   /** @param {Offer} offer */
   function line(offer) {
@@ -118,7 +121,7 @@ export function openMenus(aside, words) {
       h('p', { class: 'menu-what' }, [h('span', { class: 'menu-label' }, [name]), h('span', { class: 'menu-means' }, [say(`menu.${offer.id}.means`)])]),
       offer.action?.do === 'scale' ? stepper(offer) : null,
     ]);
-    const row = h('div', { class: 'menu-row' }, [text ? h('div', { class: 'menu-lines' }, text.split('\n').map((one) => commandLine(one, say, announce))) : null]);
+    const row = h('div', { class: 'menu-row' }, [text ? h('div', { class: 'menu-lines' }, [commandLine(text, say, announce)]) : null]);
     made.append(row);
     if (offer.action || offer.enter) {
       const still = offer.action?.do === 'scale' && scaled(offer.action).replicas === offer.action.replicas;
@@ -210,6 +213,7 @@ export function openMenus(aside, words) {
     box.removeAttribute('aria-busy');
     for (const button of buttons) button.removeAttribute('aria-disabled');
     if (!result.ok) {
+      if (result.reason === 'NoKey') void learnRole(aside);
       answer.replaceChildren(h('p', { class: 'menu-refused' }, [say(refusalKey(result))]), result.message ? h('code', { class: 'menu-words' }, [result.message]) : '');
       announce(`${say(refusalKey(result))} ${result.message}`);
       return;
@@ -360,9 +364,12 @@ export function openMenus(aside, words) {
     heardAt = performance.now();
     const allowed = mayAct();
     const named = allowed.allowed && allowed.why !== 'embedded';
-    where.hidden = !named;
-    if (named) where.replaceChildren(icon('reach'), say('act.where', allowed.params));
-    lesson.hidden = !allowed.allowed;
+    const locked = isLocked(allowed.why);
+    where.hidden = !named && !locked;
+    where.dataset.why = locked ? allowed.why : '';
+    const text = locked ? say(`act.off.${allowed.why}`) : named ? say('act.where', allowed.params) : '';
+    if (text && where.textContent !== text) where.replaceChildren(icon(locked ? 'eye' : 'reach'), h('span', {}, [text]));
+    lesson.hidden = !allowed.allowed && !locked;
     if (!opened || opened.busy) return;
     if (opened.card) {
       const card = model.cards.get(opened.card);
@@ -371,7 +378,7 @@ export function openMenus(aside, words) {
         return;
       }
       opened.offers = offersFor(model, card);
-    } else if (!allowed.allowed) {
+    } else if (lesson.hidden) {
       close(menu.contains(document.activeElement));
       return;
     }
@@ -382,7 +389,7 @@ export function openMenus(aside, words) {
     model = next;
     follow();
   });
-  new MutationObserver(follow).observe(aside, { attributes: true, attributeFilter: ['data-past', 'data-source'] });
+  new MutationObserver(follow).observe(aside, { attributes: true, attributeFilter: ['data-past', 'data-source', 'data-role'] });
 }
 
 /** From top to bottom, then from left to right. @param {SVGElement[]} all */

@@ -5,6 +5,9 @@
  * arrangement (who belongs to which seat, claim and volume) to the layout. Never measures a pixel.
  */
 
+import { word } from './shell.js';
+import { shown, shownLines } from './shown.js';
+
 /**
  * @typedef {Record<string, any> & {kind: string, uid: string, name: string}} Card The few fields of an object.
  * @typedef {{key: string, params: Record<string, string>}} Story
@@ -680,13 +683,32 @@ export function shortVolume(name) {
 }
 
 /**
- * Puts values into a text: `{pod}` is replaced where a value named `pod` is given; other braces, such as a
+ * Puts values into a text, as they read: `{pod}` is replaced where a value named `pod` is given; other braces, such as a
  * jsonpath's `{.status.phase}`, are left alone.
  * @param {string} text
  * @param {Record<string, unknown>} params
  */
 export function fill(text, params) {
-  return text.replace(/\{([a-z][A-Za-z]*)\}/g, (all, name) => (name in params ? String(params[name]) : all));
+  return put(text, params, shown);
+}
+
+/** The same for a line that is run: each value is one word of a shell. @param {string} text @param {Record<string, unknown>} params */
+export function fillLine(text, params) {
+  return put(text, params, word);
+}
+
+/** @param {string} text @param {Record<string, unknown>} params @param {(value: unknown) => string} as */
+function put(text, params, as) {
+  return text.replace(/\{([a-z][A-Za-z]*)\}/g, (all, name) => (Object.hasOwn(params, name) ? as(params[name]) : all));
+}
+
+/**
+ * Speaks in the words of a language; what has a key that ends with `.command` is a line that is run.
+ * @param {Record<string, string>} words
+ * @returns {(key: string, params?: Record<string, unknown>) => string}
+ */
+export function speaker(words) {
+  return (key, params = {}) => (key.endsWith('.command') ? fillLine : fill)(words[key] ?? key, params);
 }
 
 /**
@@ -704,11 +726,11 @@ export function tell(story, stories) {
   // In a sentence a volume's name is read, in a command it is run.
   const { volume } = story.params;
   const short = volume ? { ...story.params, volume: shortVolume(volume) } : story.params;
-  const say = (/** @type {string} */ part) => (words?.[part] ? fill(words[part], part === 'kubectl' ? story.params : short) : '');
-  if (words) return { key: story.key, who: say('who'), what: say('what'), why: say('why'), field: say('field'), kubectl: say('kubectl') };
+  const say = (/** @type {string} */ part) => (words?.[part] ? fill(words[part], short) : '');
+  if (words) return { key: story.key, who: say('who'), what: say('what'), why: say('why'), field: say('field'), kubectl: words.kubectl ? fillLine(words.kubectl, story.params) : '' };
   const reason = story.key.replace(/^event\./, '');
   const { from = '', object = '', message = '' } = story.params;
-  return { key: story.key, who: from, what: [reason, object].filter(Boolean).join(' '), why: message, field: '', kubectl: '' };
+  return { key: story.key, who: shown(from), what: [reason, object].filter(Boolean).map(shown).join(' '), why: shownLines(message), field: '', kubectl: '' };
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@
  * touches the DOM.
  */
 
+import { ROOMLESS, shown } from './shown.js';
+
 /**
  * Breaks a Kubernetes name into lines, preferably after a hyphen; what does not fit loses its middle, since
  * names begin and end with what tells them apart.
@@ -57,7 +59,7 @@ export function shortUid(uid) {
  */
 export function widthOf(text, size, mono) {
   let ems = 0;
-  for (const sign of text) ems += /[\u2E80-\uFFEF]/.test(sign) ? 1 : mono;
+  for (const sign of shown(text)) ems += ROOMLESS.test(sign) ? 0 : /[\u2E80-\uFFEF]/.test(sign) ? 1 : mono;
   return ems * size;
 }
 

@@ -168,7 +168,7 @@ export function openNotice(aside, { words, say, command, clock }) {
         ...text(say('state.empty.title', params), say('state.empty.text', params)),
         model.source.acting?.allowed ? h('button', { type: 'button', class: 'menu-do', data: { lesson: 'apply' }, 'aria-haspopup': 'dialog' }, [say('menu.apply.here')]) : null,
         // The embedded cluster is no context of the reader's own kubeconfig: kubectl has to be told of it.
-        model.source.kubeconfig ? command(say('state.empty.kubeconfig', { path: model.source.kubeconfig })) : null,
+        model.source.kubeconfig ? command(say('state.empty.kubeconfig.command', { path: model.source.kubeconfig })) : null,
         h('a', { class: 'download', href: '/manifests/stateful-app.tar.gz', download: true }, [say('state.empty.download')]),
         command(say('state.empty.unpack')),
         command(say('state.empty.command')),

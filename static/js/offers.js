@@ -4,7 +4,7 @@
  * in, a list out; says nothing about whether the page may act at all.
  */
 
-import { enterLine, lookOf } from './act.js';
+import { describeLine, enterLine, lookOf } from './act.js';
 import { cardsOf, isOver, lookKey } from './model.js';
 
 /** @typedef {import('./model.js').Card} Card */
@@ -46,8 +46,7 @@ export function offersFor(model, card) {
   /** @param {string} id @param {Record<string, unknown>} [more] @returns {Offer} */
   const removal = (id, more = {}) => ({ id, action: { do: 'delete', kind, name, uid, ...more } });
   const acting = model.source?.acting ?? {};
-  const spaced = acting.namespace && kind !== 'PersistentVolume' ? ` -n ${acting.namespace}` : '';
-  const describe = (/** @type {string} */ word) => ({ id: 'describe', line: `kubectl${spaced} describe ${word} ${name}` });
+  const describe = (/** @type {string} */ word) => ({ id: 'describe', line: describeLine(word, name, acting) });
   /** @param {'psql' | 'sh'} program @returns {Offer} */
   const entrance = (program) => ({ id: `pod.${program}`, line: enterLine({ pod: name, program }, acting), enter: { pod: name, uid, program } });
   switch (kind) {

@@ -4,6 +4,8 @@
  * time and no place; draw.js moves what is painted here.
  */
 
+import { shown } from './shown.js';
+
 /** @typedef {import('./layout.js').Item} Item */
 /** @typedef {import('./layout.js').Line} Line */
 
@@ -17,7 +19,7 @@ const SVG = 'http://www.w3.org/2000/svg';
  */
 export function el(tag, attributes = {}, children = []) {
   const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) made.setAttribute(name, String(value));
+  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) made.setAttribute(name, name === 'aria-label' ? shown(value) : String(value));
   for (const child of children) if (child) made.append(child);
   return made;
 }
@@ -27,7 +29,7 @@ export const round = (/** @type {number} */ n) => Math.round(n * 10) / 10;
 /** @param {Line} line */
 export function text(line) {
   const made = el('text', { x: round(line.x), y: round(line.y), 'font-size': round(line.size), 'text-anchor': line.at, class: line.look, textLength: line.fit ? round(line.fit) : undefined, lengthAdjust: line.fit ? 'spacingAndGlyphs' : undefined });
-  made.textContent = line.t;
+  made.textContent = shown(line.t);
   return made;
 }
 

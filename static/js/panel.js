@@ -11,9 +11,10 @@ import { icon, openStage } from './draw.js';
 import { publish } from './feed.js';
 import { layout } from './layout.js';
 import { ago } from './look.js';
-import { arrange, fill, graceLeft, hadClaim, rowsIn, tell } from './model.js';
+import { arrange, graceLeft, hadClaim, rowsIn, speaker, tell } from './model.js';
 import { openNotice, stateName } from './notice.js';
 import { newPlayer } from './player.js';
+import { learnRole } from './role.js';
 import { LINES_MAX, openStory } from './story.js';
 import { openStream } from './stream.js';
 import { hashOf, momentOf } from './timeline.js';
@@ -37,7 +38,7 @@ const WRITING = 'input, textarea, select, [contenteditable]';
  * @returns {{close: () => void}}
  */
 export function openPanel(aside, { words, stories, url = '/events' }) {
-  const say = (/** @type {string} */ key, /** @type {Record<string, unknown>} */ params = {}) => fill(words[key] ?? key, params);
+  const say = speaker(words);
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   const hours = new Intl.DateTimeFormat(document.documentElement.lang || undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
   const clock = (/** @type {number} */ ms) => hours.format(ms);
@@ -80,7 +81,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     sentence: (_event, data) => (data.story ? tell(data.story, stories).what : undefined),
     view: { frame, snapshot, moment, back, picture, changed, lost },
   });
-  const transport = openTransport({ player, say, stories, clock, announce });
+  const transport = openTransport({ player, say, stories, clock, announce, locked });
 
   const bigButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
   const terminal = h('p', { class: 'panel-terminal', hidden: true });
@@ -172,8 +173,21 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
 
   /** @type {import('./player.js').View['lost']} */
   function lost(what) {
+    warn(say(`time.lost.${what}`));
+  }
+
+  /** @param {string} text */
+  function warn(text) {
     lostBox.hidden = false;
-    lostText.textContent = say(`time.lost.${what}`);
+    lostText.textContent = text;
+  }
+
+  /** Whether the run is not this page's to take away; says so. */
+  function locked() {
+    const { role } = aside.dataset;
+    if (role !== 'reader' && role !== 'renewed') return false;
+    warn(say(role === 'reader' ? 'act.off.key' : 'act.off.newkey'));
+    return true;
   }
 
   /** All of a model as the stream would send it. @param {import('./model.js').Model} model */
@@ -369,6 +383,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     phase(next) {
       phase = next;
       clearTimeout(goneSoon);
+      // It may be another run of the program, with another key.
+      if (next === 'open') void learnRole(aside);
       if (next === 'open' || next === 'hidden') gone = false;
       else if (!gone) goneSoon = setTimeout(() => { gone = phase !== 'open' && phase !== 'hidden'; showState(); }, GRACE_MS);
       showState();

@@ -10,6 +10,7 @@ import { resolve } from './deed.js';
 import { commandLine, h } from './dom.js';
 import { icon } from './draw.js';
 import { cardsOf } from './model.js';
+import { learnRole } from './role.js';
 
 /**
  * @typedef {{id: string, objective?: string, ends?: boolean, acts: import('./deed.js').Act[]}} Step
@@ -90,6 +91,7 @@ function entry(wanted, say, announce) {
     const result = await act(uid ? { ...rest, uid } : rest);
     busy = false;
     element.removeAttribute('aria-busy');
+    if (!result.ok && result.reason === 'NoKey') void learnRole();
     if (result.ok) answer.replaceChildren(h('pre', { class: 'step-said' }, [result.said.join('\n') || say('act.done')]));
     else answer.replaceChildren(h('p', { class: 'step-refused' }, [say(refusalKey(result)), result.message ? h('code', {}, [result.message]) : null]));
   });
@@ -103,7 +105,7 @@ function entry(wanted, say, announce) {
       const now = lineFor(action, model);
       if (now !== line) {
         line = now;
-        lines.replaceChildren(...now.split('\n').filter(Boolean).map((one) => commandLine(one, (key) => say(key), announce)));
+        lines.replaceChildren(now ? commandLine(now, (key) => say(key), announce) : '');
       }
       const missing = allowed && found.missing ? say('steps.missing', { name: found.missing }) : '';
       // Not `disabled`: that would take the keyboard away, and the reason with it.

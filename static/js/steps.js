@@ -12,7 +12,7 @@ import { subscribe } from './feed.js';
 import { guessBox } from './guessbox.js';
 import { keep, kept } from './keep.js';
 import { laneTable } from './lanetable.js';
-import { fill } from './model.js';
+import { speaker } from './model.js';
 import { joins, nothingKept, objectives, readKept, startOver, takeIn } from './progress.js';
 import { openQuiz } from './quiz.js';
 import { stepBox } from './stepbox.js';
@@ -23,7 +23,7 @@ import { stepBox } from './stepbox.js';
 const told = JSON.parse(document.getElementById('words')?.textContent ?? '{}');
 /** @type {Record<string, string>} */
 const words = told.words ?? {};
-const say = (/** @type {string} */ key, /** @type {Record<string, unknown>} */ params = {}) => fill(words[key] ?? key, params);
+const say = speaker(words);
 
 const panel = document.getElementById('panel');
 const live = document.body.appendChild(h('div', { class: 'unseen', role: 'status' }));
@@ -99,7 +99,7 @@ const isPast = () => Boolean(panel && 'past' in panel.dataset && panel.dataset.p
 
 function show() {
   if (!model) return;
-  const allowed = may(model.source, isPast());
+  const allowed = may(model.source, isPast(), panel?.dataset.role);
   const there = Boolean(model.lesson);
   for (const { step, box } of steps) {
     const state = there ? stateOf(step.id) : null;
@@ -200,4 +200,4 @@ subscribe((event, data, now) => {
   }
   show();
 });
-if (panel) new MutationObserver(show).observe(panel, { attributes: true, attributeFilter: ['data-past'] });
+if (panel) new MutationObserver(show).observe(panel, { attributes: true, attributeFilter: ['data-past', 'data-role'] });

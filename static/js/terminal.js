@@ -8,6 +8,7 @@
 import { copy, h } from './dom.js';
 import { icon } from './draw.js';
 import { subscribe } from './feed.js';
+import { learnRole } from './role.js';
 
 /** @typedef {import('./model.js').Card} Card */
 /** @typedef {import('./model.js').Model} Model */
@@ -275,7 +276,14 @@ function dock(aside, first, { say, announce, back }) {
         // A word that this page does not know yet.
       }
     });
-    mine.addEventListener('close', () => { if (socket === mine && !ended) end({ why: 'cut' }); });
+    mine.addEventListener('close', async () => {
+      if (socket !== mine || ended) return;
+      // One that never opened was refused, perhaps; a page is not told why.
+      const role = phase === 'opening' ? await learnRole(aside) : 'owner';
+      if (socket !== mine || ended) return;
+      const key = role === 'reader' ? 'act.off.key' : role === 'renewed' ? 'act.off.newkey' : '';
+      end(key ? { why: 'refused', message: say(key) } : { why: 'cut' });
+    });
   }
 
   /** @param {'opening' | 'open' | 'ended'} next */

@@ -127,7 +127,7 @@ export function openTrack({ marks, say, nameOf, hands }) {
     tip.hidden = !mark;
     if (!mark) return;
     tip.className = `track-tip is-${shapeOf(mark)}`;
-    tip.textContent = nameOf(mark);
+    tip.textContent = shown(nameOf(mark));
     const half = tip.offsetWidth / 2;
     tip.style.setProperty('--x', `${Math.round(Math.max(half, Math.min(element.clientWidth - half, x(marks.places[index]))))}px`);
   }

@@ -57,8 +57,9 @@ function known(text) {
  * @param {Record<string, any>} options.stories
  * @param {(ms: number) => string} options.clock
  * @param {(text: string) => void} options.announce
+ * @param {() => boolean} options.locked Whether the run is not this page's to take away; says so.
  */
-export function openTransport({ player, say, stories, clock, announce }) {
+export function openTransport({ player, say, stories, clock, announce, locked }) {
   const tool = (/** @type {string} */ name, /** @type {string} */ key, /** @type {() => void} */ onclick, /** @type {string} */ shortcut) =>
     h('button', { type: 'button', class: `tool tool-${name}`, 'aria-label': say(key), title: `${say(key)}${shortcut ? ` (${shortcut})` : ''}`, onclick }, [icon(name)]);
   const pause = h('button', { type: 'button', class: 'tool tool-pause', 'aria-pressed': 'false', onclick: () => player.setPaused(!player.paused) });
@@ -75,7 +76,7 @@ export function openTransport({ player, say, stories, clock, announce }) {
     announce(say('time.linked', { time: clock(player.model.at) }));
     setTimeout(() => link.replaceChildren(icon('link')), DONE_MS);
   }, '');
-  const save = h('a', { class: 'tool tool-save', href: '/recording', download: true, 'aria-label': say('time.record'), title: say('time.record') }, [icon('save')]);
+  const save = h('a', { class: 'tool tool-save', href: '/recording', download: true, 'aria-label': say('time.record'), title: say('time.record'), onclick: (/** @type {Event} */ event) => { if (locked()) event.preventDefault(); } }, [icon('save')]);
   const track = openTrack({
     marks: player.marks,
     say,

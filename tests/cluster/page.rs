@@ -65,7 +65,8 @@ impl Page {
             .split_whitespace()
             .find(|word| word.starts_with("http://"))
             .expect("an address");
-        let response = reqwest::get(format!("{url}events"))
+        let (url, _) = url.rsplit_once('/').expect("a path");
+        let response = reqwest::get(format!("{url}/events"))
             .await
             .expect("a stream");
         let heard = Arc::default();

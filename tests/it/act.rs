@@ -226,6 +226,8 @@ impl Socket {
         let mut request = format!("ws://{address}{path}").into_client_request()?;
         let origin = origin.parse().expect("an origin");
         request.headers_mut().insert("origin", origin);
+        let cookie = server.cookie.parse().expect("a header");
+        request.headers_mut().insert("cookie", cookie);
         let stream = TcpStream::connect(address).await?;
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
         Ok(Self {
@@ -334,6 +336,35 @@ async fn only_the_pages_own_json_is_taken() {
     }
     let words = refused(&server, json!({"do": "reset"}), 403, "NotAllowed").await;
     assert!(words.contains("recording"), "{words}");
+}
+
+#[tokio::test]
+async fn what_no_object_is_called_is_refused_before_anything_is_asked() {
+    let server = Server::recording();
+    let odd = "p?;touch${IFS}/tmp/x;";
+    for action in [
+        query(&format!("pod/{odd}"), "SELECT 1"),
+        query("pod/../../secrets/x", "SELECT 1"),
+        query("statefulset/a b", "SELECT 1"),
+        query("deployment/", "SELECT 1"),
+        query(&format!("pod/{POD}"), "SELECT '\u{1b}[2J'"),
+        delete("Pod", odd, "u"),
+        delete("PersistentVolume", "a/b", "u"),
+        delete("Pod", POD, "u; rm"),
+        json!({"do": "delete", "kind": "Pod", "selector": "a=b\n; rm"}),
+        json!({"do": "scale", "kind": "StatefulSet", "name": odd, "uid": "u", "replicas": 1}),
+        json!({"do": "scale", "kind": "StatefulSet", "name": "s", "uid": "", "replicas": 1}),
+        json!({"do": "retain", "name": "A", "uid": "u"}),
+        json!({"do": "release", "name": "v\u{200b}", "uid": "u"}),
+        json!({"do": "look", "pod": odd}),
+        json!({"do": "look", "claim": "$(x)"}),
+    ] {
+        let words = refused(&server, action, 422, "Invalid").await;
+        assert!(
+            !words.contains('\n') && !words.contains('\u{200b}'),
+            "{words}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -651,6 +682,8 @@ async fn a_terminal_carries_both_ways_and_says_how_it_ended() {
         (POD, "another", "psql"),
         ("nobody", "u", "sh"),
         (POD, uid.as_str(), "vi"),
+        ("x%2F..%2F..%2Fsecrets", "u", "sh"),
+        (POD, "u%0A", "sh"),
     ] {
         let ended = lesson.terminal(pod, uid, program).await.ended().await;
         assert_eq!(ended["why"], "refused", "{pod} {program}");

@@ -3,11 +3,12 @@
 mod act;
 mod api;
 mod cli;
-mod doors;
+mod door;
 mod events;
 mod files;
 mod history;
 mod kube;
+mod limits;
 mod pages;
 mod security;
 mod server;

@@ -1,10 +1,12 @@
 //! The real binary on a free port, ended when dropped.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use reqwest::header::{COOKIE, HeaderMap};
 use reqwest::{Client, Response};
 
 /// The repository.
@@ -29,7 +31,45 @@ pub(crate) fn eizoku() -> Command {
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) url: String,
+    /// The address that was printed, with the key in it.
+    pub(crate) address: String,
+    /// The owner's cookie.
+    pub(crate) cookie: String,
+    /// The owner's browser.
     pub(crate) client: Client,
+}
+
+/// A client that follows nothing by itself and sends these with every request.
+pub(crate) fn client(headers: HeaderMap) -> Client {
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(120))
+        .default_headers(headers)
+        .build()
+        .expect("a client")
+}
+
+/// The address in a line that the program prints.
+pub(crate) fn address_in(line: &str) -> Option<&str> {
+    line.split_whitespace()
+        .find(|word| word.starts_with("http://"))
+}
+
+/// The cookie that an address is exchanged for, if it is.
+pub(crate) fn log_in(address: &str) -> Option<String> {
+    let (host, query) = address.trim_start_matches("http://").split_once('/')?;
+    let mut stream = TcpStream::connect(host).expect("it listens");
+    write!(
+        stream,
+        "GET /{query} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let cookie = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "))?;
+    cookie.split(';').next().map(str::to_owned)
 }
 
 impl Server {
@@ -54,18 +94,19 @@ impl Server {
             .map_while(Result::ok)
             .find(|line| line.contains("http://"))
             .expect("the binary says where it listens");
-        let url = line
-            .split_whitespace()
-            .find(|word| word.starts_with("http://"))
-            .expect("an address")
-            .trim_end_matches('/')
-            .to_owned();
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(120))
-            .build()
-            .expect("a client");
-        Self { child, url, client }
+        let address = address_in(&line).expect("an address").to_owned();
+        let (url, _) = address.rsplit_once('/').expect("a path");
+        let url = url.to_owned();
+        let cookie = log_in(&address).expect("the key opens the door");
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, cookie.parse().expect("a header"));
+        Self {
+            child,
+            url,
+            address,
+            cookie,
+            client: client(headers),
+        }
     }
 
     /// The recording that ships, at full speed.

@@ -23,6 +23,10 @@ test('what the server says is handed on, done or refused', async () => {
   assert.deepEqual(refused, { ok: false, reason: 'Conflict', message: 'the UID in the precondition' });
   assert.equal(refusalKey(refused), 'act.refused.Conflict');
   assert.equal(refusalKey({ ok: false, reason: 'Teapot', message: '' }), 'act.refused.Internal');
+  // The page has the whole sentence itself.
+  const keyless = await act({ do: 'reset' }, { fetch: answers(403, { ok: false, reason: 'NoKey', message: 'this needs the key' }) });
+  assert.deepEqual(keyless, { ok: false, reason: 'NoKey', message: '' });
+  assert.equal(refusalKey(keyless), 'act.off.key');
 });
 
 test('it is sent as JSON by POST, and only once', async () => {
@@ -60,6 +64,12 @@ test('whether the page may act, and why not', () => {
   assert.deepEqual(may(acting(true, 'embedded'), true), { allowed: false, why: 'past', params });
   assert.equal(may({ kind: 'recording', label: 'chapter.jsonl', namespace: 'default' }, false).why, 'recording');
   assert.equal(may(null, false).allowed, false);
+  // Without the key nobody acts; where nothing can be acted on that is the reason.
+  assert.deepEqual(may(acting(true, 'embedded'), false, 'reader'), { allowed: false, why: 'key', params });
+  assert.deepEqual(may(acting(true, 'embedded'), false, 'renewed'), { allowed: false, why: 'newkey', params });
+  assert.equal(may(acting(true, 'embedded'), true, 'reader').why, 'past');
+  assert.equal(may(acting(false, 'flag'), false, 'reader').why, 'flag');
+  assert.equal(may(acting(true, 'embedded'), false, 'owner').allowed, true);
 });
 
 const looks = [{ pods: 'db-', user: 'user', database: 'app_db', query: 'SELECT 1' }];
@@ -109,7 +119,8 @@ test('every offer and every refusal has its words in both languages', () => {
   for (const language of ['ja', 'en']) {
     const text = words(language);
     const has = (key) => assert.ok(text.includes(`"${key}" = `), `${language}: ${key}`);
-    for (const reason of REASONS) has(`act.refused.${reason}`);
+    for (const reason of REASONS) has(refusalKey({ ok: false, reason, message: '' }));
+    for (const why of ['key', 'newkey', 'flag', 'recording', 'past', 'embedded', 'allowed']) has(`act.off.${why}`);
     for (const it of kinds) {
       for (const { id, action, enter, twice } of offersFor(holding(...kinds), it)) {
         for (const part of ['', '.means', ...(action || enter ? ['.do'] : []), ...(twice ? ['.asks', '.sure'] : [])]) has(`menu.${id}${part}`);

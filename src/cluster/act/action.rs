@@ -2,9 +2,11 @@
 
 use serde::Deserialize;
 
+use super::names;
 use super::refusal::{Reason, Refusal};
 use crate::cluster::info::{Acting, REPLICAS_AT_MOST};
 use crate::cluster::look::Look;
+use crate::shell::word;
 
 /// One thing that a reader does in the page.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -157,6 +159,9 @@ impl Action {
     /// Refuses what the types let through and no cluster needs to be asked about.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         let invalid = |words: &str| Err(Refusal::new(Reason::Invalid, words));
+        if let Some(name) = self.name() {
+            names::name(name)?;
+        }
         match self {
             Self::Delete {
                 kind,
@@ -165,18 +170,40 @@ impl Action {
                 selector,
                 ..
             } => match (name, uid, selector) {
-                (Some(_), Some(_), None) => Ok(()),
-                (None, None, Some(_)) if *kind == Deleted::Pod => Ok(()),
+                (Some(_), Some(uid), None) => names::uid(uid),
+                (None, None, Some(selector)) if *kind == Deleted::Pod => names::selector(selector),
                 _ => invalid("delete takes a name and a uid, or, for Pods, a selector"),
             },
             Self::Look { pod, claim } if pod.is_some() == claim.is_some() => {
                 invalid("look takes a pod or a claim")
             }
-            Self::Scale { replicas, .. } if *replicas > REPLICAS_AT_MOST => {
-                let words = format!("replicas: {replicas} is more than {REPLICAS_AT_MOST}");
-                Err(Refusal::new(Reason::TooMany, words))
+            Self::Scale { uid, replicas, .. } => {
+                names::uid(uid)?;
+                if *replicas > REPLICAS_AT_MOST {
+                    let words = format!("replicas: {replicas} is more than {REPLICAS_AT_MOST}");
+                    return Err(Refusal::new(Reason::TooMany, words));
+                }
+                Ok(())
             }
-            _ => Ok(()),
+            Self::Retain { uid, .. } | Self::Release { uid, .. } => names::uid(uid),
+            Self::Query { sql, .. } => names::sql(sql),
+            // A folder that the lesson does not have is refused when it is looked for.
+            Self::Look { .. } | Self::Apply { .. } | Self::Reset => Ok(()),
+        }
+    }
+
+    /// The object that is named.
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Delete { name, .. } => name.as_deref(),
+            Self::Scale { name, .. } | Self::Retain { name, .. } | Self::Release { name, .. } => {
+                Some(name)
+            }
+            Self::Look { pod, claim } => pod.as_deref().or(claim.as_deref()),
+            Self::Query { place, .. } => match place {
+                Place::Pod(name) | Place::Workload(_, name) => Some(name),
+            },
+            Self::Apply { .. } | Self::Reset => None,
         }
     }
 
@@ -184,13 +211,13 @@ impl Action {
     /// (`lineOf` in `static/js/act.js`); `tests/frames/actions.json` holds both to one wording.
     pub fn kubectl(&self, acting: &Acting) -> String {
         let kubectl = match &acting.namespace {
-            Some(namespace) => format!("kubectl -n {namespace}"),
+            Some(namespace) => format!("kubectl -n {}", word(namespace)),
             None => "kubectl".to_owned(),
         };
         match self {
             Self::Apply { folder, file } => {
                 let file = file.as_deref().unwrap_or_default();
-                format!("{kubectl} apply -f {folder}/{file}")
+                format!("{kubectl} apply -f {}", word(&format!("{folder}/{file}")))
             }
             Self::Delete {
                 kind,
@@ -208,11 +235,11 @@ impl Action {
                 let mut line = format!("{kubectl} delete {}", kind.short());
                 if let Some(name) = name {
                     line.push(' ');
-                    line.push_str(name);
+                    line.push_str(&word(name));
                 }
                 if let Some(selector) = selector {
                     line.push_str(" -l ");
-                    line.push_str(&quoted(selector));
+                    line.push_str(&word(selector));
                 }
                 // Claims and volumes may be held back for ever, and the page waits for nothing.
                 let is_held = matches!(
@@ -232,23 +259,27 @@ impl Action {
                 replicas,
                 ..
             } => {
-                let kind = kind.as_str().to_lowercase();
+                let (kind, name) = (kind.as_str().to_lowercase(), word(name));
                 format!("{kubectl} scale {kind} {name} --replicas={replicas}")
             }
             Self::Retain { name, .. } => format!(
-                "kubectl patch pv {name} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'"
+                "kubectl patch pv {} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",
+                word(name)
             ),
             Self::Release { name, .. } => {
-                format!("kubectl patch pv {name} -p '{{\"spec\":{{\"claimRef\":null}}}}'")
+                format!(
+                    "kubectl patch pv {} -p '{{\"spec\":{{\"claimRef\":null}}}}'",
+                    word(name)
+                )
             }
             Self::Reset => {
                 let mut line = format!("{kubectl} delete");
                 for folder in &acting.folders {
-                    line.push_str(&format!(" -f {folder}/"));
+                    line.push_str(&format!(" -f {}", word(&format!("{folder}/"))));
                 }
                 line.push_str(" --ignore-not-found --wait=false");
                 if !acting.claims.is_empty() {
-                    let claims = quoted(&acting.claims);
+                    let claims = word(&acting.claims);
                     line.push_str(&format!(
                         " && {kubectl} delete pvc -l {claims} --wait=false"
                     ));
@@ -275,14 +306,13 @@ impl Action {
 
 fn psql(kubectl: &str, to: &str, look: Option<&Look>, sql: &str) -> String {
     let login = look.map_or_else(String::new, |look| {
-        format!(" -U {} -d {}", look.user, look.database)
+        format!(" -U {} -d {}", word(&look.user), word(&look.database))
     });
-    format!("{kubectl} exec {to} -- psql{login} -c {}", quoted(sql))
-}
-
-/// In single quotes, as a POSIX shell reads them.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+    format!(
+        "{kubectl} exec {} -- psql{login} -c {}",
+        word(to),
+        word(sql)
+    )
 }
 
 #[cfg(test)]

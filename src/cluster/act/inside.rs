@@ -15,6 +15,7 @@ use crate::cluster::change::{Hindrance, Inside, InsideFault};
 use crate::cluster::exec::{Exit, Trouble, run};
 use crate::cluster::kind::{Kind, Object};
 use crate::cluster::target::Reached;
+use crate::shell::word;
 
 /// How long statements may take.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -84,9 +85,9 @@ impl Actor {
         .await;
         // This line shows it, too: under Used By.
         let namespace = self.acting().at(reached).namespace;
-        let namespace = namespace.map_or_else(String::new, |it| format!(" -n {it}"));
+        let namespace = namespace.map_or_else(String::new, |it| format!(" -n {}", word(&it)));
         Ok(Done {
-            kubectl: format!("kubectl{namespace} describe pvc {claim}"),
+            kubectl: format!("kubectl{namespace} describe pvc {}", word(claim)),
             said: vec![detail],
         })
     }

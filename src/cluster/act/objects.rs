@@ -9,6 +9,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::names;
 use super::refusal::{Reason, Refusal};
 use super::scope::text;
 use crate::cluster::target::Reached;
@@ -46,6 +47,7 @@ impl Objects {
     }
 
     pub(crate) async fn get(&self, kind: &str, name: &str) -> Result<DynamicObject, Refusal> {
+        names::name(name)?;
         within(self.api(&resource(kind)).get(name)).await
     }
 
@@ -54,6 +56,7 @@ impl Objects {
         resource: &ApiResource,
         name: &str,
     ) -> Result<Option<DynamicObject>, Refusal> {
+        names::name(name)?;
         within(self.api(resource).get_opt(name)).await
     }
 
@@ -106,6 +109,7 @@ impl Objects {
             }),
             ..DeleteParams::background()
         };
+        names::name(name)?;
         within(self.api(resource).delete(name, &how)).await?;
         Ok(())
     }
@@ -136,6 +140,7 @@ impl Objects {
             field_manager: Some(MANAGER.into()),
             ..PatchParams::default()
         };
+        names::name(name)?;
         within(
             self.api(resource)
                 .patch(name, &how, &Patch::Strategic(patch)),

@@ -19,6 +19,8 @@ pub struct Refusal {
 pub enum Reason {
     /// Acting on this source is off.
     NotAllowed,
+    /// The request came from somebody who may only read.
+    NoKey,
     /// It is none of the lesson's objects.
     NotOfTheLesson,
     /// There is no such object.

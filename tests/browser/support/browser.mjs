@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { PATIENCE, root } from './eizoku.mjs';
+import { PATIENCE, keys, root } from './eizoku.mjs';
 
 const folder = process.env.SCREENSHOTS ?? join(root, 'target/screenshots');
 export const PROJECTOR = { width: 1920, height: 1080 };
@@ -94,11 +94,13 @@ function watchFromWithin() {
 
 /**
  * @param {import('playwright-core').Browser} browser
- * @param {import('playwright-core').BrowserContextOptions} [options]
+ * @param {import('playwright-core').BrowserContextOptions & {owner?: boolean}} [options] `owner`: whether it has the
+ *   keys of the programs that were started so far, as if it had come by the addresses that they printed.
  * @returns {Promise<Watched>}
  */
-export async function openPage(browser, options = {}) {
+export async function openPage(browser, { owner = true, ...options } = {}) {
   const context = await browser.newContext({ viewport: LAPTOP, locale: 'ja-JP', timezoneId: 'Asia/Tokyo', ...options });
+  if (owner && keys.length > 0) await context.addCookies(keys);
   context.setDefaultTimeout(PATIENCE);
   context.setDefaultNavigationTimeout(PATIENCE);
   const page = await context.newPage();

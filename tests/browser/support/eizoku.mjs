@@ -11,6 +11,8 @@ export const PATIENCE = 120_000;
 /** The repository. */
 export const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const binary = process.env.EIZOKU_BIN ?? join(root, 'target/debug/eizoku');
+/** The cookies of the owner, of all programs that were started; a page is opened with them. @type {{name: string, value: string, url: string, httpOnly: true, sameSite: 'Strict'}[]} */
+export const keys = [];
 /** The recording that is in the binary. */
 const chapter = join(root, 'content/recordings/chapter.jsonl');
 
@@ -18,7 +20,7 @@ const chapter = join(root, 'content/recordings/chapter.jsonl');
  * Starts the binary away from the settings of this machine and waits until it says where it listens.
  * @param {string[]} args Put after `--port 0`, so that another `--port` may not be among them; see `port`.
  * @param {{port?: number}} [options] `port` other than 0 takes just that one.
- * @returns {Promise<{url: string, port: number, end: (signal?: NodeJS.Signals) => Promise<void>}>}
+ * @returns {Promise<{url: string, port: number, address: string, cookie: string, end: (signal?: NodeJS.Signals) => Promise<void>}>}
  */
 export async function startEizoku(args, { port = 0 } = {}) {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('EIZOKU_')));
@@ -29,15 +31,20 @@ export async function startEizoku(args, { port = 0 } = {}) {
   const url = await new Promise((resolve, reject) => {
     child.stdout.setEncoding('utf8').on('data', (text) => {
       said += text;
-      const found = /http:\/\/[\d.]+:(\d+)/.exec(said);
-      if (found) resolve(new URL(found[0]));
+      const found = /http:\/\/[\d.]+:(\d+)\/\S+\s/.exec(said);
+      if (found) resolve(new URL(found[0].trim()));
     });
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`the binary ended with ${code} before it listened: ${warned}`)));
   });
+  const cookie = (await fetch(url, { redirect: 'manual' })).headers.get('set-cookie')?.split(';')[0] ?? '';
+  const [name, value] = cookie.split('=');
+  keys.push({ name, value, url: url.origin, httpOnly: true, sameSite: 'Strict' });
   return {
     url: url.origin,
     port: Number(url.port),
+    address: url.href,
+    cookie,
     async end(signal = 'SIGKILL') {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const gone = once(child, 'exit');
@@ -69,9 +76,9 @@ export function cluster(folder) {
   return REAL ? ['--cluster', 'kube', '--kubeconfig', REAL, '--allow-actions'] : ['--cluster', 'embedded', '--data', folder];
 }
 
-/** Takes away what the lesson made; a real cluster is there for the next test, too. @param {{url: string}} eizoku */
+/** Takes away what the lesson made; a real cluster is there for the next test, too. @param {{url: string, cookie: string}} eizoku */
 export async function clear(eizoku) {
-  const answer = await fetch(`${eizoku.url}/act`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"do":"reset"}' });
+  const answer = await fetch(`${eizoku.url}/act`, { method: 'POST', headers: { 'content-type': 'application/json', cookie: eizoku.cookie }, body: '{"do":"reset"}' });
   if (!answer.ok) throw new Error(`the lesson is not cleared away: ${await answer.text()}`);
 }
 
