@@ -27,7 +27,7 @@ use super::object::{self, Object, text};
 use super::registry::Registry;
 use super::resource;
 use super::store::Happened;
-use eizoku_containers::{Container, Runtime};
+use eizoku_containers::{Container, Runtime, remove_tree};
 
 /// The folders that the kubelet works in.
 #[derive(Debug, Clone)]
@@ -181,12 +181,12 @@ impl Kubelet {
         {
             let name = entry.file_name().to_string_lossy().into_owned();
             if !uids.contains(&name.as_str()) && !state.pods.contains_key(&name) {
-                let _ = std::fs::remove_dir_all(entry.path());
+                let _ = remove_tree(&entry.path());
             }
         }
         if state.pods.is_empty() {
             // Writable layers of containers that ended with an earlier run of the program.
-            let _ = std::fs::remove_dir_all(&self.0.folders.scratch);
+            let _ = remove_tree(&self.0.folders.scratch);
         }
     }
 
@@ -208,7 +208,7 @@ impl Kubelet {
         let has_ended = matches!(text(pod, "/status/phase"), "Succeeded" | "Failed");
         if is_gone || (has_ended && !object::is_deleting(pod)) {
             if is_gone {
-                let _ = std::fs::remove_dir_all(self.0.folders.pods.join(&uid));
+                let _ = remove_tree(&self.0.folders.pods.join(&uid));
             }
             return;
         }

@@ -415,7 +415,7 @@ impl Worker {
         self.write().await;
         let pod = self.pod.clone();
         let work = move || {
-            let _ = std::fs::remove_dir_all(folder);
+            let _ = eizoku_containers::remove_tree(&folder);
             let deletion = Deletion {
                 grace: Some(0),
                 uid: Some(object::uid(&pod).to_owned()),
