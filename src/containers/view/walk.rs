@@ -160,13 +160,13 @@ impl View {
         };
         let is_mount_point = self.is_mount_point(&path);
         let place = Place::new(folder, name.to_owned(), kind, path, read_only)
-            .as_mount_point(is_mount_point);
+            .with_mount_point(is_mount_point);
         if self.data.as_deref() != Some(place.path.as_str()) {
             return Ok(place);
         }
         let outer = self.open_folder(&place).ok();
         let path = place.path;
-        Ok(Place::new(outer, DATA_FOLDER.to_owned(), kind, path, read_only).as_mount_point(true))
+        Ok(Place::new(outer, DATA_FOLDER.to_owned(), kind, path, read_only).with_mount_point(true))
     }
 
     /// Opens the folder at a place. One that is missing, but is on the way to a mount, is entered all the same: nothing is in it but that way.
