@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+#[cfg(feature = "postgres")]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -46,7 +47,7 @@ pub(super) struct Place {
     /// The name there; `.` is the folder itself.
     name: String,
     kind: Kind,
-    /// Something is mounted here: it can be looked at and written to, but neither removed nor replaced.
+    /// Something is mounted here, or the name is `.`: it can be looked at and written to, but neither removed nor replaced.
     is_mount_point: bool,
     /// In the container: absolute, without `..` and links.
     pub(super) path: String,
@@ -87,7 +88,7 @@ impl Place {
         }
     }
 
-    /// The same, as something that others are mounted at.
+    /// The same, as a place where something is mounted.
     pub(super) fn with_mount_point(self, is_mount_point: bool) -> Self {
         Self {
             is_mount_point,
@@ -298,13 +299,15 @@ impl Place {
     }
 
     /// The path on the host of a folder that is there, free of links: for PostgreSQL, which wants a path. It is true at this moment only.
+    #[cfg(feature = "postgres")]
     pub(super) fn on_host(&self) -> io::Result<PathBuf> {
         path_of(&self.hold()?)
     }
 }
 
 /// The path of something that is held open.
-pub(super) fn path_of(held: &OwnedFd) -> io::Result<PathBuf> {
+#[cfg(feature = "postgres")]
+fn path_of(held: &OwnedFd) -> io::Result<PathBuf> {
     #[cfg(target_os = "linux")]
     {
         use std::os::fd::AsRawFd;
