@@ -150,7 +150,7 @@ impl Folder {
             missing_is_fine(fs::remove_file(self.path.join(name)))?;
         }
         for name in [PODS, SCRATCH, NODE_ROOT] {
-            missing_is_fine(fs::remove_dir_all(self.path.join(name)))?;
+            eizoku_containers::remove_tree(&self.path.join(name))?;
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ use super::registry::{Options, Part, Registry};
 use super::resource;
 use super::store::Happened;
 use super::{NODE, NODE_PODS};
-use eizoku_containers::{Container, Runtime};
+use eizoku_containers::{Container, Runtime, remove_tree};
 
 /// The folders that the kubelet works in.
 #[derive(Debug, Clone)]
@@ -197,7 +197,7 @@ impl Kubelet {
         for name in folder::names(pods) {
             let is_over = !uids.contains(&name.as_str()) && !state.pods.contains_key(&name);
             if is_over && object::is_uid(&name) {
-                let _ = std::fs::remove_dir_all(pods.join(name));
+                let _ = remove_tree(&pods.join(name));
             }
         }
         if state.pods.is_empty() {
@@ -205,7 +205,7 @@ impl Kubelet {
             let scratch = &self.0.folders.scratch;
             let layers = folder::names(scratch);
             for name in layers.iter().filter(|name| runner::is_layer(name)) {
-                let _ = std::fs::remove_dir_all(scratch.join(name));
+                let _ = remove_tree(&scratch.join(name));
             }
         }
     }
@@ -233,7 +233,7 @@ impl Kubelet {
         }
         if is_gone || (has_ended && !object::is_deleting(pod)) {
             if is_gone {
-                let _ = std::fs::remove_dir_all(self.0.folders.pods.join(&uid));
+                let _ = remove_tree(&self.0.folders.pods.join(&uid));
             }
             return;
         }

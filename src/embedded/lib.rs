@@ -174,6 +174,9 @@ impl Embedded {
             Some(program) => Runtime::new(program, cache),
             None => Runtime::of_this_program(cache)?,
         };
+        if let Some(why) = eizoku_containers::missing_wall() {
+            tracing::warn!("containers are kept to their files by this program alone: {why}");
+        }
         let tasks = TaskTracker::new();
         let kubelet = Kubelet::new(&registry, folders, runtime, &stop, &tasks);
         let mut vital = controllers::start(&registry, node_root, &stop, &tasks);
@@ -231,9 +234,7 @@ impl Embedded {
 /// Says that volumes of an earlier cluster lie in a folder that has no store: they stay, and nothing of the new one gets
 /// in their way.
 fn tell_left_volumes(node_root: &Path) {
-    let Some(volumes) = controllers::on_disk(node_root, controllers::VOLUMES) else {
-        return;
-    };
+    let volumes = node_root.join(controllers::VOLUMES.trim_start_matches('/'));
     let left = folder::names(&volumes);
     if !left.is_empty() {
         tracing::warn!(

@@ -1,13 +1,15 @@
 //! A postgres container's main process: what the official image's entry point does before PostgreSQL starts, and the postmaster's life from start to signal.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
+use super::super::place::{Place, Write as How};
 use super::super::programs::{self, Missing, Streams, World};
+use super::super::view::{View, parent_of};
 use super::backend::{Backend, Opening};
 use super::control::{self, Left};
 use super::postmaster::Postmaster;
@@ -97,7 +99,11 @@ struct Plan {
     trusts: bool,
     /// In the container.
     pgdata: String,
-    /// On the host: the folder that holds [`DATA_FOLDER`].
+    /// The files as they lie on the host.
+    view: View,
+    /// The folder that holds [`DATA_FOLDER`].
+    home: Place,
+    /// The same on the host, for PostgreSQL, whose runtime has walls of its own there.
     folder: PathBuf,
     settings: BTreeMap<String, String>,
 }
@@ -109,36 +115,41 @@ impl Plan {
         if !pgdata.starts_with('/') {
             return Err("Error: PGDATA must be an absolute path".to_owned());
         }
-        let place = world.view.writable("/", &pgdata, true).map_err(|error| {
+        let view = world.view.without_data();
+        let (home, folder) = home(&view, &pgdata).map_err(|error| {
             format!(
                 "mkdir: cannot create directory '{pgdata}': {}",
                 programs::reason(&error)
             )
         })?;
-        let folder = place.host.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self {
             database: variable(world, "POSTGRES_DB")?.unwrap_or_else(|| user.clone()),
             password: variable(world, "POSTGRES_PASSWORD")?.unwrap_or_default(),
             trusts: variable(world, "POSTGRES_HOST_AUTH_METHOD")?.as_deref() == Some("trust"),
             user,
             pgdata,
+            view,
+            home,
             folder,
             settings: settings(args)?,
         })
     }
 
     /// The file that says that setting up has begun and not ended: PostgreSQL's folder is as good as empty then.
-    fn beginning(&self) -> PathBuf {
+    fn beginning(&self) -> io::Result<Place> {
         self.beside("setting-up")
     }
 
-    fn beside(&self, what: &str) -> PathBuf {
-        let name = self
-            .folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        self.folder.with_file_name(format!(".{name}.{what}"))
+    fn beside(&self, what: &str) -> io::Result<Place> {
+        let name = self.home.path.rsplit('/').next().unwrap_or_default();
+        let path = format!("{}/.{name}.{what}", parent_of(&self.home.path));
+        self.view.resolve("/", &path, false)
+    }
+
+    fn is_made(&self) -> bool {
+        let path = format!("{}/{DATA_FOLDER}/PG_VERSION", self.home.path);
+        let version = self.view.resolve("/", &path, false);
+        version.and_then(|version| version.about()).is_ok()
     }
 
     fn run(&self, world: &World, streams: &mut Streams) -> Result<i32, String> {
@@ -151,16 +162,9 @@ impl Plan {
         if has_old_mount && !self.pgdata.starts_with("/var/lib/postgresql/data") {
             return Err(OLD_MOUNT.to_owned());
         }
-        let parent = self.folder.parent().unwrap_or(&self.folder);
-        fs::create_dir_all(parent).map_err(|error| {
-            format!(
-                "mkdir: cannot create directory '{}': {}",
-                self.pgdata,
-                programs::reason(&error)
-            )
-        })?;
-        let lock =
-            File::create(self.beside("postmaster.lock")).map_err(|error| error.to_string())?;
+        let lock = self.beside("postmaster.lock");
+        let lock = lock.and_then(|lock| lock.create(How::Append));
+        let lock = lock.map_err(|error| programs::reason(&error))?;
         if lock.try_lock().is_err() {
             log(1, "FATAL", "lock file \"postmaster.pid\" already exists");
             log(
@@ -174,10 +178,11 @@ impl Plan {
             return Ok(1);
         }
         let data = self.folder.join(DATA_FOLDER);
-        if self.beginning().exists() {
-            let _ = fs::remove_dir_all(&self.folder);
+        let begun = self.beginning().and_then(|begun| begun.about());
+        if begun.is_ok() {
+            let _ = self.home.remove_tree();
         }
-        let is_new = !data.join("PG_VERSION").exists();
+        let is_new = !self.is_made();
         if is_new && self.password.is_empty() && !self.trusts {
             return Err(NO_PASSWORD.to_owned());
         }
@@ -221,7 +226,8 @@ impl Plan {
 
     /// `initdb`, then the superuser under its name and with its password, and the database.
     fn set_up(&self, streams: &mut Streams) -> io::Result<()> {
-        fs::write(self.beginning(), "")?;
+        let beginning = self.beginning()?;
+        beginning.create(How::Truncate)?;
         // Nothing is lost if this is interrupted, so PostgreSQL need not wait for the disk again and again; once at the end is enough.
         let mut opening = self.opening("postgres");
         opening
@@ -255,8 +261,8 @@ impl Plan {
             wire::rows(&answer).map_err(|report| io::Error::other(report.message))?;
         }
         backend.close()?;
-        sync(&self.folder)?;
-        fs::remove_file(self.beginning())?;
+        sync(&self.home)?;
+        beginning.remove_file()?;
         streams
             .output
             .write_all(b"\nPostgreSQL init process complete; ready for start up.\n\n")
@@ -312,13 +318,15 @@ impl Plan {
         let Ok(place) = world.view.resolve("/", folder, true) else {
             return;
         };
-        let mut names: Vec<String> = fs::read_dir(place.host)
+        let mut names: Vec<String> = place
+            .names()
+            .unwrap_or_default()
             .into_iter()
-            .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .chain(world.view.extra_names(&place.path))
             .filter(|name| !name.starts_with('.'))
             .collect();
         names.sort();
+        names.dedup();
         for name in names {
             let path = format!("{folder}/{name}");
             let argv: Vec<String> = if name.ends_with(".sql") {
@@ -357,10 +365,25 @@ impl Plan {
     }
 }
 
+/// Where the data directory is, and that on the host. The folders above it are made; it need not be there itself.
+fn home(view: &View, pgdata: &str) -> io::Result<(Place, PathBuf)> {
+    view.make_folders("/", &parent_of(pgdata))?;
+    let home = view.writable("/", pgdata, true)?;
+    let folder = match home.on_host() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = view.resolve("/", &parent_of(&home.path), true)?;
+            let name = home.path.rsplit('/').next().unwrap_or_default();
+            parent.on_host()?.join(name)
+        }
+        other => other?,
+    };
+    Ok((home, folder))
+}
+
 /// Waits until everything written to the folder's file system is on the disk.
-fn sync(folder: &Path) -> io::Result<()> {
+fn sync(folder: &Place) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    rustix::fs::syncfs(File::open(folder)?)?;
+    rustix::fs::syncfs(folder.hold()?)?;
     #[cfg(not(target_os = "linux"))]
     {
         let _ = folder;

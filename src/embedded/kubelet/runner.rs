@@ -106,7 +106,7 @@ impl Runner {
                 }
             };
             let scratch = spec.scratch.clone();
-            let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(scratch)).await;
+            let _ = tokio::task::spawn_blocking(move || containers::remove_tree(&scratch)).await;
             let code = int(&self.seen.state, "/terminated/exitCode").unwrap_or(255);
             let policy = text(&self.pod, "/spec/restartPolicy").to_owned();
             // An init container that has done its work is not run again, whatever the policy.

@@ -472,7 +472,7 @@ async fn clear(kubelet: &Kubelet, pod: Object) {
     let folder = kubelet.0.folders.pods.join(object::uid(&pod));
     let registry = kubelet.0.registry.clone();
     let work = move || {
-        let _ = std::fs::remove_dir_all(folder);
+        let _ = eizoku_containers::remove_tree(&folder);
         let deletion = Deletion {
             grace: Some(0),
             uid: Some(object::uid(&pod).to_owned()),
