@@ -28,12 +28,14 @@ mod child;
 mod frame;
 mod image;
 mod log;
+mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;
 mod programs;
 mod shell;
 mod terminal;
+mod threads;
 mod view;
 
 use std::path::PathBuf;
@@ -85,8 +87,10 @@ pub struct ContainerSpec {
     pub hostname: String,
     /// This one container's own folder: its writable layer and its socket. Made if missing; whoever starts the container removes it afterwards.
     pub scratch: PathBuf,
-    /// The log file, appended to.
+    /// The log file, appended to. It is kept short: what is older lies beside it, as `FILE.1` to `FILE.4`.
     pub log: PathBuf,
+    /// How many bytes of memory each of its processes may have; absent: a share of the machine's.
+    pub memory: Option<u64>,
 }
 
 /// How a container's main process ended.
@@ -96,6 +100,8 @@ pub struct Exit {
     pub code: i32,
     /// The signal that ended it.
     pub signal: Option<i32>,
+    /// Whether it was ended because it wanted more memory than it may have. The code is 137 then.
+    pub out_of_memory: bool,
 }
 
 /// The size of a terminal, in character cells.

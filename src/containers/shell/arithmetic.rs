@@ -5,7 +5,11 @@ pub(super) fn evaluate(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<i64, &'static str> {
-    let mut reader = Reader { rest: text, lookup };
+    let mut reader = Reader {
+        rest: text,
+        lookup,
+        depth: 0,
+    };
     let value = reader.binary(0)?;
     if reader.peek().is_empty() {
         Ok(value)
@@ -28,9 +32,14 @@ const LEVELS: [&[&str]; 10] = [
     &["*", "/", "%"],
 ];
 
+/// How deep an expression may nest.
+const DEEPEST: usize = 100;
+
 struct Reader<'a> {
     rest: &'a str,
     lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// How many signs and parentheses are open.
+    depth: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -88,6 +97,16 @@ impl<'a> Reader<'a> {
     }
 
     fn unary(&mut self) -> Result<i64, &'static str> {
+        if self.depth >= DEEPEST {
+            return Err("expression recursion level exceeded");
+        }
+        self.depth += 1;
+        let value = self.operand();
+        self.depth -= 1;
+        value
+    }
+
+    fn operand(&mut self) -> Result<i64, &'static str> {
         let rest = self.peek();
         let Some(first) = rest.chars().next() else {
             return Err("syntax error");
@@ -155,6 +174,17 @@ mod tests {
             ("-i", Ok(-41)),
             ("0x10 + 010", Ok(24)),
             ("1 / 0", Err("division by zero")),
+            ("-9223372036854775807 - 1", Ok(i64::MIN)),
+            ("(-9223372036854775807 - 1) / -1", Ok(i64::MIN)),
+            ("(-9223372036854775807 - 1) % -1", Ok(0)),
+            ("-(-9223372036854775807 - 1)", Ok(i64::MIN)),
+            ("9223372036854775807 + 1", Ok(i64::MIN)),
+            ("9223372036854775807 * 2", Ok(-2)),
+            ("1 << 64", Ok(1)),
+            ("1 >> -1", Ok(0)),
+            ("99999999999999999999", Err("syntax error")),
+            (&"(".repeat(100_000), Err("expression recursion level exceeded")),
+            (&"-".repeat(100_000), Err("expression recursion level exceeded")),
             ("1 +", Err("syntax error")),
             ("1 2", Err("syntax error")),
         ] {
