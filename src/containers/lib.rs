@@ -47,6 +47,7 @@ use tokio::sync::mpsc;
 
 pub use child::child_main;
 pub use image::{ImageError, ImageInfo, resolve};
+pub use log::rotated as rotated_logs;
 pub use process::{Container, Runtime};
 
 /// The licences of PostgreSQL and what it is built from, to be shown with the program's own; empty where it is not

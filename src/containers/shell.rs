@@ -10,9 +10,7 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use super::programs::{
-    self, BROKEN_PIPE, Missing, Outlet, Sink, Source, Streams, World, reason,
-};
+use super::programs::{self, BROKEN_PIPE, Missing, Outlet, Sink, Source, Streams, World, reason};
 use super::terminal::{History, Line};
 use super::view;
 use parse::{AndOr, Command, Fault, How, Kind, List, Pipeline, Redirect, Word};
@@ -406,8 +404,7 @@ impl Shell {
                 match io::pipe() {
                     Ok((reader, writer)) => {
                         let console = || Arc::clone(&self.world.console);
-                        shell.streams.output =
-                            Sink::Pipe(Arc::new(Outlet::new(writer)), console());
+                        shell.streams.output = Sink::Pipe(Arc::new(Outlet::new(writer)), console());
                         input = Source::Pipe(Arc::new(Mutex::new(reader)), console());
                     }
                     Err(error) => {

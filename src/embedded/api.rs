@@ -7,6 +7,7 @@ pub(crate) mod discovery;
 mod eviction;
 mod exec;
 mod list;
+mod logfile;
 mod logs;
 mod openapi;
 mod portforward;

@@ -75,7 +75,9 @@ pub(super) fn run(options: &Options, mut source: Source, out: &mut Output) -> io
 }
 
 fn encoded(group: &[u8]) -> [u8; 4] {
-    let all = group.iter().fold(0_u32, |all, byte| (all << 8) | u32::from(*byte))
+    let all = group
+        .iter()
+        .fold(0_u32, |all, byte| (all << 8) | u32::from(*byte))
         << (8 * (3 - group.len()));
     std::array::from_fn(|at| {
         if at > group.len() {
@@ -105,7 +107,12 @@ mod tests {
 
     #[test]
     fn groups_go_both_ways() {
-        for (plain, coded) in [("a", "YQ=="), ("pa", "cGE="), ("pas", "cGFz"), ("り", "44KK")] {
+        for (plain, coded) in [
+            ("a", "YQ=="),
+            ("pa", "cGE="),
+            ("pas", "cGFz"),
+            ("り", "44KK"),
+        ] {
             assert_eq!(encoded(plain.as_bytes()), coded.as_bytes());
             assert_eq!(decoded(coded.as_bytes()), plain.as_bytes());
         }

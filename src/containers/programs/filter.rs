@@ -285,9 +285,7 @@ fn cut(options: &Options, source: Source, out: &mut Output) -> io::Result<()> {
     let places = fields
         .or(options.value('c'))
         .or(options.value('b'))
-        .ok_or_else(|| {
-            io::Error::other("expected a list of bytes, characters, or fields")
-        })?;
+        .ok_or_else(|| io::Error::other("expected a list of bytes, characters, or fields"))?;
     let ranges = ranges(places)?;
     let chosen = |at: usize| ranges.iter().any(|range| range.contains(&at));
     let delimiter = options.value('d').unwrap_or("\t");

@@ -54,7 +54,11 @@ pub(super) fn run(world: &World, args: &[String], streams: &mut Streams) -> io::
         let search = Search {
             options: &options,
             pattern: &pattern,
-            title: if path == "-" { "(standard input)" } else { path },
+            title: if path == "-" {
+                "(standard input)"
+            } else {
+                path
+            },
             has_names,
             most,
         };

@@ -154,7 +154,10 @@ mod tests {
     fn options_are_read_as_people_write_them() {
         let args = ["-n5", "-rc", "7", "--", "-x"].map(str::to_owned);
         let options = Options::parse(&args, "nc").unwrap();
-        assert_eq!((options.value('n'), options.value('c')), (Some("5"), Some("7")));
+        assert_eq!(
+            (options.value('n'), options.value('c')),
+            (Some("5"), Some("7"))
+        );
         assert!(options.has('r') && !options.has('x'));
         assert_eq!(options.operands, ["-x"]);
         let options = Options::parse(&["-20".to_owned()], "n").unwrap();

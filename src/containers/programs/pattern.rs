@@ -157,11 +157,7 @@ mod tests {
             ("\\(ab\\)\\{2\\}", "abab", true),
             ("\\<ab\\>", "x ab y", true),
         ] {
-            assert_eq!(
-                fits(pattern, line, How::default()),
-                fit,
-                "{pattern} {line}"
-            );
+            assert_eq!(fits(pattern, line, How::default()), fit, "{pattern} {line}");
         }
     }
 

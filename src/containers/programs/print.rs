@@ -208,13 +208,24 @@ pub(super) fn printf(sink: &Sink, args: &[String]) -> io::Result<i32> {
                 Some('%') => out.write_all(b"%")?,
                 None => out.write_all(b"%")?,
                 Some('s') => {
-                    spec.text(values.next().map_or("", String::as_str).as_bytes(), &mut out)?;
+                    spec.text(
+                        values.next().map_or("", String::as_str).as_bytes(),
+                        &mut out,
+                    )?;
                 }
                 Some('b') => {
-                    spec.text(&unescape(values.next().map_or("", String::as_str)), &mut out)?;
+                    spec.text(
+                        &unescape(values.next().map_or("", String::as_str)),
+                        &mut out,
+                    )?;
                 }
                 Some('c') => {
-                    let first: String = values.next().into_iter().flat_map(|v| v.chars()).take(1).collect();
+                    let first: String = values
+                        .next()
+                        .into_iter()
+                        .flat_map(|v| v.chars())
+                        .take(1)
+                        .collect();
                     spec.text(first.as_bytes(), &mut out)?;
                 }
                 Some(kind @ ('d' | 'i' | 'x' | 'X' | 'o' | 'u')) => {
@@ -320,7 +331,10 @@ mod tests {
         ] {
             assert_eq!(printed(&words), text, "{words:?}");
         }
-        assert_eq!(printed(&["%s-%03d\\n", "a", "7", "b", "8"]), "a-007\nb-008\n");
+        assert_eq!(
+            printed(&["%s-%03d\\n", "a", "7", "b", "8"]),
+            "a-007\nb-008\n"
+        );
         assert_eq!(printed(&["%*d", "4", "7"]), "   7");
         assert_eq!(printed(&["%.999999999f", "0"]).len(), 1102);
     }

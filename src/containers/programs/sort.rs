@@ -167,6 +167,9 @@ mod tests {
         assert_eq!(part("1,1", Some(","), "a,bb,c"), "a");
         assert_eq!(part("9", Some(","), "a,bb"), "");
         assert!(Key::parse(&Options::parse(&["-k0".to_owned()], "kt").unwrap()).is_err());
-        assert_eq!((number(b" -7x"), number(b"x"), number(b"1.5")), (-7.0, 0.0, 1.5));
+        assert_eq!(
+            (number(b" -7x"), number(b"x"), number(b"1.5")),
+            (-7.0, 0.0, 1.5)
+        );
     }
 }

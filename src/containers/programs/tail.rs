@@ -246,7 +246,11 @@ mod tests {
             (String::new(), 3, String::new()),
             ("a\nb\n".to_owned(), 0, String::new()),
             ("\n\n\n".to_owned(), 2, "\n\n".to_owned()),
-            (format!("a\n{long}\n{long}\n"), 2, format!("{long}\n{long}\n")),
+            (
+                format!("a\n{long}\n{long}\n"),
+                2,
+                format!("{long}\n{long}\n"),
+            ),
         ] {
             std::fs::write(&path, &text).unwrap();
             let start = start_of_lines(&File::open(&path).unwrap(), last).unwrap();

@@ -34,7 +34,11 @@ pub(super) fn run(args: &[String], streams: &mut Streams) -> io::Result<i32> {
     loop {
         let count = streams.input.read(&mut buffer)?;
         rest.extend_from_slice(&buffer[..count]);
-        let whole = if count == 0 { rest.len() } else { whole_of(&rest) };
+        let whole = if count == 0 {
+            rest.len()
+        } else {
+            whole_of(&rest)
+        };
         for chunk in rest[..whole].utf8_chunks() {
             let chars = chunk.valid().chars().map(Sign::Char);
             let bytes = chunk.invalid().iter().map(|byte| Sign::Byte(*byte));

@@ -183,8 +183,14 @@ mod tests {
             ("1 << 64", Ok(1)),
             ("1 >> -1", Ok(0)),
             ("99999999999999999999", Err("syntax error")),
-            (&"(".repeat(100_000), Err("expression recursion level exceeded")),
-            (&"-".repeat(100_000), Err("expression recursion level exceeded")),
+            (
+                &"(".repeat(100_000),
+                Err("expression recursion level exceeded"),
+            ),
+            (
+                &"-".repeat(100_000),
+                Err("expression recursion level exceeded"),
+            ),
             ("1 +", Err("syntax error")),
             ("1 2", Err("syntax error")),
         ] {

@@ -371,7 +371,10 @@ mod tests {
         assert!(!matches(&[('*', true)], &['a']), "a quoted star is a star");
         let (stars, long) = ("a*".repeat(50) + "b", "a".repeat(100_000));
         assert!(!fits("*b*", &long), "a long text is no deep recursion");
-        assert!(!fits(&stars, &long[..2000]), "many stars are no endless search");
+        assert!(
+            !fits(&stars, &long[..2000]),
+            "many stars are no endless search"
+        );
     }
 
     #[test]

@@ -982,10 +982,25 @@ mod tests {
     #[test]
     fn a_monstrous_text_is_refused() {
         let work = || {
-            for unit in ["(", "{ ", "$(", "`", "${a:-", "$((", "if ", "\"$(", "f() ", "while (", "case a in a) "] {
+            for unit in [
+                "(",
+                "{ ",
+                "$(",
+                "`",
+                "${a:-",
+                "$((",
+                "if ",
+                "\"$(",
+                "f() ",
+                "while (",
+                "case a in a) ",
+            ] {
                 let fault = parse(&unit.repeat(100_000)).unwrap_err();
                 assert!(
-                    matches!(fault, Fault::TooDeep | Fault::Incomplete | Fault::Unexpected(_)),
+                    matches!(
+                        fault,
+                        Fault::TooDeep | Fault::Incomplete | Fault::Unexpected(_)
+                    ),
                     "{unit}"
                 );
             }
