@@ -21,6 +21,9 @@
 //!   and database, hands the one backend from session to session, and restarts it when it must be interrupted. See `postgres`.
 //! - **psql is the real psql**, also interactively. It has no terminal of its own; line editing, history and Ctrl-C are ours (`terminal`).
 //! - **Small programs are built in.** They see the container's files through `view`, which nothing leaves. There is no other executable to run.
+//! - **A container takes its share and no more.** Programs stream; memory (`memory`), threads (`threads`), nesting, commands at once and logs (`log`) have
+//!   limits, and its processes run after the server's. A process that goes over its memory ends with 137, and one of several ends alone; the limit holds
+//!   for each process, not for their sum. A PostgreSQL backend that is ended so is what PostgreSQL's recovery is for.
 //! - Two containers on one data directory: the second is refused, with PostgreSQL's own words about `postmaster.pid`. The real one can't see that in another
 //!   PID namespace and would damage the data; a lock on the host's folder can.
 

@@ -1,5 +1,7 @@
 //! `$((…))`: integer arithmetic with C's operators.
 
+use std::num::IntErrorKind;
+
 /// Evaluates an expression; names are looked up, and unset ones are 0.
 pub(super) fn evaluate(
     text: &str,
@@ -154,7 +156,14 @@ fn number(text: &str) -> Result<i64, &'static str> {
         None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
         None => (text, 10),
     };
-    i64::from_str_radix(digits, base).map_err(|_| "syntax error")
+    // As the C library: what is too large is the largest there is. The smallest number is written with a sign, and its
+    // digits alone are one too many.
+    match u64::from_str_radix(digits.strip_prefix('-').unwrap_or(digits), base) {
+        Ok(value) if digits.starts_with('-') => Ok((value as i64).wrapping_neg()),
+        Ok(value) => Ok(value as i64),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Ok(i64::MAX),
+        Err(_) => Err("syntax error"),
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +191,9 @@ mod tests {
             ("9223372036854775807 * 2", Ok(-2)),
             ("1 << 64", Ok(1)),
             ("1 >> -1", Ok(0)),
-            ("99999999999999999999", Err("syntax error")),
+            ("99999999999999999999", Ok(i64::MAX)),
+            ("-9223372036854775808 / -1", Ok(i64::MIN)),
+            ("-9223372036854775808 % -1", Ok(0)),
             (
                 &"(".repeat(100_000),
                 Err("expression recursion level exceeded"),
