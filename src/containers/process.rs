@@ -289,7 +289,12 @@ impl Container {
         }
         programs::find(&order.view(), &order)
             .map_err(|why| ExecError::Command { id: new_id(), why })?;
-        let no_place = |_| io::Error::from_raw_os_error(rustix::io::Errno::AGAIN.raw_os_error());
+        let no_place = |_| {
+            io::Error::new(
+                io::ErrorKind::WouldBlock,
+                "resource temporarily unavailable",
+            )
+        };
         let _place = self.0.execs.try_acquire().map_err(no_place)?;
         let _place_of_all = self.0.runtime.execs.try_acquire().map_err(no_place)?;
         let group = i32::try_from(self.0.pid).unwrap_or_default();

@@ -4,7 +4,7 @@
 from ez import *
 s = Server(); s.pod('p', command=('sh', '-c', 'sleep 3000')); s.need('p')
 for script, wanted in [('a() { a | a & }; a; wait; echo end', "can't fork"), ('f() { f; }; f', 'too deeply nested'), ('f() { echo $(f); }; f', 'too deeply nested'),
-                       ('(' * 100000, 'too deeply nested'), ('$(' * 30000, ''), ('echo $((' + '(' * 100000 + '))', ''), ("case $(printf '%100000s' x) in *y*) ;; esac", ''),
+                       ('(' * 10000, 'too deeply nested'), ('$(' * 5000, ''), ('echo $((' + '(' * 10000 + '))', ''), ("case $(printf '%100000s' x) in *y*) ;; esac", ''),
                        ('echo $((1/0))', 'division by zero'), ('echo $((-9223372036854775808 / -1))', ''),
                        ("printf '#!/bin/sh\\n/tmp/s\\n' > /tmp/s; chmod +x /tmp/s; /tmp/s", 'too deeply nested')]:
     code, out, err = s.exec('p', 'sh', '-c', script, timeout=60)
