@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::Mount;
 use super::frame::Frame;
 use super::image::ImageKind;
+use super::memory;
 use super::programs::{self, Streams, World};
 use super::terminal::Console;
+use super::threads::Threads;
 use super::view::View;
 
 /// The first argument of a process that is to be a container. No user types it.
@@ -22,6 +24,9 @@ pub(super) const HIDDEN_ARGUMENT: &str = "--be-a-container";
 /// The first argument of a process that is to be PostgreSQL itself, under a container's postmaster.
 #[cfg(feature = "postgres")]
 pub(super) const HIDDEN_BACKEND_ARGUMENT: &str = "--be-a-postgres-backend";
+
+/// How much later than the server a container's processes get the processor.
+const NICENESS: i32 = 5;
 
 /// What a container's process is to be. Holds secrets: it travels by pipe only, and is not `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -42,6 +47,8 @@ pub(super) struct Order {
     /// The container's main process: its id on the host (0: this one), and its command.
     pub(super) main_process: i32,
     pub(super) main_argv: Vec<String>,
+    /// How many bytes of memory the process may have.
+    pub(super) memory: u64,
 }
 
 impl Order {
@@ -69,7 +76,11 @@ pub fn child_main() -> Option<ExitCode> {
             }
         }),
         #[cfg(feature = "postgres")]
-        HIDDEN_BACKEND_ARGUMENT => Some(exit_code(super::postgres::backend_main())),
+        HIDDEN_BACKEND_ARGUMENT => {
+            let limit = std::env::args().nth(2).and_then(|text| text.parse().ok());
+            memory::hold_runtime(limit.unwrap_or_else(memory::by_default));
+            Some(exit_code(super::postgres::backend_main()))
+        }
         _ => None,
     }
 }
@@ -83,6 +94,13 @@ fn run() -> io::Result<i32> {
     let view = order.view()?;
     #[cfg(target_os = "linux")]
     super::wall::raise(&order, &view)?;
+    match order.image {
+        #[cfg(feature = "postgres")]
+        ImageKind::Postgres => memory::hold_runtime(order.memory),
+        _ => memory::hold(order.memory),
+    }
+    // What containers do comes after what the page and the API have to do.
+    let _ = rustix::process::nice(NICENESS);
     let console = Arc::new(Console::new(order.tty));
     let pump = Arc::clone(&console);
     let is_main = order.is_main;
@@ -95,6 +113,7 @@ fn run() -> io::Result<i32> {
         }
         std::process::exit(137);
     });
+    let threads = Threads::default();
     let mut world = World {
         view,
         image: order.image,
@@ -109,13 +128,19 @@ fn run() -> io::Result<i32> {
             process => process,
         },
         main_argv: order.main_argv.clone(),
+        threads: threads.clone(),
+        depth: 0,
     };
     if order.is_main {
         console.heed_signals()?;
     }
     let streams = Streams::of(&console);
     match programs::find(&world.view, &order) {
-        Ok(program) => Ok(programs::run(program, &mut world, &order.argv, streams)),
+        // On a thread of its own, because the first one's stack is as large as the system likes.
+        Ok(program) => threads
+            .spawn(move || programs::run(program, &mut world, &order.argv, streams))?
+            .join()
+            .map_err(|_| io::Error::other("the program broke off")),
         Err(why) => Err(io::Error::other(why)),
     }
 }

@@ -79,8 +79,12 @@ pub(super) fn read_block(from: &mut impl Read) -> io::Result<Vec<u8>> {
             "block is too long",
         ));
     }
-    let mut payload = vec![0; length];
-    from.read_exact(&mut payload)?;
+    // Memory is taken for what comes, not for what is announced.
+    let mut payload = Vec::new();
+    from.take(length as u64).read_to_end(&mut payload)?;
+    if payload.len() < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(payload)
 }
 

@@ -21,6 +21,9 @@
 //!   and database, hands the one backend from session to session, and restarts it when it must be interrupted. See `postgres`.
 //! - **psql is the real psql**, also interactively. It has no terminal of its own; line editing, history and Ctrl-C are ours (`terminal`).
 //! - **Small programs are built in.** They see the container's files through `view`, which nothing leaves. There is no other executable to run.
+//! - **A container takes its share and no more.** Programs stream; memory (`memory`), threads (`threads`), nesting, commands at once and logs (`log`) have
+//!   limits, and its processes run after the server's. A process that goes over its memory ends with 137, and one of several ends alone; the limit holds
+//!   for each process, not for their sum. A PostgreSQL backend that is ended so is what PostgreSQL's recovery is for.
 //! - Two containers on one data directory: the second is refused, with PostgreSQL's own words about `postmaster.pid`. The real one can't see that in another
 //!   PID namespace and would damage the data; a lock on the host's folder can.
 
@@ -29,6 +32,7 @@ mod disk;
 mod frame;
 mod image;
 mod log;
+mod memory;
 mod place;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -37,6 +41,7 @@ mod programs;
 mod removal;
 mod shell;
 mod terminal;
+mod threads;
 mod view;
 #[cfg(target_os = "linux")]
 mod wall;
@@ -51,6 +56,7 @@ use tokio::sync::mpsc;
 pub use child::child_main;
 pub use disk::{Disk, Lies};
 pub use image::{ImageError, ImageInfo, resolve};
+pub use log::rotated as rotated_logs;
 pub use process::{Container, Runtime};
 pub use removal::remove_tree;
 #[cfg(target_os = "linux")]
@@ -103,8 +109,10 @@ pub struct ContainerSpec {
     pub hostname: String,
     /// This one container's own folder: its writable layer and its socket. Made if missing; whoever starts the container removes it afterwards.
     pub scratch: PathBuf,
-    /// The log file, appended to.
+    /// The log file, appended to. It is kept short: what is older lies beside it, as `FILE.1` to `FILE.4`.
     pub log: PathBuf,
+    /// How many bytes of memory each of its processes may have; absent: a share of the machine's.
+    pub memory: Option<u64>,
 }
 
 /// How a container's main process ended.
@@ -114,6 +122,8 @@ pub struct Exit {
     pub code: i32,
     /// The signal that ended it.
     pub signal: Option<i32>,
+    /// Whether it was ended because it wanted more memory than it may have. The code is 137 then.
+    pub out_of_memory: bool,
 }
 
 /// The size of a terminal, in character cells.

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,21 +13,30 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::child::{HIDDEN_ARGUMENT, Order};
 use super::frame::Frame;
 use super::log::{Lines, Log};
-use super::{ContainerSpec, ExecError, ExecRequest, Exit, Size, StartError, image, programs};
+use super::{
+    ContainerSpec, ExecError, ExecRequest, Exit, Size, StartError, image, memory, programs,
+};
 
 /// Enough for a screen of text; pipes hold no more either.
 const CHUNK: usize = 64 * 1024;
+
+/// Commands that may run at once in one container, and in all: a page full of terminals and every probe, but not all of the
+/// machine's processes.
+const MOST_EXECS_EACH: usize = 64;
+const MOST_EXECS: usize = 256;
 
 /// Starts containers. One for each cluster.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     program: PathBuf,
     cache: PathBuf,
+    /// Places for commands in all containers together.
+    execs: Arc<Semaphore>,
 }
 
 /// A started container. A cheap handle; when the last one is dropped, the container is killed.
@@ -40,6 +50,8 @@ struct Inner {
     order: Order,
     scratch: PathBuf,
     exit: watch::Receiver<Option<Exit>>,
+    /// Places for commands in this container.
+    execs: Semaphore,
     /// The life line: the container ends when this is closed.
     _life: ChildStdin,
 }
@@ -52,6 +64,7 @@ impl Runtime {
         Self {
             program: program.into(),
             cache: cache.into(),
+            execs: Arc::new(Semaphore::new(MOST_EXECS)),
         }
     }
 
@@ -95,6 +108,7 @@ impl Runtime {
             root: spec.scratch.join("root"),
             socket: spec.scratch.join("s"),
             tty: false,
+            memory: spec.memory.unwrap_or_else(memory::by_default),
         };
         std::fs::create_dir_all(spec.scratch.join("tmp"))?;
         std::fs::create_dir_all(&order.root)?;
@@ -121,6 +135,7 @@ impl Runtime {
             order,
             scratch: spec.scratch,
             exit,
+            execs: Semaphore::new(MOST_EXECS_EACH),
             _life: life,
         })))
     }
@@ -153,15 +168,11 @@ async fn attend(mut child: Child, pid: u32, log: Arc<Log>, tell: watch::Sender<O
     signal_group(pid, Signal::KILL);
     let _ = logs.await;
     let exit = match status {
-        Ok(status) => {
-            use std::os::unix::process::ExitStatusExt;
-            let signal = status.signal();
-            let code = status.code().unwrap_or(128 + signal.unwrap_or(0));
-            Exit { code, signal }
-        }
+        Ok(status) => Exit::from(status),
         Err(_) => Exit {
             code: 255,
             signal: None,
+            out_of_memory: false,
         },
     };
     tell.send_replace(Some(exit));
@@ -189,6 +200,25 @@ async fn write_log(
                 Ok(n @ 1..) => err.push(&from_err[..n]),
                 _ => err_is_open = false,
             },
+        }
+    }
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        let signal = status.signal();
+        if signal == Some(memory::OUT_OF_MEMORY.as_raw()) {
+            // As the kernel's OOM killer ends a process.
+            return Self {
+                code: 137,
+                signal: Some(9),
+                out_of_memory: true,
+            };
+        }
+        Self {
+            code: status.code().unwrap_or(128 + signal.unwrap_or(0)),
+            signal,
+            out_of_memory: false,
         }
     }
 }
@@ -228,6 +258,7 @@ impl Container {
             Err(_) => Exit {
                 code: 137,
                 signal: Some(9),
+                out_of_memory: false,
             },
         }
     }
@@ -259,6 +290,14 @@ impl Container {
         }
         programs::find(&order.view()?, &order)
             .map_err(|why| ExecError::Command { id: new_id(), why })?;
+        let no_place = |_| {
+            io::Error::new(
+                io::ErrorKind::WouldBlock,
+                "resource temporarily unavailable",
+            )
+        };
+        let _place = self.0.execs.try_acquire().map_err(no_place)?;
+        let _place_of_all = self.0.runtime.execs.try_acquire().map_err(no_place)?;
         let group = i32::try_from(self.0.pid).unwrap_or_default();
         let mut child = match self.0.runtime.spawn(group, &self.0.scratch) {
             Ok(child) => child,
@@ -291,11 +330,7 @@ impl Container {
             () = outputs => {}
             never = feed => match never {},
         }
-        let status = child.wait().await?;
-        use std::os::unix::process::ExitStatusExt;
-        Ok(status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+        Ok(Exit::from(child.wait().await?).code)
     }
 }
 

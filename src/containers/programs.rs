@@ -3,19 +3,32 @@
 //! All are built in; the files under `/bin` are there to be seen. Text files that begin with `#!` run in the shell.
 
 mod archive;
+mod base64;
+mod buffer;
 mod files;
+mod filter;
+mod grep;
+mod options;
+mod pattern;
+mod print;
+mod seq;
+mod sort;
+mod tail;
 mod text;
+mod translate;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::child::Order;
 use super::image::ImageKind;
 use super::shell;
 use super::terminal::{Console, INTERRUPTED, Stream};
+use super::threads::Threads;
 use super::view::View;
 
 /// Programs that every image has. The shell's own builtins are not here.
@@ -57,6 +70,9 @@ pub(super) struct World {
     /// The container's main process: its id on the host, and its command.
     pub(super) main_process: i32,
     pub(super) main_argv: Vec<String>,
+    pub(super) threads: Threads,
+    /// How deeply shells, functions and substitutions are nested.
+    pub(super) depth: usize,
 }
 
 /// Standard input, output and error of one program.
@@ -71,8 +87,8 @@ pub(super) struct Streams {
 #[derive(Clone)]
 pub(super) enum Source {
     Console(Arc<Console>),
-    File(Arc<File>),
-    Pipe(Arc<Mutex<PipeReader>>),
+    File(Arc<File>, Arc<Console>),
+    Pipe(Arc<Mutex<PipeReader>>, Arc<Console>),
     Text(Arc<Mutex<io::Cursor<Vec<u8>>>>),
 }
 
@@ -80,10 +96,20 @@ pub(super) enum Source {
 #[derive(Clone)]
 pub(super) enum Sink {
     Console(Arc<Console>, Stream),
-    File(Arc<File>),
-    Pipe(Arc<PipeWriter>),
-    Buffer(Arc<Mutex<Vec<u8>>>),
+    File(Arc<File>, Arc<Console>),
+    Pipe(Arc<Outlet>, Arc<Console>),
+    Buffer(Arc<Mutex<Vec<u8>>>, Arc<Console>),
 }
+
+/// The end of a pipe that is written to.
+pub(super) struct Outlet {
+    writer: PipeWriter,
+    /// How often somebody wrote after the reader had gone.
+    refused: AtomicUsize,
+}
+
+/// What a closed pipe does to a program that writes: 128 and the number of SIGPIPE.
+pub(super) const BROKEN_PIPE: i32 = 141;
 
 impl Streams {
     pub(super) fn of(console: &Arc<Console>) -> Self {
@@ -105,12 +131,47 @@ impl Streams {
     }
 }
 
+impl Outlet {
+    pub(super) fn new(writer: PipeWriter) -> Self {
+        Self {
+            writer,
+            refused: AtomicUsize::new(0),
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let written = (&self.writer).write(bytes);
+        if let Err(error) = &written
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl Sink {
+    /// How often somebody wrote here after the reader had gone.
+    pub(super) fn refused(&self) -> usize {
+        match self {
+            Self::Pipe(pipe, _) => pipe.refused.load(Ordering::Relaxed),
+            _ => 0,
+        }
+    }
+}
+
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Console(console) => console.read(buffer),
-            Self::File(file) => file.as_ref().read(buffer),
-            Self::Pipe(pipe) => pipe.lock().unwrap().read(buffer),
+            Self::File(file, console) => {
+                console.check()?;
+                file.as_ref().read(buffer)
+            }
+            Self::Pipe(pipe, console) => {
+                console.check()?;
+                pipe.lock().unwrap().read(buffer)
+            }
             Self::Text(text) => text.lock().unwrap().read(buffer),
         }
     }
@@ -120,16 +181,22 @@ impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Console(console, stream) => {
-                // A program that only ever writes would not notice Ctrl-C otherwise.
-                if console.is_interrupted() {
-                    return Err(INTERRUPTED.into());
-                }
+                console.check()?;
                 console.write(*stream, bytes);
                 Ok(bytes.len())
             }
-            Self::File(file) => file.as_ref().write(bytes),
-            Self::Pipe(pipe) => pipe.as_ref().write(bytes),
-            Self::Buffer(buffer) => buffer.lock().unwrap().write(bytes),
+            Self::File(file, console) => {
+                console.check()?;
+                file.as_ref().write(bytes)
+            }
+            Self::Pipe(pipe, console) => {
+                console.check()?;
+                pipe.write(bytes)
+            }
+            Self::Buffer(buffer, console) => {
+                console.check()?;
+                buffer.lock().unwrap().write(bytes)
+            }
         }
     }
 
@@ -252,12 +319,12 @@ pub(super) fn run(
                 let done = (name == "tar")
                     .then(|| archive::run(world, argv, &mut streams))
                     .or_else(|| files::run(name, world, argv, &mut streams))
+                    .or_else(|| filter::run(name, world, argv, &mut streams))
                     .or_else(|| text::run(name, world, argv, &mut streams));
                 match done {
                     Some(Ok(code)) => code,
                     Some(Err(error)) if error.kind() == INTERRUPTED => 130,
-                    // What a closed pipe does to a program that writes.
-                    Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => 141,
+                    Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => BROKEN_PIPE,
                     Some(Err(error)) => {
                         streams.complain(format_args!("{name}: {}", reason(&error)));
                         1

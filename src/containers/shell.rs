@@ -10,12 +10,15 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use super::programs::{self, Missing, Sink, Source, Streams, World, reason};
+use super::programs::{self, BROKEN_PIPE, Missing, Outlet, Sink, Source, Streams, World, reason};
 use super::terminal::{History, Line};
 use super::view;
 use parse::{AndOr, Command, Fault, How, Kind, List, Pipeline, Redirect, Word};
 
-/// How deep functions and substitutions may nest before it is taken for a mistake.
+/// Programs that a real shell runs itself, besides [`builtins`].
+const IN_SHELL: [&str; 6] = ["[", "echo", "false", "printf", "test", "true"];
+
+/// How deep functions, substitutions and scripts may nest before it is taken for a mistake.
 const DEEPEST: usize = 200;
 
 /// Whether a name fits a pattern of marked characters, as file names fit `*.sql`.
@@ -52,7 +55,6 @@ struct Shell {
     /// What to do on a signal, or on `EXIT`.
     traps: BTreeMap<String, String>,
     background: Arc<Mutex<Vec<JoinHandle<i32>>>>,
-    depth: usize,
 }
 
 /// Runs `sh`; the result is its exit code.
@@ -147,7 +149,6 @@ impl Shell {
             traces: false,
             traps: BTreeMap::new(),
             background: Arc::default(),
-            depth: 0,
         }
     }
 
@@ -165,6 +166,7 @@ impl Shell {
             Err(fault) => {
                 self.complain(match fault {
                     Fault::Incomplete => "syntax error: unexpected end of file".to_owned(),
+                    Fault::TooDeep => "syntax error: too deeply nested".to_owned(),
                     Fault::Unexpected(what) if what == "Bad substitution" => what,
                     Fault::Unexpected(what) => format!("syntax error: unexpected \"{what}\""),
                 });
@@ -310,11 +312,19 @@ impl Shell {
             if *background {
                 let mut shell = self.clone();
                 let and_or = and_or.clone();
-                let thread = std::thread::spawn(move || {
+                shell.is_interactive = false;
+                let thread = self.world.threads.spawn(move || {
                     shell.and_or(&and_or);
                     shell.status
                 });
-                self.background.lock().unwrap().push(thread);
+                match thread {
+                    Ok(thread) => {
+                        let mut background = self.background.lock().unwrap();
+                        background.retain(|thread| !thread.is_finished());
+                        background.push(thread);
+                    }
+                    Err(error) => return self.cannot_fork(&error),
+                }
                 self.status = 0;
                 continue;
             }
@@ -324,12 +334,7 @@ impl Shell {
             }
             if self.world.console.is_interrupted() {
                 self.status = 130;
-                // At a prompt the rest of the line is dropped; a script ends.
-                return if self.is_interactive {
-                    Flow::Break(usize::MAX)
-                } else {
-                    Flow::Exit
-                };
+                return self.broken_off();
             }
             for signal in self.world.console.take_signals() {
                 if self.run_trap(signal) == Flow::Exit {
@@ -389,7 +394,7 @@ impl Shell {
 
     fn pipe(&mut self, commands: &[Command]) -> Flow {
         let mut input = self.streams.input.clone();
-        let mut threads = Vec::new();
+        let (mut threads, mut failed) = (Vec::new(), None);
         for (at, command) in commands.iter().enumerate() {
             let mut shell = self.clone();
             shell.streams.input = input.clone();
@@ -398,41 +403,65 @@ impl Shell {
             if at + 1 < commands.len() {
                 match io::pipe() {
                     Ok((reader, writer)) => {
-                        shell.streams.output = Sink::Pipe(Arc::new(writer));
-                        input = Source::Pipe(Arc::new(Mutex::new(reader)));
+                        let console = || Arc::clone(&self.world.console);
+                        shell.streams.output = Sink::Pipe(Arc::new(Outlet::new(writer)), console());
+                        input = Source::Pipe(Arc::new(Mutex::new(reader)), console());
                     }
                     Err(error) => {
-                        self.complain(format_args!("pipe: {}", reason(&error)));
-                        self.status = 1;
-                        return Flow::Next;
+                        failed = Some(error);
+                        break;
                     }
                 }
             }
             let command = command.clone();
-            threads.push(std::thread::spawn(move || {
+            let thread = self.world.threads.spawn(move || {
                 shell.command(&command);
                 // The pipe's ends close with the shell's streams.
                 shell.status
-            }));
+            });
+            match thread {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
         }
         // This shell's copy of the last pipe would keep its writer from noticing that the reader has ended.
         drop(input);
         for thread in threads {
             self.status = thread.join().unwrap_or(1);
         }
-        Flow::Next
+        match failed {
+            Some(error) => self.cannot_fork(&error),
+            None => Flow::Next,
+        }
+    }
+
+    fn cannot_fork(&mut self, error: &io::Error) -> Flow {
+        self.complain(format_args!("can't fork: {}", reason(error)));
+        self.status = 2;
+        self.broken_off()
+    }
+
+    /// A script that cannot go on ends; at a prompt the rest of the line is dropped.
+    fn broken_off(&self) -> Flow {
+        if self.is_interactive {
+            Flow::Break(usize::MAX)
+        } else {
+            Flow::Exit
+        }
     }
 
     fn command(&mut self, command: &Command) -> Flow {
-        self.depth += 1;
-        if self.depth > DEEPEST {
-            self.depth -= 1;
+        if self.world.depth >= DEEPEST {
             self.complain("too deeply nested");
             self.status = 2;
-            return Flow::Exit;
+            return self.broken_off();
         }
+        self.world.depth += 1;
         let flow = self.redirected_command(command);
-        self.depth -= 1;
+        self.world.depth -= 1;
         flow
     }
 
@@ -562,11 +591,7 @@ impl Shell {
     fn failed(&mut self, text: &str) -> Flow {
         self.complain(text);
         self.status = 2;
-        if self.is_interactive {
-            Flow::Break(usize::MAX)
-        } else {
-            Flow::Exit
-        }
+        self.broken_off()
     }
 
     fn simple(&mut self, assignments: &[(String, Word)], words: &[Word]) -> Flow {
@@ -618,11 +643,20 @@ impl Shell {
                 self.set(name, value.clone());
             }
         }
-        if let Some(flow) = builtins::run(self, &argv) {
-            return flow;
+        let refused = self.streams.output.refused();
+        let mut is_builtin = true;
+        let flow = builtins::run(self, &argv).unwrap_or_else(|| {
+            is_builtin = IN_SHELL.contains(&argv[0].as_str());
+            self.status = self.program(&argv, values);
+            Flow::Next
+        });
+        // SIGPIPE ends a shell that writes itself. A program ends alone the first time; a second time it is a loop, which
+        // would never end.
+        if self.streams.output.refused() > refused && (is_builtin || refused > 0) {
+            self.status = BROKEN_PIPE;
+            return Flow::Exit;
         }
-        self.status = self.program(&argv, values);
-        Flow::Next
+        flow
     }
 
     fn program(&mut self, argv: &[String], values: Vec<(String, String)>) -> i32 {
@@ -652,14 +686,15 @@ impl Shell {
     fn capture(&mut self, list: &List) -> String {
         let buffer = Arc::new(Mutex::new(Vec::new()));
         let mut shell = self.clone();
-        shell.streams.output = Sink::Buffer(Arc::clone(&buffer));
+        let console = Arc::clone(&self.world.console);
+        shell.streams.output = Sink::Buffer(Arc::clone(&buffer), console);
         shell.is_interactive = false;
-        shell.depth += 1;
-        if shell.depth <= DEEPEST {
-            shell.list(list);
-        }
+        shell.world.depth += 1;
+        shell.list(list);
         self.status = shell.status;
-        let bytes = std::mem::take(&mut *buffer.lock().unwrap());
+        let mut bytes = std::mem::take(&mut *buffer.lock().unwrap());
+        // No variable holds them, and no argument.
+        bytes.retain(|byte| *byte != 0);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
@@ -673,7 +708,7 @@ impl Shell {
                     .view
                     .open(directory, &target)
                     .map_err(|error| wrong("can't open", &error))?;
-                self.streams.input = Source::File(Arc::new(file));
+                self.streams.input = Source::File(Arc::new(file), Arc::clone(&world.console));
             }
             (0, How::Here) => {
                 self.streams.input =
@@ -689,7 +724,7 @@ impl Shell {
                     .view
                     .create(directory, &target, how)
                     .map_err(|error| wrong("can't create", &error))?;
-                let sink = Sink::File(Arc::new(file));
+                let sink = Sink::File(Arc::new(file), Arc::clone(&world.console));
                 if stream == 1 {
                     self.streams.output = sink;
                 } else {

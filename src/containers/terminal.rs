@@ -10,6 +10,8 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, getppid};
+
 use super::Size;
 use super::frame::Frame;
 
@@ -17,6 +19,10 @@ pub(super) use editor::{History, Line};
 
 /// What a program's reading of the terminal ends with when Ctrl-C is typed.
 pub(super) const INTERRUPTED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
+
+/// How much input waits for a program. A pipe is left full then, as a real one is; on a terminal what is typed ahead
+/// further is lost.
+const MOST_INPUT: usize = 1 << 20;
 
 /// The standard streams of this process.
 pub(super) struct Console {
@@ -80,17 +86,37 @@ impl Console {
         self.tty
     }
 
-    /// Takes frames from the parent until the pipe ends.
+    /// Takes frames from the parent until the pipe ends, or the parent does.
     pub(super) fn fill(&self, from: &mut impl Read) {
+        let parent = getppid();
         while let Ok(Some(frame)) = Frame::read(from) {
             match frame {
-                Frame::Input(bytes) => self.typed(&bytes),
+                Frame::Input(bytes) => {
+                    if !self.has_room(parent) {
+                        return;
+                    }
+                    self.typed(&bytes);
+                }
                 Frame::InputEnd => self.input.lock().unwrap().ended = true,
                 Frame::Resize(size) => self.input.lock().unwrap().size = size,
                 Frame::Order(_) => {}
             }
             self.changed.notify_all();
         }
+    }
+
+    /// Waits until there is room for more input; false if the parent ends meanwhile, whose pipe nobody reads then. A
+    /// terminal is always read, because Ctrl-C may be in what comes.
+    fn has_room(&self, parent: Option<Pid>) -> bool {
+        const LOOK_EVERY: Duration = Duration::from_millis(500);
+        let mut input = self.input.lock().unwrap();
+        while !self.tty && input.bytes.len() > MOST_INPUT {
+            input = self.changed.wait_timeout(input, LOOK_EVERY).unwrap().0;
+            if getppid() != parent {
+                return false;
+            }
+        }
+        true
     }
 
     fn typed(&self, bytes: &[u8]) {
@@ -107,7 +133,7 @@ impl Console {
                     hook();
                 }
                 input = self.input.lock().unwrap();
-            } else {
+            } else if !self.tty || input.bytes.len() < MOST_INPUT {
                 input.bytes.push_back(byte);
             }
         }
@@ -122,6 +148,15 @@ impl Console {
     /// Whether Ctrl-C was typed since the last call.
     pub(super) fn take_interrupt(&self) -> bool {
         std::mem::take(&mut self.input.lock().unwrap().interrupted)
+    }
+
+    /// An error if Ctrl-C was typed and nobody has taken note yet. Whatever reads or writes asks: a program that only ever
+    /// does that would not notice otherwise.
+    pub(super) fn check(&self) -> io::Result<()> {
+        if self.is_interrupted() {
+            return Err(INTERRUPTED.into());
+        }
+        Ok(())
     }
 
     /// Whether Ctrl-C was typed and nobody has taken note yet.
@@ -210,6 +245,7 @@ impl Console {
         let mut input = self.input.lock().unwrap();
         loop {
             if let Some(byte) = input.bytes.pop_front() {
+                self.changed.notify_all();
                 return Some(byte);
             }
             if input.ended {
@@ -255,7 +291,9 @@ impl Console {
             while input.bytes.is_empty() && !input.ended {
                 input = self.changed.wait(input).unwrap();
             }
-            input.bytes.read(buffer)
+            let count = input.bytes.read(buffer);
+            self.changed.notify_all();
+            count
         }
     }
 

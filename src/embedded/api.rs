@@ -8,6 +8,7 @@ mod eviction;
 mod exec;
 mod health;
 mod list;
+mod logfile;
 mod logs;
 mod openapi;
 mod portforward;

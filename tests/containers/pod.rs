@@ -66,6 +66,7 @@ impl Pod {
             hostname: "postgres-statefulset-0".to_owned(),
             scratch: self.folder.path().join(format!("c{n}")),
             log: self.folder.path().join(format!("{n}.log")),
+            memory: None,
         }
     }
 

@@ -421,3 +421,69 @@ async fn an_evicted_pod_says_why_and_is_replaced() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_over_its_memory_is_oomkilled() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    cluster
+        .post(
+            PODS,
+            json!({"metadata": {"name": "greedy"}, "spec": {"containers": [{
+                "name": "c", "image": "busybox", "command": ["tail", "/dev/zero"], "resources": {"limits": {"memory": "32Mi"}},
+            }]}}),
+        )
+        .await;
+    let pod = cluster
+        .until(&format!("{PODS}/greedy"), "the second death", |pod| {
+            pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["reason"]
+                == "OOMKilled"
+        })
+        .await;
+    let last = &pod["status"]["containerStatuses"][0]["lastState"]["terminated"];
+    assert_eq!(last["exitCode"], 137);
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_read_from_their_end_and_followed_over_rotations() {
+    let (folder, cluster) = Cluster::fresh().await;
+    cluster
+        .post(
+            PODS,
+            json!({"metadata": {"name": "loud"}, "spec": {"restartPolicy": "Never", "containers": [{
+                "name": "c", "image": "busybox", "command": ["sh", "-c", "seq 1 600000; echo end"],
+            }]}}),
+        )
+        .await;
+    cluster
+        .until(&format!("{PODS}/loud"), "its end", |pod| {
+            pod["status"]["phase"] == "Succeeded"
+        })
+        .await;
+    let log = format!("{PODS}/loud/log");
+    assert_eq!(
+        cluster.get(&format!("{log}?tailLines=2")).await,
+        "600000\nend\n"
+    );
+    assert_eq!(
+        cluster
+            .get(&format!("{log}?tailLines=2&limitBytes=3"))
+            .await,
+        "600"
+    );
+    let all = cluster
+        .get(&format!("{log}?sinceSeconds=9223372036854775807"))
+        .await;
+    let all = all.as_str().unwrap();
+    assert!(all.ends_with("\n600000\nend\n") && all.len() < 10 << 20);
+    let pods = std::fs::read_dir(folder.path().join("pods")).unwrap();
+    let files: usize = pods
+        .map(|pod| {
+            std::fs::read_dir(pod.unwrap().path().join("logs/c"))
+                .unwrap()
+                .count()
+        })
+        .sum();
+    assert!(files > 1, "the log was rotated");
+    cluster.end().await;
+}

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::child::HIDDEN_BACKEND_ARGUMENT;
 use super::super::frame::{read_block, write_block};
+use super::super::memory;
 use super::control::{self, Left};
 use super::{DATA_FOLDER, wire};
 
@@ -56,6 +57,7 @@ impl Backend {
         };
         let mut child = Command::new(program)
             .arg(HIDDEN_BACKEND_ARGUMENT)
+            .arg(memory::limit().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

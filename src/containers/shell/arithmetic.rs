@@ -1,11 +1,17 @@
 //! `$((…))`: integer arithmetic with C's operators.
 
+use std::num::IntErrorKind;
+
 /// Evaluates an expression; names are looked up, and unset ones are 0.
 pub(super) fn evaluate(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<i64, &'static str> {
-    let mut reader = Reader { rest: text, lookup };
+    let mut reader = Reader {
+        rest: text,
+        lookup,
+        depth: 0,
+    };
     let value = reader.binary(0)?;
     if reader.peek().is_empty() {
         Ok(value)
@@ -28,9 +34,14 @@ const LEVELS: [&[&str]; 10] = [
     &["*", "/", "%"],
 ];
 
+/// How deep an expression may nest.
+const DEEPEST: usize = 100;
+
 struct Reader<'a> {
     rest: &'a str,
     lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// How many signs and parentheses are open.
+    depth: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -88,6 +99,16 @@ impl<'a> Reader<'a> {
     }
 
     fn unary(&mut self) -> Result<i64, &'static str> {
+        if self.depth >= DEEPEST {
+            return Err("expression recursion level exceeded");
+        }
+        self.depth += 1;
+        let value = self.operand();
+        self.depth -= 1;
+        value
+    }
+
+    fn operand(&mut self) -> Result<i64, &'static str> {
         let rest = self.peek();
         let Some(first) = rest.chars().next() else {
             return Err("syntax error");
@@ -135,7 +156,14 @@ fn number(text: &str) -> Result<i64, &'static str> {
         None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
         None => (text, 10),
     };
-    i64::from_str_radix(digits, base).map_err(|_| "syntax error")
+    // As the C library: what is too large is the largest there is. The smallest number is written with a sign, and its
+    // digits alone are one too many.
+    match u64::from_str_radix(digits.strip_prefix('-').unwrap_or(digits), base) {
+        Ok(value) if digits.starts_with('-') => Ok((value as i64).wrapping_neg()),
+        Ok(value) => Ok(value as i64),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Ok(i64::MAX),
+        Err(_) => Err("syntax error"),
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +183,25 @@ mod tests {
             ("-i", Ok(-41)),
             ("0x10 + 010", Ok(24)),
             ("1 / 0", Err("division by zero")),
+            ("-9223372036854775807 - 1", Ok(i64::MIN)),
+            ("(-9223372036854775807 - 1) / -1", Ok(i64::MIN)),
+            ("(-9223372036854775807 - 1) % -1", Ok(0)),
+            ("-(-9223372036854775807 - 1)", Ok(i64::MIN)),
+            ("9223372036854775807 + 1", Ok(i64::MIN)),
+            ("9223372036854775807 * 2", Ok(-2)),
+            ("1 << 64", Ok(1)),
+            ("1 >> -1", Ok(0)),
+            ("99999999999999999999", Ok(i64::MAX)),
+            ("-9223372036854775808 / -1", Ok(i64::MIN)),
+            ("-9223372036854775808 % -1", Ok(0)),
+            (
+                &"(".repeat(100_000),
+                Err("expression recursion level exceeded"),
+            ),
+            (
+                &"-".repeat(100_000),
+                Err("expression recursion level exceeded"),
+            ),
             ("1 +", Err("syntax error")),
             ("1 2", Err("syntax error")),
         ] {

@@ -223,39 +223,66 @@ fn remove(value: &[char], pattern: &[Marked], cut: &str) -> String {
     value.iter().collect()
 }
 
-/// Whether a text fits a pattern with `*`, `?` and `[…]`.
+/// Whether a text fits a pattern with `*`, `?` and `[…]`. What follows the last star is all that is ever tried again, so
+/// that no pattern takes longer than its length times the text's.
 pub(super) fn matches(pattern: &[Marked], text: &[char]) -> bool {
-    let Some((&(first, quoted), rest)) = pattern.split_first() else {
-        return text.is_empty();
-    };
-    match (first, quoted) {
-        ('*', false) => (0..=text.len()).any(|skip| matches(rest, &text[skip..])),
-        ('?', false) => !text.is_empty() && matches(rest, &text[1..]),
+    let (mut at, mut read) = (0, 0);
+    let mut star = None;
+    loop {
+        if pattern.get(at) == Some(&('*', false)) {
+            at += 1;
+            star = Some((at, read));
+            continue;
+        }
+        match text.get(read) {
+            None if at == pattern.len() => return true,
+            Some(c) => {
+                if let Some(next) = fits_one(pattern, at, *c) {
+                    (at, read) = (next, read + 1);
+                    continue;
+                }
+            }
+            None => {}
+        }
+        match star {
+            // The star takes one character more.
+            Some((after, from)) if from < text.len() => {
+                star = Some((after, from + 1));
+                (at, read) = (after, from + 1);
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// Whether a character fits the part of the pattern that begins here, which is no star: where the next part begins.
+fn fits_one(pattern: &[Marked], at: usize, c: char) -> Option<usize> {
+    let (first, rest) = pattern.get(at..)?.split_first()?;
+    match first {
+        ('?', false) => Some(at + 1),
         ('[', false) if rest.iter().skip(1).any(|(c, _)| *c == ']') => {
-            let Some(&c) = text.first() else { return false };
             let negated = matches!(rest[0].0, '!' | '^');
             let start = usize::from(negated);
             let end = rest
                 .iter()
                 .skip(start + 1)
                 .position(|(c, _)| *c == ']')
-                .map(|at| at + start + 1);
-            let Some(end) = end else { return false };
+                .map(|at| at + start + 1)?;
             let set: Vec<char> = rest[start..end].iter().map(|(c, _)| *c).collect();
             let mut found = false;
-            let mut at = 0;
-            while at < set.len() {
-                if at + 2 < set.len() && set[at + 1] == '-' {
-                    found |= (set[at]..=set[at + 2]).contains(&c);
-                    at += 3;
+            let mut inner = 0;
+            while inner < set.len() {
+                if inner + 2 < set.len() && set[inner + 1] == '-' {
+                    found |= (set[inner]..=set[inner + 2]).contains(&c);
+                    inner += 3;
                 } else {
-                    found |= set[at] == c;
-                    at += 1;
+                    found |= set[inner] == c;
+                    inner += 1;
                 }
             }
-            found != negated && matches(&rest[end + 1..], &text[1..])
+            (found != negated).then_some(at + 1 + end + 1)
         }
-        (c, _) => text.first() == Some(&c) && matches(rest, &text[1..]),
+        (known, _) => (*known == c).then_some(at + 1),
     }
 }
 
@@ -333,10 +360,19 @@ mod tests {
             ("*.sql", "01.sql", true),
             ("[", "[", true),
             ("りん*", "りんご", true),
+            ("*a*b", "xaxbxb", true),
+            ("a*", "b", false),
+            ("*?", "", false),
         ] {
             assert_eq!(fits(pattern, text), fit, "{pattern} {text}");
         }
         assert!(!matches(&[('*', true)], &['a']), "a quoted star is a star");
+        let (stars, long) = ("a*".repeat(50) + "b", "a".repeat(100_000));
+        assert!(!fits("*b*", &long), "a long text is no deep recursion");
+        assert!(
+            !fits(&stars, &long[..2000]),
+            "many stars are no endless search"
+        );
     }
 
     #[test]

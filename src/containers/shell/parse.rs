@@ -7,6 +7,8 @@ pub(super) enum Fault {
     Incomplete,
     /// It is wrong, here.
     Unexpected(String),
+    /// There is too much within each other.
+    TooDeep,
 }
 
 /// Commands after each other; `true`: in the background.
@@ -120,16 +122,17 @@ const OPERATORS: [&str; 17] = [
     "<<-", "&&", "||", ";;", "<<", ">>", "<&", ">&", ">|", "<>", ";", "&", "|", "<", ">", "(", ")",
 ];
 
+/// How deep commands, substitutions and parentheses may lie within each other.
+const DEEPEST: usize = 200;
+
 /// Parses a whole text.
 pub(super) fn parse(text: &str) -> Result<List, Fault> {
-    let mut parser = Parser {
-        text: text.chars().collect(),
-        at: 0,
-        token: Token::End,
-        number: None,
-        heres: Vec::new(),
-        texts: Vec::new(),
-    };
+    parse_within(text, 0)
+}
+
+/// Parses a text that lies so deep in another one.
+fn parse_within(text: &str, depth: usize) -> Result<List, Fault> {
+    let mut parser = Parser::new(text, depth);
     parser.next()?;
     let mut list = parser.list(&[])?;
     if parser.token != Token::End {
@@ -152,9 +155,33 @@ struct Parser {
     heres: Vec<(String, bool, bool)>,
     /// Their texts, in order.
     texts: Vec<Word>,
+    depth: usize,
 }
 
 impl Parser {
+    fn new(text: &str, depth: usize) -> Self {
+        Self {
+            text: text.chars().collect(),
+            at: 0,
+            token: Token::End,
+            number: None,
+            heres: Vec::new(),
+            texts: Vec::new(),
+            depth,
+        }
+    }
+
+    /// Reads what lies one deeper.
+    fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        if self.depth >= DEEPEST {
+            return Err(Fault::TooDeep);
+        }
+        self.depth += 1;
+        let result = read(self);
+        self.depth -= 1;
+        result
+    }
+
     fn peek(&self) -> Option<char> {
         self.text.get(self.at).copied()
     }
@@ -245,7 +272,7 @@ impl Parser {
             let word = if quoted {
                 vec![Part::Text { text, quoted: true }]
             } else {
-                quoted_text(&text)?
+                quoted_text(&text, self.depth)?
             };
             self.texts.push(word);
         }
@@ -332,10 +359,14 @@ impl Parser {
 
     /// What begins with a dollar or a backquote.
     fn substitution(&mut self, word: &mut Word, quoted: bool) -> Result<(), Fault> {
+        self.within(|parser| parser.substituted(word, quoted))
+    }
+
+    fn substituted(&mut self, word: &mut Word, quoted: bool) -> Result<(), Fault> {
         if self.peek() == Some('`') {
             self.at += 1;
             let text = self.until('`')?;
-            let list = parse(&text)?;
+            let list = parse_within(&text, self.depth)?;
             word.push(Part::Command { list, quoted });
             return Ok(());
         }
@@ -356,7 +387,7 @@ impl Parser {
             }
             self.at += 2;
             word.push(Part::Arithmetic {
-                word: quoted_text(&inner)?,
+                word: quoted_text(&inner, self.depth)?,
                 quoted,
             });
         } else if self.looking_at("(") {
@@ -573,6 +604,10 @@ impl Parser {
     }
 
     fn command(&mut self) -> Result<Command, Fault> {
+        self.within(Self::any_command)
+    }
+
+    fn any_command(&mut self) -> Result<Command, Fault> {
         let kind = if self.token == Token::Operator("(") {
             self.next()?;
             let list = self.body(&[])?;
@@ -789,15 +824,8 @@ impl Parser {
 }
 
 /// Text as between double quotes, where a quote means nothing: a here-document, or arithmetic.
-fn quoted_text(text: &str) -> Result<Word, Fault> {
-    let mut parser = Parser {
-        text: text.chars().collect(),
-        at: 0,
-        token: Token::End,
-        number: None,
-        heres: Vec::new(),
-        texts: Vec::new(),
-    };
+fn quoted_text(text: &str, depth: usize) -> Result<Word, Fault> {
+    let mut parser = Parser::new(text, depth);
     let mut word = vec![Part::Text {
         text: String::new(),
         quoted: true,
@@ -949,6 +977,42 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_monstrous_text_is_refused() {
+        let work = || {
+            for unit in [
+                "(",
+                "{ ",
+                "$(",
+                "${a:-",
+                "$((",
+                "if ",
+                "\"$(",
+                "f() ",
+                "while (",
+                "case a in a) ",
+            ] {
+                let fault = parse(&unit.repeat(100_000)).unwrap_err();
+                assert!(
+                    matches!(
+                        fault,
+                        Fault::TooDeep | Fault::Incomplete | Fault::Unexpected(_)
+                    ),
+                    "{unit}"
+                );
+            }
+            assert_eq!(parse(&"(".repeat(100_000)), Err(Fault::TooDeep));
+            assert!(parse(&("(".repeat(50) + "a" + &")".repeat(50))).is_ok());
+            assert!(parse(&"a | ".repeat(100_000)).is_err());
+            assert_eq!(parse(&"a && b; ".repeat(10_000)).unwrap().len(), 10_000);
+        };
+        crate::threads::Threads::default()
+            .spawn(work)
+            .unwrap()
+            .join()
+            .unwrap();
     }
 
     #[test]

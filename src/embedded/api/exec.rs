@@ -32,6 +32,9 @@ const CLOSE: u8 = 255;
 /// How long a client may take to hang up after its command has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How often a client that says nothing is written to.
+const PING_EVERY: Duration = Duration::from_secs(10);
+
 /// Bytes a pipe holds before its writer waits: one screenful of a wide terminal many times over.
 const PIPE: usize = 64 * 1024;
 
@@ -100,18 +103,22 @@ impl Session {
             resize: self.tty.then_some(resize),
         };
         let sender = async {
-            while let Some(message) = outgoing.recv().await {
-                if to_client.send(message).await.is_err() {
-                    return;
-                }
+            loop {
+                let message = tokio::select! {
+                    message = outgoing.recv() => message,
+                    // A client that is gone without a word is noticed by writing to it.
+                    () = tokio::time::sleep(PING_EVERY) => Some(Message::Ping(Bytes::new())),
+                };
+                let Some(message) = message else { break };
+                to_client.send(message).await?;
             }
             // A close frame tells the client that the result it has is the whole of it.
-            let _ = to_client
+            to_client
                 .send(Message::Close(Some(CloseFrame {
                     code: close_code::NORMAL,
                     reason: "".into(),
                 })))
-                .await;
+                .await
         };
         let work = async {
             let run = async {
@@ -142,8 +149,14 @@ impl Session {
         tokio::select! {
             // A client that is still sending must hear the result first: it is listened to until it hangs up.
             () = async {
-                tokio::join!(work, sender);
-                tokio::time::sleep(LAST_WORDS).await;
+                let work = async {
+                    work.await;
+                    Ok(())
+                };
+                // Nobody hears a command whose client cannot be written to.
+                if tokio::try_join!(work, sender).is_ok() {
+                    tokio::time::sleep(LAST_WORDS).await;
+                }
             } => {}
             () = input => {}
             () = self.stop.cancelled() => {}

@@ -1,17 +1,14 @@
 //! `pods/log`: what a container wrote, as a file and as a stream.
 
-use std::collections::VecDeque;
-use std::io::SeekFrom;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
+use super::logfile::{LogFile, Wanted};
 use super::query::Query;
 use super::{Api, Target, needs_host, stream_response};
 use crate::failure::Failure;
@@ -97,152 +94,90 @@ impl Api {
         };
         let file = self.kubelet.log_file(object::uid(&pod), &container, run);
         let since = match (query.number("sinceSeconds"), query.get("sinceTime")) {
-            (Some(seconds), _) => Some(object::later(Timestamp::now(), seconds.saturating_neg())),
+            // So long ago that there is no such time: all of it.
+            (Some(seconds), _) => Timestamp::now()
+                .checked_sub(SignedDuration::from_secs(seconds))
+                .ok(),
             (None, "") => None,
             (None, time) => Some(time.parse().map_err(|_| {
                 Failure::bad_request(format!("sinceTime: Invalid value: {time:?}"))
             })?),
         };
+        let count = |key: &str| {
+            query
+                .number(key)
+                .and_then(|count| u64::try_from(count).ok())
+        };
+        let follows = query.is("follow") && !is_previous;
         let wanted = Wanted {
             since,
             has_times: query.is("timestamps"),
-            limit: query
-                .number("limitBytes")
-                .and_then(|limit| usize::try_from(limit).ok()),
+            limit: count("limitBytes"),
+            tail: count("tailLines"),
+            follows,
         };
-        let tail = query
-            .number("tailLines")
-            .and_then(|lines| usize::try_from(lines).ok());
-        let mut reader = Reader {
-            file,
-            at: 0,
-            rest: Vec::new(),
-        };
-        let mut lines: VecDeque<String> = reader.read().await.into();
-        lines.retain(|line| wanted.is_new_enough(line));
-        while tail.is_some_and(|tail| lines.len() > tail) {
-            lines.pop_front();
-        }
-        let mut text: String = lines.iter().map(|line| wanted.shown(line)).collect();
-        if let Some(limit) = wanted.limit {
-            let end = (0..=limit.min(text.len()))
-                .rev()
-                .find(|end| text.is_char_boundary(*end))
-                .unwrap_or(0);
-            text.truncate(end);
-        }
-        if !query.is("follow") || is_previous {
-            return Ok(stream_response("text/plain", Body::from(text)));
-        }
-        let follow = Follow {
-            first: Some(text),
-            reader,
-            wanted,
+        let uid = object::uid(&pod).to_owned();
+        let is_running = status.pointer("/state/running").is_some();
+        let reader = Reader {
+            log: Some(LogFile::new(file, wanted)),
+            run: self
+                .kubelet
+                .container(&uid, &container)
+                .filter(|_| follows && is_running)
+                .map(|running| running.id().to_owned()),
             kubelet: self.kubelet.clone(),
-            uid: object::uid(&pod).to_owned(),
+            uid,
             container,
         };
         let stop = self.stop.clone();
-        let stream = futures::stream::unfold((follow, stop), |(mut follow, stop)| async move {
+        let stream = futures::stream::unfold((reader, stop), |(mut reader, stop)| async move {
             let text = tokio::select! {
-                text = follow.next() => text,
+                text = reader.next() => text,
                 () = stop.cancelled() => None,
             };
-            text.map(|text| {
-                (
-                    Ok::<_, std::convert::Infallible>(Bytes::from(text)),
-                    (follow, stop),
-                )
-            })
+            text.map(|text| (Ok::<_, std::io::Error>(Bytes::from(text)), (reader, stop)))
         });
         Ok(stream_response("text/plain", Body::from_stream(stream)))
     }
 }
 
-/// Which lines are wanted, and how.
-struct Wanted {
-    since: Option<Timestamp>,
-    has_times: bool,
-    limit: Option<usize>,
-}
-
-impl Wanted {
-    fn is_new_enough(&self, line: &str) -> bool {
-        let at = line
-            .split(' ')
-            .next()
-            .and_then(|time| time.parse::<Timestamp>().ok());
-        self.since
-            .is_none_or(|since| at.is_none_or(|at| at >= since))
-    }
-
-    /// A line of the file is "time stream F text"; a reader wants the text, and the time when asked for.
-    fn shown(&self, line: &str) -> String {
-        let mut parts = line.splitn(4, ' ');
-        let (time, text) = (parts.next().unwrap_or(""), parts.nth(2).unwrap_or(""));
-        if self.has_times {
-            format!("{time} {text}\n")
-        } else {
-            format!("{text}\n")
-        }
-    }
-}
-
-/// Reads whole lines of a growing file.
+/// Reads a log for one request.
 struct Reader {
-    file: PathBuf,
-    at: u64,
-    rest: Vec<u8>,
-}
-
-impl Reader {
-    /// The lines that have come since the last call.
-    async fn read(&mut self) -> Vec<String> {
-        let mut new = Vec::new();
-        if let Ok(mut file) = tokio::fs::File::open(&self.file).await
-            && file.seek(SeekFrom::Start(self.at)).await.is_ok()
-            && file.read_to_end(&mut new).await.is_ok()
-        {
-            self.at += new.len() as u64;
-        }
-        self.rest.extend(new);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
-            return Vec::new();
-        };
-        let left = self.rest.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.rest, left);
-        String::from_utf8_lossy(&whole)
-            .lines()
-            .map(str::to_owned)
-            .collect()
-    }
-}
-
-struct Follow {
-    first: Option<String>,
-    reader: Reader,
-    wanted: Wanted,
+    log: Option<LogFile>,
+    /// The container that is followed; nothing when only what is there is wanted.
+    run: Option<String>,
     kubelet: Kubelet,
     uid: String,
     container: String,
 }
 
-impl Follow {
-    /// More text; nothing when the container has ended and all it wrote has been handed out.
-    async fn next(&mut self) -> Option<String> {
-        if let Some(first) = self.first.take().filter(|text| !text.is_empty()) {
-            return Some(first);
-        }
+impl Reader {
+    /// More text; nothing when there is none and none will come: the container has ended, and all it wrote has been
+    /// handed out.
+    async fn next(&mut self) -> Option<Vec<u8>> {
         loop {
-            let has_ended = self.kubelet.container(&self.uid, &self.container).is_none();
-            let lines = self.reader.read().await;
-            if !lines.is_empty() {
-                return Some(lines.iter().map(|line| self.wanted.shown(line)).collect());
+            let is_followed = self.run.is_some()
+                && self
+                    .kubelet
+                    .container(&self.uid, &self.container)
+                    .is_some_and(|now| Some(now.id()) == self.run.as_deref());
+            let mut log = self.log.take()?;
+            let read = tokio::task::spawn_blocking(move || {
+                let text = log.read();
+                (log, text)
+            });
+            let (log, text) = read.await.ok()?;
+            let is_full = log.is_full();
+            self.log = Some(log);
+            match text {
+                Ok(text) if !text.is_empty() => return Some(text),
+                Ok(_) if is_followed && !is_full => tokio::time::sleep(LOOK_EVERY).await,
+                Ok(_) => return None,
+                Err(error) => {
+                    tracing::warn!(%error, "a container's log cannot be read");
+                    return None;
+                }
             }
-            if has_ended {
-                return None;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 }
@@ -250,21 +185,6 @@ impl Follow {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_shown_without_the_files_columns() {
-        let wanted = Wanted {
-            since: "2026-01-01T00:00:01Z".parse().ok(),
-            has_times: false,
-            limit: None,
-        };
-        assert_eq!(
-            wanted.shown("2026-01-01T00:00:00.5Z stdout F two  words"),
-            "two  words\n"
-        );
-        assert!(!wanted.is_new_enough("2026-01-01T00:00:00.5Z stdout F x"));
-        assert!(wanted.is_new_enough("2026-01-01T00:00:01.5Z stdout F x"));
-    }
 
     #[test]
     fn a_pod_of_several_containers_asks_which() {

@@ -322,6 +322,15 @@ impl Runner {
         if let Some(folder) = log.parent() {
             std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         }
+        // The run before this one can be asked for (`kubectl logs -p`), those before it cannot.
+        if let Some(run) = self.seen.restarts.checked_sub(2) {
+            let old = self
+                .kubelet
+                .log_file(object::uid(&self.pod), &self.seen.name, run);
+            for file in containers::rotated_logs(&old).chain([old.clone()]) {
+                let _ = std::fs::remove_file(file);
+            }
+        }
         let hostname = match text(&self.pod, "/spec/hostname") {
             "" => object::name(&self.pod),
             hostname => hostname,
@@ -342,6 +351,7 @@ impl Runner {
                 .scratch
                 .join(object::random_hex(LAYER)),
             log,
+            memory: memory_limit(&self.container),
         })
     }
 
@@ -375,7 +385,11 @@ impl Runner {
         self.kubelet.put_container(&uid, &self.seen.name, None);
         self.seen.ready = false;
         self.seen.started = false;
-        let reason = if exit.code == 0 { "Completed" } else { "Error" };
+        let reason = match exit.code {
+            0 => "Completed",
+            _ if exit.out_of_memory => "OOMKilled",
+            _ => "Error",
+        };
         self.seen.state = json!({"terminated": {
             "exitCode": exit.code, "reason": reason, "startedAt": object::time(started_at), "finishedAt": object::time(Timestamp::now()), "containerID": self.seen.id,
         }});
@@ -563,6 +577,13 @@ impl Runner {
             () = deadline => container.signal(SIGKILL),
         }
     }
+}
+
+/// `resources.limits.memory` in bytes.
+fn memory_limit(container: &Value) -> Option<u64> {
+    let bytes = object::quantity(text(container, "/resources/limits/memory"))?;
+    // As the runtime does it: 0 is no limit.
+    (bytes >= 1.0).then_some(bytes as u64)
 }
 
 /// Asks one probe for as long as the container lives. A verdict is sent when it changes; a failure with its message when
