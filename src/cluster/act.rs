@@ -45,6 +45,9 @@ const TERMINALS: usize = 32;
 /// Looks that are remembered; a lesson has a handful of volumes.
 const LOOKS: usize = 256;
 
+/// What kubectl says when a selector matches nothing.
+const NOTHING: &str = "No resources found";
+
 /// A cheap handle on what acts for readers.
 #[derive(Clone)]
 pub struct Actor(Arc<Inner>);
@@ -106,11 +109,8 @@ impl Actor {
             }
             Action::Query { place, sql } => self.query(&reached, &objects, &place, &sql).await?,
             action => {
-                let mut said = self.perform(action, &objects, &kubectl).await?;
+                let said = self.perform(action, &objects, &kubectl).await?;
                 if !has_done_something(&said) {
-                    if said.is_empty() {
-                        said.push("No resources found".into());
-                    }
                     return Ok(Done { kubectl, said });
                 }
                 said
@@ -321,6 +321,9 @@ impl Actor {
                 Err(refusal) => return Err(refusal),
             }
         }
+        if said.is_empty() {
+            said.push(NOTHING.into());
+        }
         Ok(said)
     }
 
@@ -386,7 +389,8 @@ impl Actor {
 
 /// Whether anything is another than before, by what kubectl would say.
 fn has_done_something(said: &[String]) -> bool {
-    said.iter().any(|line| !line.ends_with(" unchanged"))
+    said.iter()
+        .any(|line| line != NOTHING && !line.ends_with(" unchanged"))
 }
 
 /// Kind and name of what controls an object.
