@@ -376,6 +376,8 @@ impl World {
             console: Arc::new(Console::new(false)),
             main_process: 1,
             main_argv: Vec::new(),
+            threads: Threads::default(),
+            depth: 0,
         }
     }
 }

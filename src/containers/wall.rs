@@ -176,6 +176,7 @@ mod tests {
             tty: false,
             main_process: 0,
             main_argv: Vec::new(),
+            memory: u64::MAX,
         };
         let view = order.view().unwrap();
         let mut other = Command::new("sleep").arg("100").spawn().unwrap();

@@ -124,8 +124,8 @@ fn nothing_outside_is_touched_whatever_is_swapped_meanwhile() {
         let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let streams = Streams {
             input: Source::Text(Arc::default()),
-            output: Sink::Buffer(Arc::clone(&buffer)),
-            error: Sink::Buffer(Arc::clone(&buffer)),
+            output: Sink::Buffer(Arc::clone(&buffer), Arc::clone(&world.console)),
+            error: Sink::Buffer(Arc::clone(&buffer), Arc::clone(&world.console)),
         };
         programs::run(
             Program::BuiltIn(argv[0].clone()),
