@@ -51,11 +51,7 @@ impl Order {
 
     /// The files that the container sees.
     pub(super) fn view(&self) -> View {
-        View::new(
-            self.root.clone(),
-            &self.mounts,
-            self.image.data_folder(&self.env),
-        )
+        View::new(self.root.clone(), &self.mounts)
     }
 }
 

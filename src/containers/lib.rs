@@ -36,7 +36,7 @@ mod shell;
 mod terminal;
 mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,17 @@ pub struct ContainerSpec {
     pub scratch: PathBuf,
     /// The log file, appended to.
     pub log: PathBuf,
+}
+
+/// Removes a folder and everything below it; a link is removed and never followed. There being none is fine.
+///
+/// # Errors
+/// What the host says when something can't be removed.
+pub fn remove_tree(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// How a container's main process ended.

@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn programs_are_found_as_exec_finds_them() {
         let folder = tempfile::tempdir().unwrap();
-        let view = View::new(folder.path().to_owned(), &[], None);
+        let view = View::new(folder.path().to_owned(), &[]);
         view.prepare(ImageKind::Busybox, "box", &names(ImageKind::Busybox))
             .unwrap();
         fs::write(folder.path().join("tmp/script"), "#!/bin/sh\n").unwrap();

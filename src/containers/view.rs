@@ -13,9 +13,6 @@ use super::image::ImageKind;
 /// As Linux: after so many symbolic links a path is a loop.
 const MOST_LINKS: usize = 40;
 
-/// Where PostgreSQL's files lie below the data directory on the host. In a container's view they lie in the data directory itself.
-pub(super) const DATA_FOLDER: &str = "pgdata";
-
 /// Devices that mean the same in a container as outside.
 const DEVICES: [&str; 5] = [
     "/dev/null",
@@ -51,8 +48,8 @@ pub(super) enum Write {
 }
 
 impl View {
-    /// The view with this writable layer and these mounts. `data` is the folder whose content lies in [`DATA_FOLDER`] below it on the host.
-    pub(super) fn new(root: PathBuf, mounts: &[Mount], data: Option<&str>) -> Self {
+    /// The view with this writable layer and these mounts.
+    pub(super) fn new(root: PathBuf, mounts: &[Mount]) -> Self {
         let mut mounts: Vec<Mount> = mounts
             .iter()
             .map(|mount| Mount {
@@ -61,20 +58,7 @@ impl View {
             })
             .collect();
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
-        let mut view = Self { root, mounts };
-        if let Some(path) = data.filter(|path| path.starts_with('/')) {
-            let path = format!("/{}", path.trim_matches('/'));
-            let place = view.place(path.clone());
-            let deeper = Mount {
-                host: place.host.join(DATA_FOLDER),
-                path,
-                read_only: place.read_only,
-            };
-            view.mounts.push(deeper);
-            view.mounts
-                .sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
-        }
-        view
+        Self { root, mounts }
     }
 
     /// Makes the writable layer as the image has it: folders, a few files under `/etc`, programs under `/bin`.
@@ -314,11 +298,7 @@ mod tests {
                 read_only: true,
             },
         ];
-        let view = View::new(
-            folder.join("root"),
-            &mounts,
-            Some("/var/lib/postgresql/18/docker"),
-        );
+        let view = View::new(folder.join("root"), &mounts);
         view.prepare(ImageKind::Postgres, "postgres-0", &["ls"])
             .unwrap();
         view
@@ -333,7 +313,7 @@ mod tests {
         assert_eq!(host("/var/lib/postgresql"), folder.path().join("volume"));
         assert_eq!(
             host("/var/lib/postgresql/18/docker/base"),
-            folder.path().join("volume/18/docker/pgdata/base")
+            folder.path().join("volume/18/docker/base")
         );
         assert_eq!(
             host("/var/lib/postgresqlx"),

@@ -7,6 +7,9 @@ const LARGEST_STARTUP: usize = 10_000;
 /// PostgreSQL's own limit for one message.
 const LARGEST_MESSAGE: usize = 0x3fff_ffff;
 
+/// Where PostgreSQL's core sees its data directory.
+const CORES_PATH: &str = "/base";
+
 /// How a connection begins.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Opening {
@@ -186,6 +189,41 @@ impl Report {
         message(b'E', &body)
     }
 
+    /// With the data directory's path in the container instead of the one that the core has of it.
+    pub(super) fn seen_in(mut self, path: &str) -> Self {
+        let texts = [
+            Some(&mut self.message),
+            self.detail.as_mut(),
+            self.hint.as_mut(),
+        ];
+        for text in texts.into_iter().flatten() {
+            *text = text
+                .replace(&format!("\"{CORES_PATH}\""), &format!("\"{path}\""))
+                .replace(&format!("\"{CORES_PATH}/"), &format!("\"{path}/"));
+        }
+        self
+    }
+
+    /// From lines of a log: the last that says why it ended, with the detail and the hint after it.
+    pub(super) fn of_log(text: &str) -> Option<Self> {
+        let mut found: Option<Self> = None;
+        for line in text.lines() {
+            let Some((before, text)) = line.split_once(":  ") else {
+                continue;
+            };
+            let severity = before.rsplit(' ').next().unwrap_or(before);
+            match (severity, &mut found) {
+                ("FATAL" | "PANIC" | "ERROR", _) => {
+                    found = Some(Self::new(severity, "XX000", text))
+                }
+                ("DETAIL", Some(report)) => report.detail = Some(text.to_owned()),
+                ("HINT", Some(report)) => report.hint = Some(text.to_owned()),
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// From the body of an ErrorResponse.
     pub(super) fn parse(body: &[u8]) -> Self {
         let mut report = Self::default();
@@ -204,6 +242,14 @@ impl Report {
         report
     }
 }
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Report {}
 
 /// The rows of a simple query's answer, as text; the error if it failed.
 pub(super) fn rows(answer: &[u8]) -> Result<Vec<Vec<Option<String>>>, Report> {

@@ -550,10 +550,6 @@ impl Tool<'_> {
             "overlay on / type overlay (rw,relatime)"
         )?;
         for mount in self.world.view.mounts().to_vec() {
-            // The folder that hides where PostgreSQL's files lie is no mount that anybody made.
-            if mount.host.ends_with(view::DATA_FOLDER) {
-                continue;
-            }
             let mode = if mount.read_only { "ro" } else { "rw" };
             writeln!(
                 self.streams.output,
