@@ -230,10 +230,7 @@ fn empty(folder: &Path) -> std::io::Result<()> {
         }
     }
     for name in ["pods", "c", "node"] {
-        match std::fs::remove_dir_all(folder.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        eizoku_containers::remove_tree(&folder.join(name))?;
     }
     Ok(())
 }

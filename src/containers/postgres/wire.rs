@@ -204,24 +204,23 @@ impl Report {
         self
     }
 
-    /// From lines of a log: the last that says why it ended, with the detail and the hint after it.
+    /// From lines of a log: the first that says why it ended, with the detail and the hint after it. What follows is about the end itself.
     pub(super) fn of_log(text: &str) -> Option<Self> {
-        let mut found: Option<Self> = None;
-        for line in text.lines() {
-            let Some((before, text)) = line.split_once(":  ") else {
-                continue;
-            };
-            let severity = before.rsplit(' ').next().unwrap_or(before);
-            match (severity, &mut found) {
-                ("FATAL" | "PANIC" | "ERROR", _) => {
-                    found = Some(Self::new(severity, "XX000", text))
-                }
-                ("DETAIL", Some(report)) => report.detail = Some(text.to_owned()),
-                ("HINT", Some(report)) => report.hint = Some(text.to_owned()),
-                _ => {}
+        let mut lines = text.lines().filter_map(|line| {
+            let (before, text) = line.split_once(":  ")?;
+            Some((before.rsplit(' ').next().unwrap_or(before), text))
+        });
+        let (severity, message) =
+            lines.find(|(severity, _)| matches!(*severity, "FATAL" | "PANIC"))?;
+        let mut report = Self::new(severity, "XX000", message);
+        for (what, text) in lines {
+            match what {
+                "DETAIL" => report.detail = Some(text.to_owned()),
+                "HINT" => report.hint = Some(text.to_owned()),
+                _ => break,
             }
         }
-        found
+        Some(report)
     }
 
     /// From the body of an ErrorResponse.
@@ -309,6 +308,22 @@ mod tests {
         );
         assert_eq!(open(&[]), None);
         assert!(read_opening(&mut [255, 0, 0, 0].as_slice()).is_err());
+    }
+
+    #[test]
+    fn the_reason_of_an_end_is_found_in_a_log() {
+        let log = "\n2026-11-29 02:51:14.130 UTC [1] LOG:  words\n\
+                   2026-11-29 02:51:14.130 UTC [1] FATAL:  not a \"/base\", nor \"/base/x\"\n\
+                   2026-11-29 02:51:14.130 UTC [1] HINT:  Look at \"base/x\".\n\
+                   Program recieved fatal signal: Aborted\n\
+                   2026-11-29 02:51:14.466 UTC [1] FATAL:  there is no client connection";
+        let mut report = Report::new("FATAL", "XX000", "not a \"/data\", nor \"/data/x\"");
+        report.hint = Some("Look at \"base/x\".".to_owned());
+        assert_eq!(
+            Report::of_log(log).map(|it| it.seen_in("/data")),
+            Some(report)
+        );
+        assert_eq!(Report::of_log("LOG:  words"), None);
     }
 
     #[test]

@@ -236,12 +236,8 @@ fn remove_folder(node_root: &Path, path: &str) -> Result<(), String> {
     let place = on_disk(node_root, path)
         .filter(|_| path.starts_with(VOLUMES))
         .ok_or_else(|| format!("{path} is not a folder of this provisioner"))?;
-    match std::fs::remove_dir_all(place) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(format!("failed to delete volume: {error}"))
-        }
-        _ => Ok(()),
-    }
+    eizoku_containers::remove_tree(&place)
+        .map_err(|error| format!("failed to delete volume: {error}"))
 }
 
 #[cfg(test)]

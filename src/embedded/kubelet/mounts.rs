@@ -89,7 +89,7 @@ fn folder(
         collect(registry, pod, address, namespace, source, &mut files)?;
     }
     // Written anew at each start, so that a removed key is gone too.
-    let _ = std::fs::remove_dir_all(own);
+    eizoku_containers::remove_tree(own).map_err(io)?;
     std::fs::create_dir_all(own).map_err(io)?;
     for (path, bytes) in files {
         let place = on_disk(own, &path).ok_or_else(|| format!("{path} leads out of the volume"))?;
