@@ -167,5 +167,5 @@ async fn needs_postgres_feature_the_end_of_the_program_is_the_databases_in_order
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(wire.rows(POD, "SELECT word FROM t").await, "kept");
+    assert_eq!(wire.rows(POD, "SELECT word FROM t").await, "kept\n");
 }
