@@ -206,6 +206,7 @@ fn lesson(book: &Book) -> Lesson {
             .iter()
             .map(|hint| (hint.when.program(), hint.say.clone()))
             .collect(),
+        ends: step.ends,
     });
     Lesson::new(rules.collect())
 }

@@ -50,8 +50,8 @@ impl Order {
     }
 
     /// The files that the container sees.
-    pub(super) fn view(&self) -> View {
-        View::new(self.root.clone(), &self.mounts)
+    pub(super) fn view(&self) -> io::Result<View> {
+        View::new(&self.root, &self.mounts)
     }
 }
 
@@ -80,6 +80,9 @@ fn run() -> io::Result<i32> {
         return Err(io::Error::other("no order came"));
     };
     let order: Order = serde_json::from_slice(&json)?;
+    let view = order.view()?;
+    #[cfg(target_os = "linux")]
+    super::wall::raise(&order, &view)?;
     let console = Arc::new(Console::new(order.tty));
     let pump = Arc::clone(&console);
     let is_main = order.is_main;
@@ -93,7 +96,7 @@ fn run() -> io::Result<i32> {
         std::process::exit(137);
     });
     let mut world = World {
-        view: order.view(),
+        view,
         image: order.image,
         is_main: order.is_main,
         env: order.env.iter().cloned().collect::<BTreeMap<_, _>>(),

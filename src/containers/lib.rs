@@ -25,18 +25,23 @@
 //!   PID namespace and would damage the data; a lock on the host's folder can.
 
 mod child;
+mod disk;
 mod frame;
 mod image;
 mod log;
+mod place;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;
 mod programs;
+mod removal;
 mod shell;
 mod terminal;
 mod view;
+#[cfg(target_os = "linux")]
+mod wall;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
@@ -44,8 +49,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 pub use child::child_main;
+pub use disk::{Disk, Lies};
 pub use image::{ImageError, ImageInfo, resolve};
 pub use process::{Container, Runtime};
+pub use removal::remove_tree;
+#[cfg(target_os = "linux")]
+pub use wall::missing_wall;
+
+/// Why containers have no second wall; nothing if they have one.
+#[cfg(not(target_os = "linux"))]
+pub fn missing_wall() -> Option<&'static str> {
+    Some("this system has no Landlock, which is Linux alone")
+}
 
 /// The licences of PostgreSQL and what it is built from, to be shown with the program's own; empty where it is not
 /// built in.
@@ -58,8 +73,11 @@ pub const NOTICES: &str = if cfg!(feature = "postgres") {
 /// A folder or file of the host that a container sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
-    /// Where it is: an existing folder or file.
+    /// An existing folder, whose own path no container can change.
     pub host: PathBuf,
+    /// The way from there to the folder or file that is mounted, as [`Disk::find`] gives it: every container that writes there can change what is on it, so
+    /// it is followed name by name, and a link on it is an error. Empty: the folder itself.
+    pub below: String,
     /// Where the container sees it: an absolute path.
     pub path: String,
     /// Whether the container may only read it.
@@ -87,17 +105,6 @@ pub struct ContainerSpec {
     pub scratch: PathBuf,
     /// The log file, appended to.
     pub log: PathBuf,
-}
-
-/// Removes a folder and everything below it; a link is removed and never followed. There being none is fine.
-///
-/// # Errors
-/// What the host says when something can't be removed.
-pub fn remove_tree(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 /// How a container's main process ended.

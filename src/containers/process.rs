@@ -97,8 +97,9 @@ impl Runtime {
             tty: false,
         };
         std::fs::create_dir_all(spec.scratch.join("tmp"))?;
+        std::fs::create_dir_all(&order.root)?;
         std::fs::create_dir_all(&self.cache)?;
-        let view = order.view();
+        let view = order.view()?;
         view.prepare(info.kind, &spec.hostname, &programs::names(info.kind))?;
         programs::find(&view, &order).map_err(StartError::Command)?;
         let log = Arc::new(Log::open(&spec.log)?);
@@ -256,7 +257,7 @@ impl Container {
         if request.tty && !order.env.iter().any(|(name, _)| name == "TERM") {
             order.env.push(("TERM".to_owned(), "xterm".to_owned()));
         }
-        programs::find(&order.view(), &order)
+        programs::find(&order.view()?, &order)
             .map_err(|why| ExecError::Command { id: new_id(), why })?;
         let group = i32::try_from(self.0.pid).unwrap_or_default();
         let mut child = match self.0.runtime.spawn(group, &self.0.scratch) {

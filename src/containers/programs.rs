@@ -9,7 +9,6 @@ mod text;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -195,23 +194,22 @@ pub(super) fn locate(
 ) -> Result<Program, Missing> {
     let known = names(image);
     if name.contains('/') {
-        let place = view
-            .resolve(directory, name, true)
-            .map_err(|_| Missing::NoFile)?;
         let base = name.rsplit('/').next().unwrap_or(name);
-        // Debian's /usr/bin is /bin; PostgreSQL's own folder holds its programs, too.
-        let is_bin = place.path.contains("/bin/");
-        let about = match std::fs::metadata(&place.host) {
-            Ok(about) => about,
-            Err(_) if is_bin && known.contains(&base) => {
-                return Ok(Program::BuiltIn(base.to_owned()));
-            }
-            Err(_) => return Err(Missing::NoFile),
+        let found = view.resolve(directory, name, true);
+        let found = found.and_then(|place| Ok((place.about()?, place)));
+        let Ok((about, place)) = found else {
+            // Debian's /usr/bin is /bin; PostgreSQL's own folder holds its programs, too.
+            return if name.contains("/bin/") && known.contains(&base) {
+                Ok(Program::BuiltIn(base.to_owned()))
+            } else {
+                Err(Missing::NoFile)
+            };
         };
+        let is_bin = place.path.contains("/bin/");
         if about.is_dir() {
             return Err(Missing::IsFolder);
         }
-        if about.permissions().mode() & 0o111 == 0 {
+        if about.mode() & 0o111 == 0 {
             return Err(Missing::NotExecutable);
         }
         if is_bin && about.len() == 0 && known.contains(&base) {
@@ -297,14 +295,34 @@ pub(super) fn reason(error: &io::Error) -> String {
 }
 
 #[cfg(test)]
+impl World {
+    /// A shell's world with these files.
+    pub(super) fn for_tests(view: View) -> Self {
+        Self {
+            view,
+            image: ImageKind::Busybox,
+            is_main: true,
+            env: BTreeMap::new(),
+            directory: "/".to_owned(),
+            hostname: "box".to_owned(),
+            socket: PathBuf::new(),
+            console: Arc::new(Console::new(false)),
+            main_process: 1,
+            main_argv: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn programs_are_found_as_exec_finds_them() {
         let folder = tempfile::tempdir().unwrap();
-        let view = View::new(folder.path().to_owned(), &[]);
+        let view = View::new(folder.path(), &[]).unwrap();
         view.prepare(ImageKind::Busybox, "box", &names(ImageKind::Busybox))
             .unwrap();
         fs::write(folder.path().join("tmp/script"), "#!/bin/sh\n").unwrap();

@@ -1,20 +1,29 @@
 //! The files a container sees: its own writable layer, and the mounts. Everything a program in a container opens goes through here,
 //! so that neither `..` nor a symbolic link leads out to the host.
 //!
-//! This is a view, no jail: it is kept by our own programs, which are the only ones that run in a container.
+//! The layer and the mounts are held open by descriptors. A path is followed one name at a time from there ([`walk`]): each folder is opened in the one
+//! before and never through a link, and a link is read and followed here, where an absolute one means the container's root. What is done at the end is
+//! done by the last folder's descriptor and the last name ([`Place`]). So there is nothing that somebody could swap between a check and what follows it.
+//! That is how `openat2` with `RESOLVE_IN_ROOT` does it, which knows of no mounts but the kernel's and is Linux alone.
 
-use std::fs::{self, File, OpenOptions};
+mod walk;
+
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::Mount;
 use super::image::ImageKind;
+use super::place::{Kind, LOOK, LOOK_INTO, Place};
 
-/// As Linux: after so many symbolic links a path is a loop.
-const MOST_LINKS: usize = 40;
+pub(super) use super::place::Write;
 
 /// Devices that mean the same in a container as outside.
-const DEVICES: [&str; 5] = [
+pub(super) const DEVICES: [&str; 5] = [
     "/dev/null",
     "/dev/zero",
     "/dev/full",
@@ -22,43 +31,76 @@ const DEVICES: [&str; 5] = [
     "/dev/urandom",
 ];
 
+/// The writable layer's number among the trees; the mounts have the ones after it.
+const LAYER: usize = 0;
+
 /// A container's files.
 #[derive(Debug, Clone)]
 pub(super) struct View {
-    root: PathBuf,
+    root: Arc<OwnedFd>,
     /// Longest path first, so that the first that fits is the one that counts.
-    mounts: Vec<Mount>,
+    points: Vec<Point>,
+    links: Links,
+    /// The host's, if the devices are to be seen.
+    devices: Option<Arc<OwnedFd>>,
 }
 
-/// Where a path of the container lies.
+/// What a link that leads away means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Links {
+    /// An absolute one begins at the root, and `..` there stays there: as a process sees it whose root it is.
+    Inside,
+    /// Leading out is an error.
+    Beneath,
+    /// There are none: one on the way is an error.
+    Refused,
+}
+
+/// A mount, open.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    /// On the host.
-    pub(super) host: PathBuf,
-    /// In the container: absolute, without `..` and links.
+pub(super) struct Point {
+    /// Where the container sees it.
     pub(super) path: String,
     pub(super) read_only: bool,
-}
-
-/// How to open a file for writing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Write {
-    Truncate,
-    Append,
+    /// The folder that is mounted, or the one with the file that is.
+    folder: Arc<OwnedFd>,
+    /// The file's name; `.` is the folder.
+    name: String,
+    tree: usize,
 }
 
 impl View {
-    /// The view with this writable layer and these mounts.
-    pub(super) fn new(root: PathBuf, mounts: &[Mount]) -> Self {
-        let mut mounts: Vec<Mount> = mounts
-            .iter()
-            .map(|mount| Mount {
-                path: format!("/{}", mount.path.trim_matches('/')),
-                ..mount.clone()
-            })
-            .collect();
-        mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
-        Self { root, mounts }
+    /// The view with this writable layer, which has to be there, and these mounts.
+    pub(super) fn new(root: &Path, mounts: &[Mount]) -> io::Result<Self> {
+        let mut points = Vec::new();
+        for (at, mount) in mounts.iter().enumerate() {
+            points.push(Point::open(mount, LAYER + 1 + at)?);
+        }
+        points.sort_by_key(|point| std::cmp::Reverse(point.path.len()));
+        let devices = rustix::fs::openat(CWD, "/dev", LOOK, Mode::empty())?;
+        Ok(Self {
+            points,
+            devices: Some(Arc::new(devices)),
+            ..Self::of_folder(open_trusted(root)?, Links::Inside)
+        })
+    }
+
+    /// A folder alone, without mounts and devices.
+    pub(super) fn of_folder(folder: OwnedFd, links: Links) -> Self {
+        Self {
+            root: Arc::new(folder),
+            points: Vec::new(),
+            links,
+            devices: None,
+        }
+    }
+
+    /// The same, with links that mean something else.
+    pub(super) fn with_links(&self, links: Links) -> Self {
+        Self {
+            links,
+            ..self.clone()
+        }
     }
 
     /// Makes the writable layer as the image has it: folders, a few files under `/etc`, programs under `/bin`.
@@ -68,6 +110,11 @@ impl View {
         hostname: &str,
         programs: &[&str],
     ) -> io::Result<()> {
+        let layer = Self {
+            points: Vec::new(),
+            devices: None,
+            ..self.clone()
+        };
         for folder in [
             "bin",
             "dev",
@@ -83,11 +130,15 @@ impl View {
         .iter()
         .chain(image.folders())
         {
-            fs::create_dir_all(self.root.join(folder))?;
+            layer.make_folders("/", folder)?;
         }
         let user = match image {
             ImageKind::Postgres => "postgres:x:999:999::/var/lib/postgresql:/bin/bash\n",
             ImageKind::Busybox => "",
+        };
+        let write = |path: &str, text: &str| {
+            let mut file = layer.create("/", path, Write::Truncate)?;
+            io::Write::write_all(&mut file, text.as_bytes())
         };
         for (file, text) in [
             ("etc/hostname", format!("{hostname}\n")),
@@ -100,129 +151,51 @@ impl View {
                 format!("root:x:0:0:root:/root:/bin/sh\n{user}"),
             ),
         ] {
-            fs::write(self.root.join(file), text)?;
+            write(file, &text)?;
         }
         for program in programs {
-            write_program(&self.root.join("bin").join(program))?;
+            let path = format!("/bin/{program}");
+            write(&path, "")?;
+            layer.resolve("/", &path, false)?.set_mode(0o755)?;
         }
-        for mount in &self.mounts {
+        for point in &self.points {
             // A mount point shows in its parent's listing, as long as that is ours and no mount itself.
-            let parent = self.place(parent_of(&mount.path));
-            if parent.host.starts_with(&self.root) {
-                let point = self.root.join(mount.path.trim_matches('/'));
-                if mount.host.is_file() {
-                    fs::create_dir_all(parent.host)?;
-                    fs::write(point, "")?;
-                } else {
-                    fs::create_dir_all(point)?;
-                }
+            let parent = parent_of(&point.path);
+            if point.path == "/" || self.tree_of(&parent) != LAYER {
+                continue;
+            }
+            if point.name == "." {
+                layer.make_folders("/", &point.path)?;
+            } else {
+                layer.make_folders("/", &parent)?;
+                write(&point.path, "")?;
             }
         }
         Ok(())
     }
 
-    /// The host path of an absolute path without links, by the mounts alone.
-    fn place(&self, path: String) -> Place {
-        for mount in &self.mounts {
-            let below = if mount.path == "/" {
-                path.strip_prefix('/')
-            } else {
-                path.strip_prefix(&mount.path)
-                    .filter(|rest| rest.is_empty() || rest.starts_with('/'))
-                    .map(|rest| rest.trim_start_matches('/'))
-            };
-            if let Some(below) = below {
-                let host = if below.is_empty() {
-                    mount.host.clone()
-                } else {
-                    mount.host.join(below)
-                };
-                return Place {
-                    host,
-                    read_only: mount.read_only,
-                    path,
-                };
-            }
-        }
-        if DEVICES.contains(&path.as_str()) {
-            return Place {
-                host: PathBuf::from(&path),
-                read_only: false,
-                path,
-            };
-        }
-        Place {
-            host: self.root.join(path.trim_start_matches('/')),
-            read_only: false,
-            path,
-        }
+    /// The mount that a path is, if it is one.
+    fn point(&self, path: &str) -> Option<&Point> {
+        self.points.iter().find(|point| point.path == path)
     }
 
-    /// Follows a path from a working directory, links included: the last part's link only if `follow`.
-    pub(super) fn resolve(&self, directory: &str, path: &str, follow: bool) -> io::Result<Place> {
-        if path.is_empty() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let start = if path.starts_with('/') {
-            "/"
-        } else {
-            directory
-        };
-        let mut done: Vec<String> = Vec::new();
-        let mut todo: Vec<String> = parts_reversed(path);
-        todo.extend(parts_reversed(start));
-        let mut links = 0;
-        while let Some(part) = todo.pop() {
-            if part == ".." {
-                done.pop();
-                continue;
-            }
-            done.push(part);
-            if todo.is_empty() && !follow {
-                break;
-            }
-            let here = self.place(format!("/{}", done.join("/")));
-            let is_link = fs::symlink_metadata(&here.host).is_ok_and(|about| about.is_symlink());
-            if is_link && !DEVICES.contains(&here.path.as_str()) {
-                links += 1;
-                if links > MOST_LINKS {
-                    return Err(rustix::io::Errno::LOOP.into());
-                }
-                let target = fs::read_link(&here.host)?;
-                let target = target.to_string_lossy();
-                done.pop();
-                if target.starts_with('/') {
-                    done.clear();
-                }
-                todo.extend(parts_reversed(&target));
-            }
-        }
-        Ok(self.place(format!("/{}", done.join("/"))))
+    /// The mount that a path lies in; absent: the writable layer.
+    fn around(&self, path: &str) -> Option<&Point> {
+        self.points.iter().find(|point| is_in(path, &point.path))
+    }
+
+    fn tree_of(&self, path: &str) -> usize {
+        self.around(path).map_or(LAYER, |point| point.tree)
     }
 
     /// Opens a file for reading.
     pub(super) fn open(&self, directory: &str, path: &str) -> io::Result<File> {
-        let place = self.resolve(directory, path, true)?;
-        if place.host.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        File::open(place.host)
+        self.resolve(directory, path, true)?.open()
     }
 
     /// Opens a file for writing and makes it if it is missing.
     pub(super) fn create(&self, directory: &str, path: &str, how: Write) -> io::Result<File> {
-        let place = self.writable(directory, path, true)?;
-        if place.host.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        let mut options = OpenOptions::new();
-        match how {
-            Write::Truncate => options.write(true).truncate(true),
-            Write::Append => options.append(true),
-        };
-        // A device is there already; creating it is what one may not do.
-        options.create(!DEVICES.contains(&place.path.as_str()));
-        options.open(place.host)
+        self.resolve(directory, path, true)?.create(how)
     }
 
     /// A place that may be changed.
@@ -235,25 +208,115 @@ impl View {
     }
 
     /// Whether this path is where something is mounted: it can't be removed or renamed.
-    pub(super) fn is_mount_point(&self, path: &str) -> bool {
-        path == "/" || self.mounts.iter().any(|mount| mount.path == path)
+    fn is_mount_point(&self, path: &str) -> bool {
+        path == "/" || self.point(path).is_some() || self.is_device(path)
+    }
+
+    /// Whether something is mounted below this path: then it can't be removed or renamed either.
+    pub(super) fn has_mounts_below(&self, path: &str) -> bool {
+        let mut all = self.points.iter().map(|point| point.path.as_str());
+        let is_below = |point: &str| point != path && is_in(point, path);
+        all.any(is_below) || (self.devices.is_some() && DEVICES.into_iter().any(is_below))
+    }
+
+    fn is_device(&self, path: &str) -> bool {
+        self.devices.is_some() && DEVICES.contains(&path) && self.around(path).is_none()
     }
 
     /// The names of the mount points and devices that a listing of this folder has to show although the host's folder lacks them.
     pub(super) fn extra_names(&self, path: &str) -> Vec<String> {
-        let devices = DEVICES.iter().map(|device| (*device).to_owned());
-        let points = self.mounts.iter().map(|mount| mount.path.clone());
+        let devices = self.devices.iter().flat_map(|_| DEVICES);
+        let points = self.points.iter().map(|point| point.path.as_str());
         points
             .chain(devices)
-            .filter(|point| point != "/" && parent_of(point) == path)
+            .filter(|point| *point != "/" && parent_of(point) == path)
             .filter_map(|point| point.rsplit('/').next().map(str::to_owned))
             .collect()
     }
 
     /// The mounts, as `mount` lists them.
-    pub(super) fn mounts(&self) -> &[Mount] {
-        &self.mounts
+    pub(super) fn mounts(&self) -> &[Point] {
+        &self.points
     }
+
+    /// Everything that is held open, with whether it may only be read: what a second wall has to let through.
+    #[cfg(target_os = "linux")]
+    pub(super) fn held(&self) -> io::Result<Vec<(OwnedFd, bool)>> {
+        let mut held = vec![(self.root.try_clone()?, false)];
+        for point in &self.points {
+            let flags = LOOK | OFlags::NOFOLLOW;
+            let itself =
+                rustix::fs::openat(&point.folder, point.name.as_str(), flags, Mode::empty())?;
+            held.push((itself, point.read_only));
+        }
+        Ok(held)
+    }
+}
+
+impl Point {
+    fn open(mount: &Mount, tree: usize) -> io::Result<Self> {
+        let (mut folder, mut name) = (Arc::new(open_trusted(&mount.host)?), ".".to_owned());
+        let mut parts: Vec<&str> = mount
+            .below
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .collect();
+        let last = parts.pop();
+        for part in parts {
+            folder = Arc::new(rustix::fs::openat(&folder, part, LOOK_INTO, Mode::empty())?);
+        }
+        if let Some(last) = last {
+            let place = Place::new(
+                Some(Arc::clone(&folder)),
+                last.to_owned(),
+                Kind::Tree(tree),
+                mount.path.clone(),
+                mount.read_only,
+            );
+            let about = place.about()?;
+            if about.is_dir() {
+                folder = Arc::new(rustix::fs::openat(&folder, last, LOOK_INTO, Mode::empty())?);
+            } else if about.is_symlink() {
+                return Err(rustix::io::Errno::LOOP.into());
+            } else {
+                name = last.to_owned();
+            }
+        }
+        Ok(Self {
+            path: clean(&mount.path),
+            read_only: mount.read_only,
+            folder,
+            name,
+            tree,
+        })
+    }
+}
+
+/// Opens a folder whose path no container can change.
+pub(super) fn open_trusted(folder: &Path) -> io::Result<OwnedFd> {
+    let flags = LOOK | OFlags::DIRECTORY;
+    Ok(rustix::fs::openat(CWD, folder, flags, Mode::empty())?)
+}
+
+/// A path without empty parts, `.` and `..`, which stays at the root.
+pub(super) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// Whether a path is another one, or below it.
+fn is_in(path: &str, folder: &str) -> bool {
+    folder == "/"
+        || path
+            .strip_prefix(folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The folder a path is in.
@@ -264,103 +327,7 @@ pub(super) fn parent_of(path: &str) -> String {
     }
 }
 
-fn parts_reversed(path: &str) -> Vec<String> {
-    path.split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
-        .rev()
-        .map(str::to_owned)
-        .collect()
-}
-
-fn write_program(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::write(path, "")?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    fn view(folder: &Path) -> View {
-        let volume = folder.join("volume");
-        fs::create_dir_all(&volume).unwrap();
-        let mounts = [
-            Mount {
-                host: volume.clone(),
-                path: "/var/lib/postgresql".into(),
-                read_only: false,
-            },
-            Mount {
-                host: volume,
-                path: "/config/".into(),
-                read_only: true,
-            },
-        ];
-        let view = View::new(folder.join("root"), &mounts);
-        view.prepare(ImageKind::Postgres, "postgres-0", &["ls"])
-            .unwrap();
-        view
-    }
-
-    #[test]
-    fn mounts_and_layer_are_found_where_the_container_sees_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let view = view(folder.path());
-        let host = |path: &str| view.resolve("/tmp", path, true).unwrap().host;
-        assert_eq!(host("a"), folder.path().join("root/tmp/a"));
-        assert_eq!(host("/var/lib/postgresql"), folder.path().join("volume"));
-        assert_eq!(
-            host("/var/lib/postgresql/18/docker/base"),
-            folder.path().join("volume/18/docker/base")
-        );
-        assert_eq!(
-            host("/var/lib/postgresqlx"),
-            folder.path().join("root/var/lib/postgresqlx")
-        );
-        assert_eq!(host("../../.."), folder.path().join("root"));
-        assert_eq!(host("/dev/null"), Path::new("/dev/null"));
-        assert_eq!(
-            fs::read_to_string(host("/etc/hostname")).unwrap(),
-            "postgres-0\n"
-        );
-        assert!(folder.path().join("root/config").is_dir());
-    }
-
-    #[test]
-    fn links_stay_inside() {
-        let folder = tempfile::tempdir().unwrap();
-        let view = view(folder.path());
-        fs::write(folder.path().join("secret"), "host").unwrap();
-        for target in [
-            folder.path().join("secret").to_str().unwrap(),
-            "../../../../secret",
-        ] {
-            let link = folder.path().join("volume/link");
-            let _ = fs::remove_file(&link);
-            symlink(target, link).unwrap();
-            assert!(
-                view.open("/", "/var/lib/postgresql/link").is_err(),
-                "{target}"
-            );
-        }
-        symlink("/etc/hostname", folder.path().join("volume/name")).unwrap();
-        assert!(view.open("/", "/var/lib/postgresql/name").is_ok());
-        symlink("loop", folder.path().join("volume/loop")).unwrap();
-        assert!(view.open("/", "/var/lib/postgresql/loop").is_err());
-    }
-
-    #[test]
-    fn a_read_only_mount_refuses_to_change() {
-        let folder = tempfile::tempdir().unwrap();
-        let view = view(folder.path());
-        let error = view.create("/", "/config/a", Write::Truncate).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ReadOnlyFilesystem);
-        assert!(
-            view.create("/var/lib/postgresql", "a", Write::Append)
-                .is_ok()
-        );
-        assert!(view.open("/config", "a").is_ok());
-    }
-}
+mod race;
+#[cfg(test)]
+mod tests;

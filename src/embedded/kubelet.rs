@@ -27,7 +27,7 @@ use super::object::{self, Object, text};
 use super::registry::Registry;
 use super::resource;
 use super::store::Happened;
-use eizoku_containers::{Container, Runtime};
+use eizoku_containers::{Container, Runtime, remove_tree};
 
 /// The folders that the kubelet works in.
 #[derive(Debug, Clone)]
@@ -286,7 +286,7 @@ fn is_scratch(name: &str) -> bool {
 
 /// Removes what a container or a Pod leaves behind. What cannot be removed is told, and tried again with the next start.
 fn clear(folder: &Path) {
-    if let Err(error) = eizoku_containers::remove_tree(folder) {
+    if let Err(error) = remove_tree(folder) {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         tracing::warn!(%error, "the folder {name} was not removed");
     }

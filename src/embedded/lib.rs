@@ -176,6 +176,9 @@ impl Embedded {
             Some(program) => Runtime::new(program, cache),
             None => Runtime::of_this_program(cache)?,
         };
+        if let Some(why) = eizoku_containers::missing_wall() {
+            tracing::warn!("containers are kept to their files by this program alone: {why}");
+        }
         let tasks = TaskTracker::new();
         let kubelet = Kubelet::new(&registry, folders, runtime, &stop, &tasks);
         tasks.spawn(kubelet.clone().run());

@@ -391,6 +391,7 @@ async fn needs_postgres_feature_a_mount_below_the_data_directory_makes_it_not_em
     std::fs::create_dir(&other).unwrap();
     spec.mounts.push(Mount {
         host: other,
+        below: String::new(),
         path: format!("{DEFAULT}/pg_wal"),
         read_only: false,
     });

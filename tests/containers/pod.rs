@@ -58,6 +58,7 @@ impl Pod {
             env: Vec::new(),
             mounts: vec![Mount {
                 host: self.volume(),
+                below: String::new(),
                 path: "/var/lib/postgresql".to_owned(),
                 read_only: false,
             }],

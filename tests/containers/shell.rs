@@ -169,6 +169,7 @@ async fn a_container_sees_its_mounts_and_nothing_else() {
     let mut spec = pod.shell("sleep 100");
     spec.mounts.push(Mount {
         host: pod.volume(),
+        below: String::new(),
         path: "/ro".to_owned(),
         read_only: true,
     });

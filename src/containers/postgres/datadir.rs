@@ -5,14 +5,16 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
+use super::super::place::Place;
 use super::super::programs::{World, reason};
-use super::super::view::{Place, View};
+use super::super::view::View;
 use super::stage;
 use super::wire::Report;
 
@@ -71,9 +73,16 @@ impl DataDirectory {
                 1,
             )
         };
+        let lock = File::from(place.hold().map_err(|error| {
+            // On the way to a mount, and nowhere else: that mount is what it holds.
+            if error.kind() == io::ErrorKind::NotFound && world.view.has_mounts_below(&place.path) {
+                not_empty(&path)
+            } else {
+                cannot_open(error)
+            }
+        })?);
         // Not everybody may; PostgreSQL says so if it matters.
-        let _ = fs::set_permissions(&place.host, fs::Permissions::from_mode(0o700));
-        let lock = File::open(&place.host).map_err(cannot_open)?;
+        let _ = lock.set_permissions(fs::Permissions::from_mode(0o700));
         let until = Instant::now() + LOCK_PATIENCE;
         while lock.try_lock().is_err() {
             if Instant::now() >= until {
@@ -90,7 +99,7 @@ impl DataDirectory {
         let place_path = place.path;
         let directory = Self {
             mounted: world.view.extra_names(&place_path),
-            host: place.host,
+            host: path_of(lock.as_fd()).map_err(cannot_open)?,
             read_only: place.read_only,
             path,
             _lock: lock,
@@ -98,10 +107,10 @@ impl DataDirectory {
         if !directory.read_only {
             let beside = format!("{}/../.{}.setting-up", place_path, directory.name());
             let begun = world.view.resolve("/", &beside, false);
-            let recovered = begun.and_then(|begun| stage::recover(&directory.host, &begun.host));
+            let recovered = begun.and_then(|begun| stage::recover(&directory.host, &begun));
             recovered.map_err(|error| match error.kind() {
                 // A file that somebody made where one of the database's is to be.
-                io::ErrorKind::AlreadyExists => directory.not_empty(),
+                io::ErrorKind::AlreadyExists => not_empty(&directory.path),
                 _ => directory.unusable(&error),
             })?;
         }
@@ -125,7 +134,7 @@ impl DataDirectory {
                 return Err(Refusal::Said(text, 1));
             }
             Content::Nothing => return Ok(()),
-            Content::Files => return Err(self.not_empty()),
+            Content::Files => return Err(not_empty(path)),
             Content::OnlyHidden => mount_point("a dot-prefixed/invisible file"),
             Content::LostAndFound => mount_point("a lost+found directory"),
         };
@@ -194,15 +203,6 @@ impl DataDirectory {
         stage::make(&self.host, make)
     }
 
-    fn not_empty(&self) -> Refusal {
-        let path = &self.path;
-        let text = format!(
-            "initdb: error: directory \"{path}\" exists but is not empty\n\
-             initdb: hint: If you want to create a new database system, either remove or empty the directory \"{path}\" or run initdb with an argument other than \"{path}\"."
-        );
-        Refusal::Said(text, 1)
-    }
-
     fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
@@ -241,28 +241,33 @@ impl DataDirectory {
 
 /// Makes a folder and those above it, as `mkdir -p` does.
 fn make_folders(view: &View, directory: &str, path: &str) -> io::Result<Place> {
-    let mut so_far = if path.starts_with('/') { "/" } else { "" }.to_owned();
-    let mut place = view.resolve(directory, path, true)?;
-    let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
-    while let Some(part) = parts.next() {
-        so_far.push_str(part);
-        let itself = view.resolve(directory, &so_far, false)?;
-        place = view.resolve(directory, &so_far, true)?;
-        match fs::metadata(&place.host) {
-            Ok(about) if about.is_dir() => {}
-            Ok(_) if parts.peek().is_some() => return Err(io::ErrorKind::NotADirectory.into()),
-            Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
-            // A link that leads nowhere is there, too.
-            Err(_) if fs::symlink_metadata(&itself.host).is_ok_and(|about| about.is_symlink()) => {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Err(_) if place.read_only => return Err(io::ErrorKind::ReadOnlyFilesystem.into()),
-            Err(_) => fs::create_dir(&place.host)?,
-        }
-        so_far.push('/');
+    if path.is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
     }
-    Ok(place)
+    let made = view.make_folders(directory, path);
+    made.map_err(|error| {
+        // The last name is there, as something else.
+        let itself = view.resolve(directory, path.trim_end_matches('/'), false);
+        match itself.and_then(|itself| itself.about()) {
+            Ok(about) if !about.is_dir() => io::ErrorKind::AlreadyExists.into(),
+            _ => error,
+        }
+    })
+}
+
+/// A path of a folder that is held open, in this process and in those that it starts: whoever renames a folder above it changes nothing.
+fn path_of(held: BorrowedFd<'_>) -> io::Result<PathBuf> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        Ok(PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        use std::os::unix::ffi::OsStringExt;
+        let path = rustix::fs::getpath(held)?.into_bytes();
+        Ok(PathBuf::from(std::ffi::OsString::from_vec(path)))
+    }
 }
 
 /// A path as messages show it.
@@ -280,6 +285,14 @@ fn absolute(directory: &str, path: &str) -> String {
 /// What the entry point of the image looks for: a file with a version in it.
 pub(super) fn holds_version(folder: &Path) -> bool {
     fs::metadata(folder.join("PG_VERSION")).is_ok_and(|about| about.len() > 0)
+}
+
+fn not_empty(path: &str) -> Refusal {
+    let text = format!(
+        "initdb: error: directory \"{path}\" exists but is not empty\n\
+         initdb: hint: If you want to create a new database system, either remove or empty the directory \"{path}\" or run initdb with an argument other than \"{path}\"."
+    );
+    Refusal::Said(text, 1)
 }
 
 fn mount_point(what: &str) -> String {
@@ -302,10 +315,11 @@ mod tests {
         }
         let mount = Mount {
             host: folder.join("volume"),
+            below: String::new(),
             path: at.to_owned(),
             read_only: false,
         };
-        View::new(folder.join("root"), &[mount])
+        View::new(&folder.join("root"), &[mount]).unwrap()
     }
 
     #[test]
@@ -316,8 +330,10 @@ mod tests {
         std::os::unix::fs::symlink("/var/lib/postgresql/deep", below("root/link")).unwrap();
         std::os::unix::fs::symlink("nowhere", below("volume/dangling")).unwrap();
         fs::write(below("volume/file"), "").unwrap();
-        let made =
-            |path: &str| make_folders(&view, "/var/lib/postgresql", path).map(|place| place.host);
+        let made = |path: &str| {
+            let held = make_folders(&view, "/var/lib/postgresql", path)?.hold()?;
+            path_of(held.as_fd())?.canonicalize()
+        };
         for (path, host) in [
             ("/var/lib/postgresql", "volume"),
             ("/var/lib/postgresql/", "volume"),

@@ -11,7 +11,7 @@ use super::super::image::POSTGRES_VERSION;
 use super::super::programs::{self, Missing, Streams, World};
 use super::backend::{Backend, Opening};
 use super::control::{self, Left};
-use super::datadir::{DataDirectory, Refusal, holds_version};
+use super::datadir::{DataDirectory, Refusal};
 use super::postmaster::Postmaster;
 use super::shutdown::{attend, signals};
 use super::wire::Report;
@@ -196,20 +196,29 @@ impl Plan {
         if self.pgdata != format!("{VOLUME}/18/docker") {
             return None;
         }
-        let folder = |path: &str| world.view.resolve("/", path, true).map(|place| place.host);
-        let mut versions: Vec<String> = folder(VOLUME)
-            .and_then(fs::read_dir)
+        let view = &world.view;
+        let names = view
+            .resolve("/", VOLUME, true)
+            .and_then(|place| place.names());
+        let mut versions: Vec<String> = names
             .into_iter()
             .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .chain(view.extra_names(VOLUME))
             .filter(|name| !name.starts_with('.'))
             .map(|name| format!("{VOLUME}/{name}/docker"))
             .collect();
         versions.sort();
+        versions.dedup();
+        let has_version = |folder: &String| {
+            let version = view.open("/", &format!("{folder}/PG_VERSION"));
+            version
+                .and_then(|file| file.metadata())
+                .is_ok_and(|about| about.len() > 0)
+        };
         let found: Vec<String> = [VOLUME.to_owned(), format!("{VOLUME}/data")]
             .into_iter()
             .chain(versions)
-            .filter(|path| folder(path).is_ok_and(|host| holds_version(&host)))
+            .filter(has_version)
             .collect();
         let mut mounts = world.view.mounts().iter();
         if !found.is_empty() {
@@ -269,13 +278,15 @@ impl Plan {
         let Ok(place) = world.view.resolve("/", folder, true) else {
             return;
         };
-        let mut names: Vec<String> = fs::read_dir(place.host)
+        let mut names: Vec<String> = place
+            .names()
+            .unwrap_or_default()
             .into_iter()
-            .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .chain(world.view.extra_names(&place.path))
             .filter(|name| !name.starts_with('.'))
             .collect();
         names.sort();
+        names.dedup();
         for name in names {
             let path = format!("{folder}/{name}");
             let argv: Vec<String> = if name.ends_with(".sql") {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use super::super::place::Place;
 use super::super::remove_tree;
 use super::backend::{DESCRIPTION, DESCRIPTION_SCHEMA, FILES, LOCK_OF_STAGE};
 use super::datadir::holds_version;
@@ -36,7 +37,7 @@ pub(super) fn make(directory: &Path, make: impl FnOnce(&Path) -> io::Result<()>)
 
 /// After an end at any point: what is whole goes on being moved, what is half made and ours is removed, and a database as earlier versions of this
 /// program laid it out is brought into the layout of now. `begun` is the file in which those said that making one had begun and not ended.
-pub(super) fn recover(directory: &Path, begun: &Path) -> io::Result<()> {
+pub(super) fn recover(directory: &Path, begun: &Place) -> io::Result<()> {
     for stage in Stage::all(directory)? {
         if stage.is_done() {
             stage.publish(directory)?;
@@ -44,7 +45,7 @@ pub(super) fn recover(directory: &Path, begun: &Path) -> io::Result<()> {
             stage.clear()?;
         }
     }
-    if !holds_version(directory) && fs::symlink_metadata(begun).is_ok_and(|about| about.is_file()) {
+    if !holds_version(directory) && begun.about().is_ok_and(|about| about.is_file()) {
         clear_earlier_layout(directory, begun)?;
     } else if !holds_version(directory) && has_earlier_layout(directory) {
         // Done from the start: what is moved in is whole, and would be moved up if this ended here.
@@ -156,7 +157,7 @@ fn has_earlier_layout(folder: &Path) -> bool {
 }
 
 /// Removes what earlier versions of this program left of a database that they did not finish, if there is nothing else.
-fn clear_earlier_layout(folder: &Path, begun: &Path) -> io::Result<()> {
+fn clear_earlier_layout(folder: &Path, begun: &Place) -> io::Result<()> {
     let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     let is_theirs = |name: &str| {
         [FILES, DESCRIPTION].contains(&name)
@@ -175,7 +176,7 @@ fn clear_earlier_layout(folder: &Path, begun: &Path) -> io::Result<()> {
             fs::remove_file(entry.path())?;
         }
     }
-    fs::remove_file(begun)
+    begun.remove_file()
 }
 
 fn has_description(folder: &Path) -> bool {
@@ -224,6 +225,8 @@ fn sync(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::place::Write;
+    use super::super::super::view::{Links, View, open_trusted};
     use super::*;
 
     /// Every path below a folder, sorted; what a file holds stands behind it.
@@ -278,9 +281,10 @@ mod tests {
         "global/pg_control=x",
     ];
 
-    fn nothing() -> (tempfile::TempDir, PathBuf) {
+    fn nothing() -> (tempfile::TempDir, Place) {
         let folder = tempfile::tempdir().unwrap();
-        let begun = folder.path().join("begun");
+        let files = View::of_folder(open_trusted(folder.path()).unwrap(), Links::Inside);
+        let begun = files.resolve("/", "begun", false).unwrap();
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
         (folder, begun)
@@ -420,13 +424,13 @@ mod tests {
             let (folder, begun) = nothing();
             let data = folder.path().join("data");
             put(&data, &["pgdata/PG_VERSION", ".pgdata-initdb-1/base/1"]);
-            fs::write(&begun, "").unwrap();
+            begun.create(Write::Truncate).unwrap();
             if mine {
                 put(&data, &["mine"]);
             }
             recover(&data, &begun).unwrap();
             assert_eq!(tree(&data).is_empty(), !mine);
-            assert_eq!(begun.exists(), mine);
+            assert_eq!(begun.about().is_ok(), mine);
         }
     }
 

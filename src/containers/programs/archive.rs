@@ -1,8 +1,9 @@
 //! `tar`, as far as `kubectl cp` and curious people need it: create, extract and list, from and to a file or a pipe.
 
-use std::fs;
+use std::fs::Permissions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
+use std::time::SystemTime;
 
 use tar::{Archive, Builder, EntryType, Header};
 
@@ -33,7 +34,7 @@ pub(super) fn run(world: &mut World, argv: &[String], streams: &mut Streams) -> 
     let here = world.directory.clone();
     if let Some(directory) = &order.directory {
         let place = world.view.resolve(&here, directory, true)?;
-        if !fs::metadata(&place.host).is_ok_and(|about| about.is_dir()) {
+        if !place.is_folder() {
             streams.complain(format_args!("tar: can't change directory to '{directory}'"));
             return Ok(1);
         }
@@ -158,19 +159,21 @@ fn member(path: &str) -> String {
 /// Adds one file, link or folder; gives what is in the folder.
 fn add(world: &World, archive: &mut Builder<impl Write>, path: &str) -> io::Result<Vec<String>> {
     let place = world.view.resolve(&world.directory, path, false)?;
-    let about = fs::symlink_metadata(&place.host)?;
+    let about = place.about()?;
     let name = member(path);
     let mut header = Header::new_gnu();
-    header.set_mode(about.permissions().mode() & 0o7777);
-    header.set_mtime(u64::try_from(about.mtime()).unwrap_or(0));
+    header.set_mode(about.mode());
+    let since = about.modified().duration_since(SystemTime::UNIX_EPOCH);
+    header.set_mtime(since.map_or(0, |since| since.as_secs()));
     header.set_uid(0);
     header.set_gid(0);
     header.set_size(0);
     if about.is_dir() {
         header.set_entry_type(EntryType::Directory);
         archive.append_data(&mut header, format!("{name}/"), io::empty())?;
-        let mut below: Vec<String> = fs::read_dir(&place.host)?
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        let mut below: Vec<String> = place
+            .names()?
+            .into_iter()
             .chain(world.view.extra_names(&place.path))
             .map(|name| format!("{}/{name}", path.trim_end_matches('/')))
             .collect();
@@ -180,12 +183,12 @@ fn add(world: &World, archive: &mut Builder<impl Write>, path: &str) -> io::Resu
     }
     if about.is_symlink() {
         header.set_entry_type(EntryType::Symlink);
-        archive.append_link(&mut header, name, fs::read_link(&place.host)?)?;
+        archive.append_link(&mut header, name, place.read_link()?)?;
     } else if about.is_file() {
         header.set_entry_type(EntryType::Regular);
         header.set_size(about.len());
         // A file that shrinks while it is read must not shift what comes after it.
-        let file = fs::File::open(&place.host)?.chain(io::repeat(0));
+        let file = place.open()?.chain(io::repeat(0));
         archive.append_data(&mut header, name, file.take(about.len()))?;
     } else {
         return Err(io::Error::other("not a file, a folder or a link: left out"));
@@ -233,22 +236,27 @@ fn unpack(world: &World, entry: &mut tar::Entry<impl Read>, name: &str) -> io::R
     let (view, here) = (&world.view, &world.directory);
     let name = name.trim_end_matches('/');
     if let Some((parent, _)) = name.rsplit_once('/') {
-        fs::create_dir_all(view.writable(here, parent, true)?.host)?;
+        view.make_folders(here, parent)?;
     }
-    let mode = fs::Permissions::from_mode(entry.header().mode()? & 0o777);
+    let mode = Permissions::from_mode(entry.header().mode()? & 0o777);
     match entry.header().entry_type() {
         EntryType::Directory => {
-            let place = view.writable(here, if name.is_empty() { "." } else { name }, true)?;
-            fs::create_dir_all(place.host)
+            let folder = if name.is_empty() { "." } else { name };
+            view.make_folders(here, folder).map(drop)
         }
         EntryType::Symlink => {
             let target = entry.link_name()?.ok_or(io::ErrorKind::InvalidData)?;
             let place = view.writable(here, name, false)?;
-            let _ = fs::remove_file(&place.host);
-            symlink(target, place.host)
+            let _ = place.remove_file();
+            place.link_to(&target.to_string_lossy())
         }
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-            let mut file = view.create(here, name, view::Write::Truncate)?;
+            // A link in the way is replaced, as tar does it, and not written through.
+            let place = view.writable(here, name, false)?;
+            if place.about().is_ok_and(|about| about.is_symlink()) {
+                place.remove_file()?;
+            }
+            let mut file = place.create(view::Write::Truncate)?;
             io::copy(entry, &mut file)?;
             file.set_permissions(mode)
         }

@@ -1,13 +1,13 @@
 //! Programs about files: `ls`, `mkdir`, `rm`, `test` and the like, with the options people use.
 
-use std::fs::{self, Metadata};
+use std::collections::HashSet;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use super::super::view::{self, Place, parent_of};
+use super::super::place::{About, Place};
+use super::super::view::{self, parent_of};
 use super::{Streams, World, locate, reason};
 
 /// Runs a program of this kind; `None` if it is not one.
@@ -111,29 +111,16 @@ impl Tool<'_> {
         self.world.view.resolve(&self.world.directory, path, follow)
     }
 
-    fn about(&self, path: &str, follow: bool) -> io::Result<(Place, Metadata)> {
+    fn about(&self, path: &str, follow: bool) -> io::Result<(Place, About)> {
         let place = self.at(path, follow)?;
-        let about = if follow {
-            fs::metadata(&place.host)?
-        } else {
-            fs::symlink_metadata(&place.host)?
-        };
+        let about = place.about()?;
         Ok((place, about))
     }
 
     /// A place that may be changed.
     fn to_change(&self, path: &str) -> io::Result<Place> {
-        let place = self
-            .world
-            .view
-            .writable(&self.world.directory, path, false)?;
-        if self.world.view.is_mount_point(&place.path)
-            && self.name != "touch"
-            && self.name != "mkdir"
-        {
-            return Err(io::ErrorKind::ResourceBusy.into());
-        }
-        Ok(place)
+        let here = &self.world.directory;
+        self.world.view.writable(here, path, false)
     }
 
     fn each(
@@ -154,8 +141,9 @@ impl Tool<'_> {
     }
 
     fn names(&self, place: &Place) -> io::Result<Vec<String>> {
-        let mut names: Vec<String> = fs::read_dir(&place.host)?
-            .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        let mut names: Vec<String> = place
+            .names()?
+            .into_iter()
             .chain(self.world.view.extra_names(&place.path))
             .filter(|name| self.has('a') || self.has('A') || !name.starts_with('.'))
             .collect();
@@ -244,14 +232,11 @@ impl Tool<'_> {
             } else {
                 about.len().to_string()
             };
-            let link = fs::read_link(&place.host)
-                .map(|to| format!(" -> {}", to.display()))
-                .unwrap_or_default();
-            let (mode, links) = (mode_text(&about), about.nlink());
+            let link = place.read_link();
+            let link = link.map(|to| format!(" -> {to}")).unwrap_or_default();
+            let (mode, links) = (mode_text(&about), about.links());
             let owner = self.owner(&place.path);
-            let when = moment(about.modified().ok())
-                .strftime("%b %e %H:%M")
-                .to_string();
+            let when = moment(about.modified()).strftime("%b %e %H:%M").to_string();
             writeln!(
                 self.streams.output,
                 "{mode} {links:>4} {owner:<8} {owner:<8} {size:>9} {when} {name}{link}"
@@ -291,34 +276,28 @@ impl Tool<'_> {
 
     fn touch(&mut self) -> io::Result<()> {
         self.each(|tool, path| {
-            let place = tool.to_change(path)?;
-            if place.host.is_dir() {
+            let place = tool.at(path, true)?;
+            if place.is_folder() {
                 return Ok(());
             }
-            let file = tool
-                .world
-                .view
-                .create(&tool.world.directory, path, view::Write::Append)?;
-            file.set_modified(SystemTime::now())
+            place.touch()
         })
     }
 
     fn make_folders(&mut self) -> io::Result<()> {
         self.each(|tool, path| {
-            let place = tool
-                .to_change(path)
-                .map_err(|error| worded("can't create directory", &error))?;
             let made = if tool.has('p') {
-                fs::create_dir_all(place.host)
+                let (view, here) = (&tool.world.view, &tool.world.directory);
+                view.make_folders(here, path).map(drop)
             } else {
-                fs::create_dir(place.host)
+                tool.to_change(path).and_then(|place| place.make_folder())
             };
             made.map_err(|error| worded("can't create directory", &error))
         })
     }
 
     fn remove_folder(&mut self, path: &str) -> io::Result<()> {
-        fs::remove_dir(self.to_change(path)?.host)
+        self.to_change(path)?.remove_folder()
     }
 
     fn remove(&mut self) -> io::Result<()> {
@@ -328,9 +307,8 @@ impl Tool<'_> {
         let recursive = self.has('r') || self.has('R');
         self.each(|tool, path| {
             let removed = tool.to_change(path).and_then(|place| {
-                let about = fs::symlink_metadata(&place.host)?;
-                if !about.is_dir() {
-                    fs::remove_file(place.host)
+                if !place.about()?.is_dir() {
+                    place.remove_file()
                 } else if recursive {
                     tool.remove_all(&place)
                 } else {
@@ -346,17 +324,10 @@ impl Tool<'_> {
 
     /// Removes a folder, but nothing that is mounted in it.
     fn remove_all(&self, place: &Place) -> io::Result<()> {
-        let below = format!("{}/", place.path.trim_end_matches('/'));
-        if self
-            .world
-            .view
-            .mounts()
-            .iter()
-            .any(|mount| mount.path.starts_with(&below))
-        {
+        if self.world.view.has_mounts_below(&place.path) {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
-        fs::remove_dir_all(&place.host)
+        place.remove_tree()
     }
 
     fn copy_or_move(&mut self) -> io::Result<()> {
@@ -384,37 +355,100 @@ impl Tool<'_> {
             } else {
                 target.clone()
             };
-            let to = tool
-                .world
-                .view
-                .writable(&tool.world.directory, &target, true)?;
-            let from = if is_move {
-                tool.to_change(path)?
+            if is_move {
+                tool.move_to(path, &target)
             } else {
-                tool.at(path, true)?
-            };
-            let about = fs::symlink_metadata(&from.host)?;
-            if is_move && fs::rename(&from.host, &to.host).is_ok() {
-                return Ok(());
-            }
-            if about.is_dir() {
-                if !recursive && !is_move {
+                let from = tool.at(path, !recursive || path.ends_with('/'))?;
+                if from.about()?.is_dir() && !recursive {
                     return Err(io::ErrorKind::IsADirectory.into());
                 }
-                if to.path.starts_with(&format!("{}/", from.path)) {
-                    return Err(io::Error::other("can't copy a directory into itself"));
-                }
-                copy_folder(&from.host, &to.host)?;
-            } else {
-                fs::copy(&from.host, &to.host)?;
-            }
-            // A rename between two mounts is a copy and a removal.
-            match (is_move, about.is_dir()) {
-                (true, true) => tool.remove_all(&from),
-                (true, false) => fs::remove_file(from.host),
-                (false, _) => Ok(()),
+                tool.copy(&from, &target)
             }
         })
+    }
+
+    fn move_to(&self, path: &str, target: &str) -> io::Result<()> {
+        let (from, to) = (self.to_change(path)?, self.to_change(target)?);
+        if self.world.view.has_mounts_below(&from.path) {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        match from.rename(&to) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+            other => return other,
+        }
+        // Between two mounts it is a copy and a removal. What is in the way goes first, so that a link there is replaced and not followed.
+        if to.about().is_ok_and(|about| !about.is_dir()) {
+            to.remove_file()?;
+        }
+        self.copy(&from, &to.path)?;
+        from.remove_tree()
+    }
+
+    /// Copies a file, link or folder, as it is.
+    fn copy(&self, from: &Place, target: &str) -> io::Result<()> {
+        let to = self.at(target, true)?;
+        if from.about()?.is_dir() && to.path.starts_with(&format!("{}/", from.path)) {
+            return Err(io::Error::other("can't copy a directory into itself"));
+        }
+        self.copy_entry(from, target, &mut HashSet::new())
+    }
+
+    /// `made` are the folders that this copy has made: one volume may be mounted twice, and a copy must not go round in it.
+    fn copy_entry(
+        &self,
+        from: &Place,
+        target: &str,
+        made: &mut HashSet<(u64, u64)>,
+    ) -> io::Result<()> {
+        let about = from.about()?;
+        if about.is_symlink() {
+            let to = self.at(target, false)?;
+            if to.about().is_ok_and(|about| !about.is_dir()) {
+                to.remove_file()?;
+            }
+            return to.link_to(&from.read_link()?);
+        }
+        if !about.is_dir() {
+            let mut source = from.open()?;
+            let to = self.at(target, true)?;
+            if to.about().is_ok_and(|to| to.identity() == about.identity()) {
+                return Err(io::Error::other(format!("'{target}' is the same file")));
+            }
+            let is_new = to.about().is_err();
+            io::copy(&mut source, &mut to.create(view::Write::Truncate)?)?;
+            return if is_new {
+                to.set_mode(about.mode() & 0o777)
+            } else {
+                Ok(())
+            };
+        }
+        if made.contains(&about.identity()) {
+            return Ok(());
+        }
+        let to = self.at(target, false)?;
+        match to.make_folder() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !to.is_folder() {
+                    return Err(io::Error::other(format!(
+                        "target '{target}' is not a directory"
+                    )));
+                }
+            }
+            other => {
+                other?;
+                made.insert(to.about()?.identity());
+            }
+        }
+        let mut names = from.names()?;
+        names.extend(self.world.view.extra_names(&from.path));
+        names.sort();
+        names.dedup();
+        let join = |folder: &str, name: &str| format!("{}/{name}", folder.trim_end_matches('/'));
+        for name in names {
+            let below = self.at(&join(&from.path, &name), false)?;
+            self.copy_entry(&below, &join(&to.path, &name), made)?;
+        }
+        Ok(())
     }
 
     fn link(&mut self) -> io::Result<()> {
@@ -424,12 +458,12 @@ impl Tool<'_> {
         };
         let place = self.to_change(name)?;
         if self.has('f') {
-            let _ = fs::remove_file(&place.host);
+            let _ = place.remove_file();
         }
         if self.has('s') {
-            symlink(target, place.host)
+            place.link_to(target)
         } else {
-            fs::hard_link(self.at(target, true)?.host, place.host)
+            self.at(target, true)?.hard_link(&place)
         }
     }
 
@@ -445,9 +479,9 @@ impl Tool<'_> {
                 .world
                 .view
                 .writable(&tool.world.directory, path, true)?;
-            let old = fs::metadata(&place.host)?.permissions().mode();
+            let old = place.about()?.mode();
             let new = changed_mode(old, &mode).ok_or_else(|| io::Error::other("invalid mode"))?;
-            fs::set_permissions(place.host, fs::Permissions::from_mode(new))
+            place.set_mode(new)
         })
     }
 
@@ -461,17 +495,17 @@ impl Tool<'_> {
             } else {
                 "regular file"
             };
-            let (owner, mode) = (tool.owner(&place.path), about.permissions().mode() & 0o7777);
+            let (owner, mode) = (tool.owner(&place.path), about.mode());
             let text = mode_text(&about);
-            let when = moment(about.modified().ok()).strftime("%Y-%m-%d %H:%M:%S%.9f +0000").to_string();
+            let when = moment(about.modified()).strftime("%Y-%m-%d %H:%M:%S%.9f +0000").to_string();
             writeln!(
                 tool.streams.output,
                 "  File: {path}\n  Size: {:<10}\tBlocks: {:<10} IO Block: {:<6} {kind}\nInode: {:<10}  Links: {}\nAccess: ({mode:04o}/{text})  Owner: {owner}\nModify: {when}",
                 about.len(),
                 about.blocks(),
-                about.blksize(),
-                about.ino(),
-                about.nlink()
+                about.block_size(),
+                about.inode(),
+                about.links()
             )
         })
     }
@@ -481,7 +515,7 @@ impl Tool<'_> {
             self.operands.push(".".to_owned());
         }
         self.each(|tool, path| {
-            let bytes = used(&tool.at(path, true)?.host)?;
+            let bytes = tool.used(&tool.at(path, true)?)?;
             let size = if tool.has('h') {
                 human(bytes)
             } else {
@@ -489,6 +523,19 @@ impl Tool<'_> {
             };
             writeln!(tool.streams.output, "{size}\t{path}")
         })
+    }
+
+    /// Bytes on the disk.
+    fn used(&self, place: &Place) -> io::Result<u64> {
+        let about = place.about()?;
+        let mut bytes = about.blocks() * 512;
+        if about.is_dir() {
+            for name in place.names()? {
+                let path = format!("{}/{name}", place.path.trim_end_matches('/'));
+                bytes += self.used(&self.at(&path, false)?)?;
+            }
+        }
+        Ok(bytes)
     }
 
     fn free(&mut self) -> io::Result<()> {
@@ -513,7 +560,8 @@ impl Tool<'_> {
         )?;
         for path in paths {
             let place = self.at(&path, true)?;
-            let Ok(about) = rustix::fs::statvfs(&place.host) else {
+            let held = place.hold();
+            let Ok(about) = held.and_then(|folder| Ok(rustix::fs::fstatvfs(folder)?)) else {
                 continue;
             };
             let total = about.f_blocks * about.f_frsize;
@@ -697,15 +745,15 @@ impl Tool<'_> {
             ),
             [test, path] if test.len() == 2 && test.starts_with('-') => {
                 let about = self.about(path, true).ok();
-                let is = |check: &dyn Fn(&Metadata) -> bool| {
+                let is = |check: &dyn Fn(&About) -> bool| {
                     about.as_ref().is_some_and(|(_, about)| check(about))
                 };
                 Some(match *test {
                     "-e" | "-a" | "-r" => about.is_some(),
-                    "-f" => is(&Metadata::is_file),
-                    "-d" => is(&Metadata::is_dir),
+                    "-f" => is(&About::is_file),
+                    "-d" => is(&About::is_dir),
                     "-s" => is(&|about| about.len() > 0),
-                    "-x" => is(&|about| about.is_dir() || about.permissions().mode() & 0o111 != 0),
+                    "-x" => is(&|about| about.is_dir() || about.mode() & 0o111 != 0),
                     "-w" => about.as_ref().is_some_and(|(place, _)| !place.read_only),
                     _ => return None,
                 })
@@ -733,41 +781,12 @@ fn worded(what: &str, error: &io::Error) -> io::Error {
     io::Error::other(format!("{what}: {}", reason(error)))
 }
 
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            copy_folder(&entry.path(), &to)?;
-        } else if kind.is_symlink() {
-            symlink(fs::read_link(entry.path())?, to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
-}
-
-fn used(path: &std::path::Path) -> io::Result<u64> {
-    let about = fs::symlink_metadata(path)?;
-    let mut bytes = about.blocks() * 512;
-    if about.is_dir() {
-        for entry in fs::read_dir(path)? {
-            bytes += used(&entry?.path())?;
-        }
-    }
-    Ok(bytes)
-}
-
-fn moment(time: Option<SystemTime>) -> Timestamp {
-    time.and_then(|time| Timestamp::try_from(time).ok())
-        .unwrap_or_default()
+fn moment(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or_default()
 }
 
 /// As `ls -l` shows kind and permissions.
-fn mode_text(about: &Metadata) -> String {
+fn mode_text(about: &About) -> String {
     let kind = if about.is_dir() {
         'd'
     } else if about.is_symlink() {
@@ -775,7 +794,7 @@ fn mode_text(about: &Metadata) -> String {
     } else {
         '-'
     };
-    let mode = about.permissions().mode();
+    let mode = about.mode();
     let bits = (0..9).map(|bit| {
         if mode & (0o400 >> bit) != 0 {
             ['r', 'w', 'x'][bit % 3]

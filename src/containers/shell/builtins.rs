@@ -145,15 +145,17 @@ fn cd(shell: &mut Shell, to: Option<&String>) -> i32 {
         .view
         .resolve(&shell.world.directory, &target, true)
     {
-        Ok(place) if place.host.is_dir() => {
+        Ok(place) if place.is_folder() => {
             let old = std::mem::replace(&mut shell.world.directory, place.path);
             let new = shell.world.directory.clone();
             shell.set("OLDPWD", old);
             shell.set("PWD", new);
             return 0;
         }
-        Ok(place) if place.host.exists() => "Not a directory".to_owned(),
-        Ok(_) => "No such file or directory".to_owned(),
+        Ok(place) => match place.about() {
+            Ok(_) => "Not a directory".to_owned(),
+            Err(error) => reason(&error),
+        },
         Err(error) => reason(&error),
     };
     shell.complain(format_args!("cd: can't cd to {target}: {error}"));

@@ -1,7 +1,5 @@
 //! From a word as written to the words a command gets: parameters, command substitution, arithmetic, splitting, patterns.
 
-use std::fs;
-
 use super::super::view::View;
 use super::Shell;
 use super::arithmetic;
@@ -295,10 +293,10 @@ fn glob(view: &View, directory: &str, pattern: &[Marked]) -> Vec<String> {
             let Ok(place) = view.resolve(directory, folder, true) else {
                 continue;
             };
-            let mut names: Vec<String> = fs::read_dir(&place.host)
+            let mut names: Vec<String> = place
+                .names()
+                .unwrap_or_default()
                 .into_iter()
-                .flatten()
-                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
                 .chain(view.extra_names(&place.path))
                 .filter(|name| part[0].0 == '.' || !name.starts_with('.'))
                 .filter(|name| matches(part, &name.chars().collect::<Vec<_>>()))
@@ -311,7 +309,7 @@ fn glob(view: &View, directory: &str, pattern: &[Marked]) -> Vec<String> {
     }
     found.retain(|path| {
         view.resolve(directory, path, false)
-            .is_ok_and(|place| place.host.symlink_metadata().is_ok())
+            .is_ok_and(|place| place.about().is_ok())
     });
     found
 }

@@ -15,6 +15,7 @@ use crate::object::{self, annotation, array, text};
 use crate::registry::{Deletion, Options, Registry};
 use crate::resource;
 use crate::store::{Change, Key};
+use eizoku_containers::Disk;
 
 pub(crate) const LOCAL_PATH: &str = "rancher.io/local-path";
 pub(super) const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
@@ -212,46 +213,70 @@ fn volume(claim: &Value, class: &Value, name: &str, path: &str) -> Value {
     volume
 }
 
-/// A path of the node on the disk of this machine; nothing when it would lead out of the node.
-pub(crate) fn on_disk(node_root: &Path, path: &str) -> Option<PathBuf> {
-    let mut place = node_root.to_owned();
-    for part in path
-        .split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
-    {
-        if part == ".." {
-            return None;
-        }
-        place.push(part);
+/// The node's disk, and `path` on it if it does not say `..`: nothing that is asked of it leads out.
+pub(crate) fn on_disk(node_root: &Path, path: &str) -> Result<Disk, String> {
+    if path.split('/').any(|part| part == "..") {
+        return Err(format!("{path} leads out of the node"));
     }
-    Some(place)
+    std::fs::create_dir_all(node_root)
+        .and_then(|()| Disk::open(node_root))
+        .map_err(|error| error.to_string())
 }
 
 fn make_folder(node_root: &Path, path: &str) -> Result<(), String> {
-    let place = on_disk(node_root, path).ok_or_else(|| format!("{path} leads out of the node"))?;
-    std::fs::create_dir_all(place).map_err(|error| format!("failed to create volume: {error}"))
+    on_disk(node_root, path)?
+        .make_folders(path)
+        .map(drop)
+        .map_err(|error| format!("failed to create volume: {error}"))
 }
 
+/// Removes a volume's folder. A way to it over a link, which only a container can have made, leads to something else.
 fn remove_folder(node_root: &Path, path: &str) -> Result<(), String> {
-    let place = on_disk(node_root, path)
-        .filter(|_| path.starts_with(VOLUMES))
-        .ok_or_else(|| format!("{path} is not a folder of this provisioner"))?;
-    eizoku_containers::remove_tree(&place)
+    let own = path.strip_prefix(VOLUMES).unwrap_or_default();
+    if !own.starts_with('/') || own.split('/').all(|part| matches!(part, "" | ".")) {
+        return Err(format!("{path} is not a folder of this provisioner"));
+    }
+    on_disk(node_root, path)?
+        .remove_tree(path)
         .map_err(|error| format!("failed to delete volume: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
     fn nothing_leads_out_of_the_node() {
-        assert_eq!(
-            on_disk(Path::new("/n"), "/a//b/./c"),
-            Some(PathBuf::from("/n/a/b/c"))
-        );
-        assert_eq!(on_disk(Path::new("/n"), "/a/../../b"), None);
-        assert!(remove_folder(Path::new("/n"), "/etc").is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let (node, outside) = (folder.path().join("node"), folder.path().join("outside"));
+        fs::create_dir_all(outside.join("in")).unwrap();
+        make_folder(&node, "/var/local-path-provisioner/a").unwrap();
+        make_folder(&node, "/var/local-path-provisioner/b").unwrap();
+        let volumes = node.join("var/local-path-provisioner");
+        symlink(&outside, volumes.join("a/link")).unwrap();
+        symlink("../../../../outside", volumes.join("a/up")).unwrap();
+        for path in [
+            "/etc",
+            VOLUMES,
+            "/var/local-path-provisioner/.",
+            "/var/local-path-provisioner//",
+            "/var/local-path-provisioner-else/a",
+            "/var/local-path-provisioner/../../outside",
+            "/var/local-path-provisioner/a/link/in",
+            "/var/local-path-provisioner/a/up/in",
+        ] {
+            assert!(remove_folder(&node, path).is_err(), "{path}");
+        }
+        make_folder(&node, "/var/local-path-provisioner/a/link/new").unwrap();
+        assert!(make_folder(&node, "/a/../../b").is_err());
+        remove_folder(&node, "/var/local-path-provisioner/a").unwrap();
+        remove_folder(&node, "/var/local-path-provisioner/a").unwrap();
+        assert!(volumes.join("b").is_dir() && !volumes.join("a").exists());
+        let left: Vec<_> = fs::read_dir(&outside).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1);
     }
 
     #[test]

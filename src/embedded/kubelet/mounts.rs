@@ -11,10 +11,19 @@ use crate::controllers::on_disk;
 use crate::object::{self, array, flag, text};
 use crate::registry::Registry;
 use crate::resource;
-use eizoku_containers::Mount;
+use eizoku_containers::{Disk, Lies, Mount, remove_tree};
 
 /// The folders of a Pod's volumes, by volume name.
-pub(super) type Volumes = BTreeMap<String, PathBuf>;
+pub(super) type Volumes = BTreeMap<String, Volume>;
+
+/// Where a volume lies.
+#[derive(Debug, Clone)]
+pub(super) struct Volume {
+    /// A folder whose own path no container can change.
+    host: PathBuf,
+    /// The way from there, free of links. Other containers may write to what is on it.
+    below: String,
+}
 
 /// Makes every volume of the Pod ready. The error is the message of a `FailedMount` event; then it is tried again.
 pub(super) fn prepare(kubelet: &Kubelet, pod: &Value, address: &str) -> Result<Volumes, String> {
@@ -50,8 +59,12 @@ fn folder(
     address: &str,
     volume: &Value,
     own: &Path,
-) -> Result<PathBuf, String> {
+) -> Result<Volume, String> {
     let namespace = object::namespace(pod);
+    let all_of_it = || Volume {
+        host: own.to_owned(),
+        below: String::new(),
+    };
     let io = |error: std::io::Error| error.to_string();
     if let Some(claim) = volume
         .pointer("/persistentVolumeClaim/claimName")
@@ -61,7 +74,7 @@ fn folder(
     }
     if volume.get("emptyDir").is_some() {
         std::fs::create_dir_all(own).map_err(io)?;
-        return Ok(own.to_owned());
+        return Ok(all_of_it());
     }
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let sources: Vec<&Value> = match volume
@@ -89,16 +102,16 @@ fn folder(
         collect(registry, pod, address, namespace, source, &mut files)?;
     }
     // Written anew at each start, so that a removed key is gone too.
-    eizoku_containers::remove_tree(own).map_err(io)?;
+    remove_tree(own).map_err(io)?;
     std::fs::create_dir_all(own).map_err(io)?;
+    let disk = Disk::open(own).map_err(io)?;
     for (path, bytes) in files {
-        let place = on_disk(own, &path).ok_or_else(|| format!("{path} leads out of the volume"))?;
-        if let Some(parent) = place.parent() {
-            std::fs::create_dir_all(parent).map_err(io)?;
+        if path.split('/').any(|part| part == "..") {
+            return Err(format!("{path} leads out of the volume"));
         }
-        std::fs::write(place, bytes).map_err(io)?;
+        disk.write(&path, &bytes).map_err(io)?;
     }
-    Ok(own.to_owned())
+    Ok(all_of_it())
 }
 
 /// The files that a secret, configMap or downwardAPI source gives.
@@ -169,7 +182,7 @@ fn claimed(
     folders: &Folders,
     namespace: &str,
     claim: &str,
-) -> Result<PathBuf, String> {
+) -> Result<Volume, String> {
     let found = registry
         .find(resource::CLAIMS, namespace, claim)
         .ok_or_else(|| format!("persistentvolumeclaim {claim:?} not found"))?;
@@ -191,16 +204,18 @@ fn claimed(
             "the embedded cluster mounts hostPath and local volumes only; {name} is of another kind"
         )
     })?;
-    let place =
-        on_disk(&folders.node_root, path).ok_or_else(|| format!("{path} leads out of the node"))?;
-    match text(&volume, "/spec/hostPath/type") {
-        "Directory" if !place.is_dir() => Err(format!(
+    let disk = on_disk(&folders.node_root, path)?;
+    let is_folder = disk.find(path).is_ok_and(|(_, lies)| lies == Lies::Folder);
+    if text(&volume, "/spec/hostPath/type") == "Directory" && !is_folder {
+        return Err(format!(
             "hostPath type check failed: {path} is not a directory"
-        )),
-        _ => std::fs::create_dir_all(&place)
-            .map(|()| place)
-            .map_err(|error| error.to_string()),
+        ));
     }
+    let below = disk.make_folders(path).map_err(|error| error.to_string())?;
+    Ok(Volume {
+        host: folders.node_root.clone(),
+        below,
+    })
 }
 
 /// Volumes that the kubelet writes and nobody else: they are mounted read-only, whatever the mount says.
@@ -224,24 +239,50 @@ pub(super) fn of_container(
     let mut mounts = Vec::new();
     for mount in array(container, "/volumeMounts") {
         let name = text(mount, "/name");
-        let base = volumes
+        let volume = volumes
             .get(name)
             .ok_or_else(|| format!("volume {name:?} is not there"))?;
-        let below = text(mount, "/subPath");
-        let host = on_disk(base, below)
-            .ok_or_else(|| format!("subPath {below:?} leads out of volume {name:?}"))?;
-        if !host.exists() {
-            std::fs::create_dir_all(&host).map_err(|error| {
-                format!("failed to create subPath directory for volumeMount {name:?}: {error}")
-            })?;
-        }
+        let below = match text(mount, "/subPath") {
+            "" => volume.below.clone(),
+            sub_path => volume.sub_path(sub_path).map_err(|what| {
+                let container = text(container, "/name");
+                format!("failed to {what} for volumeMount {name:?} of container {container:?}")
+            })?,
+        };
         mounts.push(Mount {
-            host,
+            host: volume.host.clone(),
+            below,
             path: text(mount, "/mountPath").to_owned(),
             read_only: flag(mount, "/readOnly") || is_kubelets(name),
         });
     }
     Ok(mounts)
+}
+
+impl Volume {
+    /// The way to a path in the volume, which is made if it is missing. A link that leads out of the volume is refused. The error is what failed, and no
+    /// more: as in the real kubelet, nobody is told what else there is on the host.
+    fn sub_path(&self, path: &str) -> Result<String, &'static str> {
+        const PREPARE: &str = "prepare subPath";
+        if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            return Err(PREPARE);
+        }
+        let disk = Disk::open(&self.host).and_then(|disk| disk.below(&self.below));
+        let disk = disk.map_err(|_| PREPARE)?;
+        let way = match disk.find(path) {
+            Ok((way, Lies::Folder | Lies::File)) => way,
+            Ok((_, Lies::Special)) => return Err(PREPARE),
+            Ok((_, Lies::Nothing)) => disk
+                .make_folders(path)
+                .map_err(|_| "create subPath directory")?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                disk.make_folders(path)
+                    .map_err(|_| "create subPath directory")?
+            }
+            Err(_) => return Err(PREPARE),
+        };
+        Ok(format!("{}{way}", self.below))
+    }
 }
 
 #[cfg(test)]
@@ -253,13 +294,30 @@ mod tests {
     #[test]
     fn a_sub_path_is_made_and_stays_inside() {
         let folder = tempfile::tempdir().unwrap();
-        let volumes = Volumes::from([("data".to_owned(), folder.path().to_owned())]);
+        let volume = Volume {
+            host: folder.path().to_owned(),
+            below: "/v".to_owned(),
+        };
+        let root = folder.path().join("v");
+        std::fs::create_dir_all(&root).unwrap();
+        std::os::unix::fs::symlink(folder.path(), root.join("out")).unwrap();
+        std::os::unix::fs::symlink("..", root.join("up")).unwrap();
+        std::os::unix::fs::symlink("a", root.join("near")).unwrap();
+        let volumes = Volumes::from([("data".to_owned(), volume)]);
         let container = |below: &str| json!({"volumeMounts": [{"name": "data", "mountPath": "/d", "subPath": below, "readOnly": true}]});
         let pod = json!({"spec": {"volumes": [{"name": "data", "emptyDir": {}}]}});
         let mounts = of_container(&pod, &container("a/b"), &volumes).unwrap();
-        assert_eq!(mounts[0].host, folder.path().join("a/b"));
-        assert!(mounts[0].host.is_dir() && mounts[0].read_only);
-        assert!(of_container(&pod, &container("../x"), &volumes).is_err());
+        assert_eq!(mounts[0].below, "/v/a/b");
+        assert!(root.join("a/b").is_dir() && mounts[0].read_only);
+        let mounts = of_container(&pod, &container("near/b"), &volumes).unwrap();
+        assert_eq!(mounts[0].below, "/v/a/b");
+        for out in ["../x", "/a", "a/../../x", "out", "out/new", "up", "up/new"] {
+            assert!(
+                of_container(&pod, &container(out), &volumes).is_err(),
+                "{out}"
+            );
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let words = json!({"spec": {"volumes": [{"name": "data", "configMap": {"name": "w"}}]}});
         let plain = json!({"volumeMounts": [{"name": "data", "mountPath": "/d"}]});
         assert!(!of_container(&pod, &plain, &volumes).unwrap()[0].read_only);

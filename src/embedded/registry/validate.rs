@@ -174,6 +174,13 @@ fn supported(causes: &mut Vec<Cause>, value: &Value, pointer: &str, field: &str,
     }
 }
 
+/// As the API server's `validatePathNoBacksteps` (`pkg/apis/core/validation`).
+fn stays_inside(causes: &mut Vec<Cause>, path: &str, field: String) {
+    if path.split('/').any(|part| part == "..") {
+        causes.push(Cause::invalid(field, &json!(path), "must not contain '..'"));
+    }
+}
+
 /// A count of a workload's spec, by its dotted path.
 fn at_least_zero(causes: &mut Vec<Cause>, spec: &Value, field: &str) {
     if let Some(count) = object::int(spec, &format!("/{}", field.replace('.', "/")))
@@ -476,6 +483,10 @@ fn volume_spec(causes: &mut Vec<Cause>, spec: &Value) {
     if spec.get("hostPath").is_some() && object::text(spec, "/hostPath/path").is_empty() {
         causes.push(Cause::required("spec.hostPath.path", ""));
     }
+    for field in ["hostPath", "local"] {
+        let path = object::text(spec, &format!("/{field}/path"));
+        stays_inside(causes, path, format!("spec.{field}.path"));
+    }
     if spec.get("local").is_some() && spec.pointer("/nodeAffinity/required").is_none() {
         causes.push(Cause::required(
             "spec.nodeAffinity",
@@ -657,6 +668,17 @@ fn container_fields(causes: &mut Vec<Cause>, container: &Value, at: &str, volume
                 "must be unique",
             ));
         }
+        // Stricter than the API server, which leaves this one to the runtime: there it means a path that nobody has written down.
+        stays_inside(causes, path, format!("{at}.mountPath"));
+        let sub_path = object::text(mount, "/subPath");
+        if sub_path.starts_with('/') {
+            causes.push(Cause::invalid(
+                format!("{at}.subPath"),
+                &json!(sub_path),
+                "must be a relative path",
+            ));
+        }
+        stays_inside(causes, sub_path, format!("{at}.subPath"));
     }
     for probe in ["readinessProbe", "livenessProbe", "startupProbe"] {
         let Some(fields) = container.get(probe).and_then(Value::as_object) else {

@@ -11,6 +11,16 @@ use crate::cluster::Kind;
 /// again, so the oldest are forgotten.
 const CLAIMS_MAX: usize = 1024;
 
+/// What a namespace is used by. When nothing of it is left, what comes next is somebody's new beginning.
+const USES: [Kind; 6] = [
+    Kind::Pod,
+    Kind::PersistentVolumeClaim,
+    Kind::PersistentVolume,
+    Kind::StatefulSet,
+    Kind::Deployment,
+    Kind::ReplicaSet,
+];
+
 /// The last Pods of each StatefulSet seat, and the claims that are gone. Names of such Pods come
 /// again and again, so the seats stay as few as the sets' replicas; Pods with random names are not
 /// remembered.
@@ -110,8 +120,12 @@ impl Past {
         }
     }
 
-    /// Remembers that `card` is gone.
+    /// Remembers that `card` is gone; once all is cleared away, nothing.
     pub fn remember(&mut self, card: &Card, cards: &Cards) {
+        if cards.count(&USES) == 0 {
+            *self = Self::default();
+            return;
+        }
         self.see(card, cards);
         if card.claim().is_some() {
             let gone = GoneClaim {
