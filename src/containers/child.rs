@@ -58,7 +58,7 @@ impl Order {
 
     /// The files that the container sees.
     pub(super) fn view(&self) -> io::Result<View> {
-        View::new(&self.root, &self.mounts, self.image.data_folder(&self.env))
+        View::new(&self.root, &self.mounts)
     }
 }
 

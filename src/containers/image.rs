@@ -4,7 +4,7 @@ use std::fmt;
 
 /// PostgreSQL's major version in this program, and the minor one that it carries.
 const POSTGRES_MAJOR: &str = "18";
-const POSTGRES_VERSION: &str = "18.4";
+pub(super) const POSTGRES_VERSION: &str = "18.4";
 
 /// What is known about an image that can be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,12 +235,6 @@ impl ImageKind {
             ],
             Self::Busybox => &[],
         }
-    }
-
-    /// The folder that lies one level deeper on the host than in the container. See `postgres::DATA_FOLDER`.
-    pub(super) fn data_folder(self, env: &[(String, String)]) -> Option<&str> {
-        let (_, pgdata) = env.iter().find(|(name, _)| name == "PGDATA")?;
-        (self == Self::Postgres).then_some(pgdata)
     }
 }
 

@@ -5,8 +5,6 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-#[cfg(feature = "postgres")]
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -296,28 +294,6 @@ impl Place {
             Errno::LOOP | Errno::MLINK => Errno::NOTDIR,
             error => error,
         })?)
-    }
-
-    /// The path on the host of a folder that is there, free of links: for PostgreSQL, which wants a path. It is true at this moment only.
-    #[cfg(feature = "postgres")]
-    pub(super) fn on_host(&self) -> io::Result<PathBuf> {
-        path_of(&self.hold()?)
-    }
-}
-
-/// The path of something that is held open.
-#[cfg(feature = "postgres")]
-fn path_of(held: &OwnedFd) -> io::Result<PathBuf> {
-    #[cfg(target_os = "linux")]
-    {
-        use std::os::fd::AsRawFd;
-        std::fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd()))
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        use std::os::unix::ffi::OsStringExt;
-        let path = rustix::fs::getpath(held)?.into_bytes();
-        Ok(PathBuf::from(std::ffi::OsString::from_vec(path)))
     }
 }
 

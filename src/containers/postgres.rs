@@ -15,16 +15,19 @@
 //! everything committed, the interrupted transaction is gone, as it would be.
 //!
 //! # Data
-//! `$PGDATA` (default `/var/lib/postgresql/18/docker`) is a folder of the volume. PostgreSQL's files lie one folder deeper there, in [`DATA_FOLDER`], beside the
-//! runtime's description of the folder; the container's view hides that step. Locks against a second owner lie beside `$PGDATA`, as hidden files.
+//! `$PGDATA` (default `/var/lib/postgresql/18/docker`) is a folder of the container, wherever that is mounted, and PostgreSQL's files lie in it as anywhere
+//! else ([`datadir`]). The folder itself is locked against a second owner.
 
 mod backend;
 mod control;
+mod datadir;
 mod entrypoint;
 mod isready;
 mod postmaster;
 mod psql;
 mod session;
+mod shutdown;
+mod stage;
 mod wasi;
 mod wire;
 
@@ -32,8 +35,6 @@ pub(super) use backend::main as backend_main;
 pub(super) use entrypoint::run as entrypoint;
 pub(super) use isready::run as pg_isready;
 pub(super) use psql::run as psql;
-
-use super::view::DATA_FOLDER;
 
 /// Writes a line as PostgreSQL's log has it, to standard error.
 fn log(process: u32, severity: &str, text: &str) {

@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn programs_are_found_as_exec_finds_them() {
         let folder = tempfile::tempdir().unwrap();
-        let view = View::new(folder.path(), &[], None).unwrap();
+        let view = View::new(folder.path(), &[]).unwrap();
         view.prepare(ImageKind::Busybox, "box", &names(ImageKind::Busybox))
             .unwrap();
         fs::write(folder.path().join("tmp/script"), "#!/bin/sh\n").unwrap();

@@ -60,7 +60,9 @@ mod tests {
             let ends = Arc::clone(&ends);
             running.push(
                 threads
-                    .spawn(move || drop(ends.lock().unwrap().recv()))
+                    .spawn(move || {
+                        let _ = ends.lock().unwrap().recv();
+                    })
                     .unwrap(),
             );
         }

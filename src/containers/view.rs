@@ -22,9 +22,6 @@ use super::place::{Kind, LOOK, LOOK_INTO, Place};
 
 pub(super) use super::place::Write;
 
-/// Where PostgreSQL's files lie below the data directory on the host. In a container's view they lie in the data directory itself.
-pub(super) const DATA_FOLDER: &str = "pgdata";
-
 /// Devices that mean the same in a container as outside.
 pub(super) const DEVICES: [&str; 5] = [
     "/dev/null",
@@ -43,8 +40,6 @@ pub(super) struct View {
     root: Arc<OwnedFd>,
     /// Longest path first, so that the first that fits is the one that counts.
     points: Vec<Point>,
-    /// The folder whose content lies in [`DATA_FOLDER`] below it.
-    data: Option<String>,
     links: Links,
     /// The host's, if the devices are to be seen.
     devices: Option<Arc<OwnedFd>>,
@@ -75,27 +70,18 @@ pub(super) struct Point {
 }
 
 impl View {
-    /// The view with this writable layer, which has to be there, and these mounts. `data` is the folder whose content lies in [`DATA_FOLDER`] below it on
-    /// the host.
-    pub(super) fn new(root: &Path, mounts: &[Mount], data: Option<&str>) -> io::Result<Self> {
+    /// The view with this writable layer, which has to be there, and these mounts.
+    pub(super) fn new(root: &Path, mounts: &[Mount]) -> io::Result<Self> {
         let mut points = Vec::new();
         for (at, mount) in mounts.iter().enumerate() {
             points.push(Point::open(mount, LAYER + 1 + at)?);
         }
         points.sort_by_key(|point| std::cmp::Reverse(point.path.len()));
-        let mut view = Self {
+        Ok(Self {
             points,
             devices: open_trusted(Path::new("/dev")).ok().map(Arc::new),
             ..Self::of_folder(open_trusted(root)?, Links::Inside)
-        };
-        if let Some(path) = data.filter(|path| path.starts_with('/')) {
-            // The way there may lead over links that the container made.
-            view.data = Some(match view.resolve("/", path, true) {
-                Ok(place) => place.path,
-                Err(_) => clean(path),
-            });
-        }
-        Ok(view)
+        })
     }
 
     /// A folder alone, without mounts and devices.
@@ -103,7 +89,6 @@ impl View {
         Self {
             root: Arc::new(folder),
             points: Vec::new(),
-            data: None,
             links,
             devices: None,
         }
@@ -117,15 +102,6 @@ impl View {
         }
     }
 
-    /// The same files as they lie on the host: PostgreSQL's in [`DATA_FOLDER`].
-    #[cfg(feature = "postgres")]
-    pub(super) fn without_data(&self) -> Self {
-        Self {
-            data: None,
-            ..self.clone()
-        }
-    }
-
     /// Makes the writable layer as the image has it: folders, a few files under `/etc`, programs under `/bin`.
     pub(super) fn prepare(
         &self,
@@ -135,7 +111,6 @@ impl View {
     ) -> io::Result<()> {
         let layer = Self {
             points: Vec::new(),
-            data: None,
             devices: None,
             ..self.clone()
         };
@@ -233,19 +208,14 @@ impl View {
 
     /// Whether this path is where something is mounted: it can't be removed or renamed.
     fn is_mount_point(&self, path: &str) -> bool {
-        path == "/"
-            || self.point(path).is_some()
-            || self.data.as_deref() == Some(path)
-            || self.is_device(path)
+        path == "/" || self.point(path).is_some() || self.is_device(path)
     }
 
     /// Whether something is mounted below this path: then it can't be removed or renamed either.
     pub(super) fn has_mounts_below(&self, path: &str) -> bool {
         let mut all = self.points.iter().map(|point| point.path.as_str());
         let is_below = |point: &str| point != path && is_in(point, path);
-        all.any(is_below)
-            || self.data.as_deref().is_some_and(is_below)
-            || (self.devices.is_some() && DEVICES.into_iter().any(is_below))
+        all.any(is_below) || (self.devices.is_some() && DEVICES.into_iter().any(is_below))
     }
 
     fn is_device(&self, path: &str) -> bool {

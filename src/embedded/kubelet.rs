@@ -13,7 +13,7 @@ mod worker;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,7 +26,6 @@ use tokio_util::task::TaskTracker;
 
 use self::worker::Worker;
 use super::controllers::events::{Note, Recorder};
-use super::folder;
 use super::object::{self, Object, text};
 use super::registry::{Options, Part, Registry};
 use super::resource;
@@ -145,6 +144,8 @@ impl Kubelet {
         let inner = &self.0;
         let mut beats = tokio::time::interval(node::STATUS_EVERY);
         let mut changes = inner.registry.changes(inner.registry.revision());
+        // No container of this run has been started yet: every layer is one that an earlier run left behind.
+        clear_all(&inner.folders.scratch, is_scratch);
         self.begin();
         loop {
             tokio::select! {
@@ -192,22 +193,9 @@ impl Kubelet {
         }
         let uids: Vec<&str> = pods.iter().map(|pod| object::uid(pod)).collect();
         let state = self.0.state.lock().unwrap();
-        // Only names that can be ours: what somebody else has put there is none of our business.
-        let pods = &self.0.folders.pods;
-        for name in folder::names(pods) {
-            let is_over = !uids.contains(&name.as_str()) && !state.pods.contains_key(&name);
-            if is_over && object::is_uid(&name) {
-                let _ = remove_tree(&pods.join(name));
-            }
-        }
-        if state.pods.is_empty() {
-            // Writable layers of containers that ended with an earlier run of the program.
-            let scratch = &self.0.folders.scratch;
-            let layers = folder::names(scratch);
-            for name in layers.iter().filter(|name| runner::is_layer(name)) {
-                let _ = remove_tree(&scratch.join(name));
-            }
-        }
+        clear_all(&self.0.folders.pods, |name| {
+            object::is_uid(name) && !uids.contains(&name) && !state.pods.contains_key(name)
+        });
     }
 
     /// Tells a Pod's worker, or starts one.
@@ -233,7 +221,7 @@ impl Kubelet {
         }
         if is_gone || (has_ended && !object::is_deleting(pod)) {
             if is_gone {
-                let _ = remove_tree(&self.0.folders.pods.join(&uid));
+                clear(&self.0.folders.pods.join(&uid));
             }
             return;
         }
@@ -358,6 +346,33 @@ impl Kubelet {
     }
 }
 
+/// The random bytes in the name of a container's writable layer: few, because the path of a socket is short.
+const SCRATCH_BYTES: usize = 6;
+
+/// Whether a writable layer may have this name.
+fn is_scratch(name: &str) -> bool {
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.len() == 2 * SCRATCH_BYTES && name.bytes().all(is_hex)
+}
+
+/// Removes what a container or a Pod leaves behind. What cannot be removed is told, and tried again with the next start.
+fn clear(folder: &Path) {
+    if let Err(error) = remove_tree(folder) {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        tracing::warn!(%error, "the folder {name} was not removed");
+    }
+}
+
+/// Removes the folders in a folder whose names say that they are left over. Nothing else is ours to remove.
+fn clear_all(folder: &Path, is_left_over: impl Fn(&str) -> bool) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && is_left_over(&entry.file_name().to_string_lossy()) {
+            clear(&entry.path());
+        }
+    }
+}
+
 /// The wait after a container's n-th failure in a row: the first restart is at once, then 10 s doubling up to 5 min.
 fn backoff(failures: u32) -> Duration {
     match failures {
@@ -371,6 +386,25 @@ fn backoff(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_can_have_been_made_here_is_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = object::random_hex(SCRATCH_BYTES);
+        let kept = ["notes", "0123456789AB", "0123456789abc", "0123456789a"];
+        for name in kept.iter().copied().chain([scratch.as_str()]) {
+            std::fs::create_dir_all(folder.path().join(name).join("below")).unwrap();
+        }
+        std::fs::write(folder.path().join("aaaaaaaaaaaa"), "a file").unwrap();
+        std::os::unix::fs::symlink("notes", folder.path().join("bbbbbbbbbbbb")).unwrap();
+        clear_all(folder.path(), is_scratch);
+        assert!(!folder.path().join(scratch).exists());
+        for name in kept {
+            assert!(folder.path().join(name).join("below").is_dir(), "{name}");
+        }
+        assert!(folder.path().join("aaaaaaaaaaaa").is_file());
+        assert!(folder.path().join("bbbbbbbbbbbb").is_symlink());
+    }
 
     #[test]
     fn restarts_wait_longer_and_longer() {

@@ -294,6 +294,16 @@ pub(crate) fn random_hex(bytes: usize) -> String {
     buffer.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Whether this has the form of a uid, as [`random_uid`] makes them.
+pub(crate) fn is_uid(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    let is_hex = |part: &&str| {
+        part.bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts.iter().all(is_hex)
+}
+
 /// A random uid (UUID, version 4).
 pub(crate) fn random_uid() -> String {
     let mut bytes = [0u8; 16];
@@ -309,15 +319,6 @@ pub(crate) fn random_uid() -> String {
         &hex[16..20],
         &hex[20..]
     )
-}
-
-/// Whether a text has the form of a uid.
-pub(crate) fn is_uid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        })
 }
 
 #[cfg(test)]
@@ -349,10 +350,18 @@ mod tests {
     }
 
     #[test]
-    fn a_uid_is_known_by_its_form() {
+    fn a_uid_is_told_from_any_other_name() {
         assert!(is_uid(&random_uid()));
-        assert!(!is_uid("notes"));
-        assert!(!is_uid(&"-".repeat(36)));
+        for name in [
+            "",
+            "notes",
+            "----",
+            "0123456-0123-0123-0123-0123456789ab",
+            "01234567-0123-0123-0123-0123456789AB",
+            "../../../etc",
+        ] {
+            assert!(!is_uid(name), "{name}");
+        }
     }
 
     #[test]

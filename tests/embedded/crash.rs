@@ -105,3 +105,67 @@ async fn what_was_acknowledged_survives_being_killed_in_the_middle() {
         );
     }
 }
+
+/// The folders of containers that are there now.
+fn layers(folder: &std::path::Path) -> usize {
+    std::fs::read_dir(folder.join("data/c")).map_or(0, Iterator::count)
+}
+
+/// How PostgreSQL says that it was left: the number of its state in the control file.
+fn left(folder: &std::path::Path) -> u8 {
+    let volumes = std::fs::read_dir(folder.join("data/node/var/local-path-provisioner"));
+    let volume = volumes.expect("volumes").next().expect("one").expect("one");
+    let control = volume.path().join("18/docker/global/pg_control");
+    std::fs::read(control).expect("a control file")[16]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn needs_postgres_feature_the_end_of_the_program_is_the_databases_in_order() {
+    const SHUT_DOWN: u8 = 1;
+    let folder = tempfile::Builder::new().prefix("ez").tempdir().unwrap();
+    let mut program = Program::start(folder.path());
+    let wire = Wire::to(&program.kubeconfig(), "default").await;
+    wire.apply(include_str!("recorded/chapter.yaml")).await;
+    wire.ready(POD, "").await;
+    wire.rows(POD, "CREATE TABLE t (word text)").await;
+    assert_ne!(left(folder.path()), SHUT_DOWN);
+    assert!(program.end().success());
+    assert_eq!(left(folder.path()), SHUT_DOWN);
+    assert_eq!(layers(folder.path()), 0);
+
+    program = Program::start(folder.path());
+    let wire = Wire::to(&program.kubeconfig(), "default").await;
+    wire.until("Pod", POD, "its restart", |pod| pod.is_some_and(is_ready))
+        .await;
+    // A layer stays behind when the program is killed, and goes with the next start.
+    program.kill();
+    assert_eq!(layers(folder.path()), 1);
+    std::fs::create_dir(folder.path().join("data/c/notes")).unwrap();
+    program = Program::start(folder.path());
+    let wire = Wire::to(&program.kubeconfig(), "default").await;
+    wire.until("Pod", POD, "its restart", |pod| {
+        pod.is_some_and(|pod| {
+            pod["status"]["containerStatuses"][0]["restartCount"].as_u64() >= Some(2)
+                && is_ready(pod)
+        })
+    })
+    .await;
+    // The one that runs, and the folder that is not the cluster's.
+    assert_eq!(layers(folder.path()), 2);
+    wire.rows(POD, "INSERT INTO t VALUES ('kept')").await;
+    let folder = folder.path().join("data");
+    let pods = || std::fs::read_dir(folder.join("pods")).unwrap().count();
+    let before = pods();
+    wire.delete("Pod", POD, Some(0)).await;
+    wire.until("Pod", POD, "its successor", |pod| pod.is_some_and(is_ready))
+        .await;
+    let begun = std::time::Instant::now();
+    while pods() > before || std::fs::read_dir(folder.join("c")).unwrap().count() > 2 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "what a Pod left is still there"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(wire.rows(POD, "SELECT word FROM t").await, "kept\n");
+}

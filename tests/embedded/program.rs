@@ -68,6 +68,16 @@ impl Program {
         self.child.wait().expect("a child");
     }
 
+    /// SIGTERM, and the end that follows.
+    pub(crate) fn end(&mut self) -> std::process::ExitStatus {
+        let id = i32::try_from(self.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        let sent = rustix::process::kill_process(id.expect("an id"), rustix::process::Signal::TERM);
+        sent.expect("a child");
+        self.child.wait().expect("a child")
+    }
+
     /// The processes that this one started, and theirs.
     pub(crate) fn descendants(&self) -> BTreeSet<u32> {
         let mut all = BTreeSet::from([self.id()]);

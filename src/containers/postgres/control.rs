@@ -21,9 +21,14 @@ pub(super) fn read(data: &Path) -> Option<Left> {
 }
 
 fn parse(bytes: &[u8]) -> Option<Left> {
+    const VERSION: u32 = 1800;
     const SHUT_DOWN: u32 = 1;
     const SHUT_DOWN_IN_RECOVERY: u32 = 2;
-    let state = u32::from_le_bytes(bytes.get(16..20)?.try_into().ok()?);
+    let number = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    if number(8)? != VERSION {
+        return None;
+    }
+    let state = number(16)?;
     let time = i64::from_le_bytes(bytes.get(24..32)?.try_into().ok()?);
     let time = Timestamp::from_second(time).ok()?;
     Some(match state {
@@ -39,6 +44,8 @@ mod tests {
     #[test]
     fn state_and_time_are_where_postgresql_18_puts_them() {
         let mut bytes = vec![0; 32];
+        assert_eq!(parse(&bytes), None);
+        bytes[8..12].copy_from_slice(&1800_u32.to_le_bytes());
         bytes[24..].copy_from_slice(&1_795_390_119_i64.to_le_bytes());
         let time = Timestamp::from_second(1_795_390_119).unwrap();
         bytes[16] = 1;

@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::path::Path;
+use std::sync::Arc;
 
-use super::super::place::{Place, Write as How};
+use super::super::image::POSTGRES_VERSION;
 use super::super::programs::{self, Missing, Streams, World};
-use super::super::view::{View, parent_of};
 use super::backend::{Backend, Opening};
 use super::control::{self, Left};
+use super::datadir::{DataDirectory, Refusal};
 use super::postmaster::Postmaster;
-use super::{DATA_FOLDER, identifier, literal, log, session, wire};
+use super::shutdown::{attend, signals};
+use super::wire::Report;
+use super::{identifier, literal, log, session, wire};
+
+/// PostgreSQL's code for a database that does not exist.
+const NO_SUCH_DATABASE: &str = "3D000";
 
 const NO_PASSWORD: &str = "\
 Error: Database is uninitialized and superuser password is not specified.
@@ -26,15 +31,32 @@ Error: Database is uninitialized and superuser password is not specified.
        See PostgreSQL documentation about \"trust\":
        https://www.postgresql.org/docs/current/auth-trust.html";
 
-const OLD_MOUNT: &str = "\
+/// Before and after the places of the databases that it found.
+const OLD_DATABASES: [&str; 2] = [
+    "\
 Error: in 18+, these Docker images are configured to store database data in a
        format which is compatible with \"pg_ctlcluster\" (specifically, using
-       major-version-specific directory names).
+       major-version-specific directory names).  This better reflects how
+       PostgreSQL itself works, and how upgrades are to be performed.
+
+       See also https://github.com/docker-library/postgres/pull/1259
 
        Counter to that, there appears to be PostgreSQL data in:
-         /var/lib/postgresql/data (unused mount/volume)
+         ",
+    "
 
-       Mount the volume at /var/lib/postgresql instead.";
+       This is usually the result of upgrading the Docker image without
+       upgrading the underlying database using \"pg_upgrade\" (which requires both
+       versions).
+
+       The suggested container configuration for 18+ is to place a single mount
+       at /var/lib/postgresql which will then place PostgreSQL data in a
+       subdirectory, allowing usage of \"pg_upgrade --link\" without mount point
+       boundary issues.
+
+       See https://github.com/docker-library/postgres/issues/37 for a (long)
+       discussion around this process, and suggestions for how to do so.",
+];
 
 /// Runs the entry point; the result is the container's exit code.
 pub(in super::super) fn run(world: &mut World, argv: &[String], mut streams: Streams) -> i32 {
@@ -99,137 +121,124 @@ struct Plan {
     trusts: bool,
     /// In the container.
     pgdata: String,
-    /// The files as they lie on the host.
-    view: View,
-    /// The folder that holds [`DATA_FOLDER`].
-    home: Place,
-    /// The same on the host, for PostgreSQL, whose runtime has walls of its own there.
-    folder: PathBuf,
     settings: BTreeMap<String, String>,
 }
 
 impl Plan {
     fn of(world: &World, args: &[String]) -> Result<Self, String> {
         let user = variable(world, "POSTGRES_USER")?.unwrap_or_else(|| "postgres".to_owned());
-        let pgdata = world.env.get("PGDATA").cloned().unwrap_or_default();
-        if !pgdata.starts_with('/') {
-            return Err("Error: PGDATA must be an absolute path".to_owned());
-        }
-        let view = world.view.without_data();
-        let (home, folder) = home(&view, &pgdata).map_err(|error| {
-            format!(
-                "mkdir: cannot create directory '{pgdata}': {}",
-                programs::reason(&error)
-            )
-        })?;
         Ok(Self {
             database: variable(world, "POSTGRES_DB")?.unwrap_or_else(|| user.clone()),
             password: variable(world, "POSTGRES_PASSWORD")?.unwrap_or_default(),
             trusts: variable(world, "POSTGRES_HOST_AUTH_METHOD")?.as_deref() == Some("trust"),
             user,
-            pgdata,
-            view,
-            home,
-            folder,
+            pgdata: world.env.get("PGDATA").cloned().unwrap_or_default(),
             settings: settings(args)?,
         })
     }
 
-    /// The file that says that setting up has begun and not ended: PostgreSQL's folder is as good as empty then.
-    fn beginning(&self) -> io::Result<Place> {
-        self.beside("setting-up")
-    }
-
-    fn beside(&self, what: &str) -> io::Result<Place> {
-        let name = self.home.path.rsplit('/').next().unwrap_or_default();
-        let path = format!("{}/.{name}.{what}", parent_of(&self.home.path));
-        self.view.resolve("/", &path, false)
-    }
-
-    fn is_made(&self) -> bool {
-        let path = format!("{}/{DATA_FOLDER}/PG_VERSION", self.home.path);
-        let version = self.view.resolve("/", &path, false);
-        version.and_then(|version| version.about()).is_ok()
-    }
-
     fn run(&self, world: &World, streams: &mut Streams) -> Result<i32, String> {
         let signals = signals().map_err(|error| format!("signals: {error}"))?;
-        let has_old_mount = world
-            .view
-            .mounts()
-            .iter()
-            .any(|mount| mount.path == "/var/lib/postgresql/data");
-        if has_old_mount && !self.pgdata.starts_with("/var/lib/postgresql/data") {
-            return Err(OLD_MOUNT.to_owned());
+        let data = match DataDirectory::claim(world, &self.pgdata) {
+            Ok(data) => data,
+            Err(refusal) => return Ok(refuse(refusal, streams)),
+        };
+        let is_new = !data.has_database();
+        if is_new {
+            if self.password.is_empty() && !self.trusts {
+                return Err(NO_PASSWORD.to_owned());
+            }
+            if let Some(places) = self.old_databases(world) {
+                let [before, after] = OLD_DATABASES;
+                return Err(format!("{before}{places}{after}"));
+            }
+            if let Err(refusal) = data.is_fit_for_initdb() {
+                return Ok(refuse(refusal, streams));
+            }
         }
-        let lock = self.beside("postmaster.lock");
-        let lock = lock.and_then(|lock| lock.create(How::Append));
-        let lock = lock.map_err(|error| programs::reason(&error))?;
-        if lock.try_lock().is_err() {
-            log(1, "FATAL", "lock file \"postmaster.pid\" already exists");
-            log(
-                1,
-                "HINT",
-                &format!(
-                    "Is another postmaster (PID 1) running in data directory \"{}\"?",
-                    self.pgdata
-                ),
-            );
-            return Ok(1);
-        }
-        let data = self.folder.join(DATA_FOLDER);
-        let begun = self.beginning().and_then(|begun| begun.about());
-        if begun.is_ok() {
-            let _ = self.home.remove_tree();
-        }
-        let is_new = !self.is_made();
-        if is_new && self.password.is_empty() && !self.trusts {
-            return Err(NO_PASSWORD.to_owned());
-        }
-
-        let postmaster = Arc::new(Postmaster::new(self.opening(if is_new {
-            &self.database
-        } else {
-            "postgres"
-        })));
+        let opening = Opening {
+            folder: world.socket.with_file_name("db"),
+            data: Some(data.host.clone()),
+            // The database that sessions will most likely want; its name may have changed since it was made.
+            database: self.database.clone(),
+            settings: self.settings.clone(),
+        };
+        let postmaster = Arc::new(Postmaster::new(opening.clone()));
         listen(&postmaster, world)
             .map_err(|error| format!("could not create Unix socket: {error}"))?;
         if is_new {
-            self.set_up(streams)
-                .map_err(|error| format!("initdb: error: {error}"))?;
-        } else {
-            let _ = streams.output.write_all(
-                b"\nPostgreSQL Database directory appears to contain a database; Skipping initialization\n\n",
-            );
+            data.make(|folder| self.set_up(folder))
+                .map_err(|error| format!("initdb: error: {}", programs::reason(&error)))?;
         }
-        let backend = self.start(&data).map_err(|error| {
-            log(1, "FATAL", &error.to_string());
-            "container: PostgreSQL did not start".to_owned()
-        })?;
+        let said = if is_new {
+            "PostgreSQL init process complete; ready for start up."
+        } else {
+            "PostgreSQL Database directory appears to contain a database; Skipping initialization"
+        };
+        let _ = streams.output.write_all(format!("\n{said}\n\n").as_bytes());
+        if let Err(refusal) = data.is_fit_for_postgres(POSTGRES_VERSION) {
+            return Ok(refuse(refusal, streams));
+        }
+        let Some(backend) = start(&data, opening) else {
+            return Ok(1);
+        };
         postmaster.run_with(backend);
         log(1, "LOG", "database system is ready to accept connections");
         if is_new {
             self.run_scripts(world, streams);
         }
-        let code = attend(&postmaster, &signals);
-        drop(lock);
-        Ok(code)
+        Ok(attend(&postmaster, &signals))
     }
 
-    fn opening(&self, database: &str) -> Opening {
-        Opening {
-            folder: self.folder.clone(),
-            database: database.to_owned(),
-            settings: self.settings.clone(),
+    /// Where the entry point finds databases that a container with the default data directory would leave behind.
+    fn old_databases(&self, world: &World) -> Option<String> {
+        const VOLUME: &str = "/var/lib/postgresql";
+        if self.pgdata != format!("{VOLUME}/18/docker") {
+            return None;
+        }
+        let view = &world.view;
+        let names = view
+            .resolve("/", VOLUME, true)
+            .and_then(|place| place.names());
+        let mut versions: Vec<String> = names
+            .into_iter()
+            .flatten()
+            .chain(view.extra_names(VOLUME))
+            .filter(|name| !name.starts_with('.'))
+            .map(|name| format!("{VOLUME}/{name}/docker"))
+            .collect();
+        versions.sort();
+        versions.dedup();
+        let has_version = |folder: &String| {
+            let version = view.open("/", &format!("{folder}/PG_VERSION"));
+            version
+                .and_then(|file| file.metadata())
+                .is_ok_and(|about| about.len() > 0)
+        };
+        let found: Vec<String> = [VOLUME.to_owned(), format!("{VOLUME}/data")]
+            .into_iter()
+            .chain(versions)
+            .filter(has_version)
+            .collect();
+        let mut mounts = world.view.mounts().iter();
+        if !found.is_empty() {
+            Some(found.join(" "))
+        } else if mounts.any(|mount| mount.path == "/var/lib/postgresql/data") {
+            Some("/var/lib/postgresql/data (unused mount/volume)".to_owned())
+        } else {
+            None
         }
     }
 
-    /// `initdb`, then the superuser under its name and with its password, and the database.
-    fn set_up(&self, streams: &mut Streams) -> io::Result<()> {
-        let beginning = self.beginning()?;
-        beginning.create(How::Truncate)?;
+    /// `initdb` in this folder, then the superuser under its name and with its password, and the database.
+    fn set_up(&self, folder: &Path) -> io::Result<()> {
+        let mut opening = Opening {
+            folder: folder.to_owned(),
+            data: None,
+            database: "postgres".to_owned(),
+            settings: self.settings.clone(),
+        };
         // Nothing is lost if this is interrupted, so PostgreSQL need not wait for the disk again and again; once at the end is enough.
-        let mut opening = self.opening("postgres");
         opening
             .settings
             .insert("fsync".to_owned(), "off".to_owned());
@@ -258,58 +267,9 @@ impl Plan {
         }
         for sql in statements {
             let answer = backend.send(&wire::query(&sql))?;
-            wire::rows(&answer).map_err(|report| io::Error::other(report.message))?;
+            wire::rows(&answer).map_err(io::Error::other)?;
         }
-        backend.close()?;
-        sync(&self.home)?;
-        beginning.remove_file()?;
-        streams
-            .output
-            .write_all(b"\nPostgreSQL init process complete; ready for start up.\n\n")
-    }
-
-    /// Starts PostgreSQL and says in the log what the postmaster and the start-up process say.
-    fn start(&self, data: &Path) -> io::Result<Backend> {
-        let stamp = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        let left = control::read(data);
-        log(
-            1,
-            "LOG",
-            "starting PostgreSQL 18.4 on wasm32-wasix, compiled ahead of time",
-        );
-        log(
-            1,
-            "LOG",
-            "listening on Unix socket \"/var/run/postgresql/.s.PGSQL.5432\"",
-        );
-        match left {
-            Some(Left::ShutDown(time)) => {
-                log(
-                    29,
-                    "LOG",
-                    &format!("database system was shut down at {}", stamp(time)),
-                );
-            }
-            Some(Left::Running(time)) => {
-                log(
-                    29,
-                    "LOG",
-                    &format!(
-                        "database system was interrupted; last known up at {}",
-                        stamp(time)
-                    ),
-                );
-                log(
-                    29,
-                    "LOG",
-                    "database system was not properly shut down; automatic recovery in progress",
-                );
-            }
-            None => {}
-        }
-        // The database that sessions will most likely want; its name may have changed since it was made.
-        let opened = Backend::start(&self.opening(&self.database));
-        opened.or_else(|_| Backend::start(&self.opening("postgres")))
+        backend.close()
     }
 
     /// The scripts that an image or a ConfigMap put into `/docker-entrypoint-initdb.d`, in order of their names.
@@ -365,31 +325,74 @@ impl Plan {
     }
 }
 
-/// Where the data directory is, and that on the host. The folders above it are made; it need not be there itself.
-fn home(view: &View, pgdata: &str) -> io::Result<(Place, PathBuf)> {
-    view.make_folders("/", &parent_of(pgdata))?;
-    let home = view.writable("/", pgdata, true)?;
-    let folder = match home.on_host() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = view.resolve("/", &parent_of(&home.path), true)?;
-            let name = home.path.rsplit('/').next().unwrap_or_default();
-            parent.on_host()?.join(name)
+/// Says why there is no database to run; the result is the exit code.
+fn refuse(refusal: Refusal, streams: &mut Streams) -> i32 {
+    match refusal {
+        Refusal::Said(text, code) => {
+            streams.complain(text);
+            code
         }
-        other => other?,
-    };
-    Ok((home, folder))
+        Refusal::Logged(report) => {
+            session::write_log(1, &report, None);
+            1
+        }
+    }
 }
 
-/// Waits until everything written to the folder's file system is on the disk.
-fn sync(folder: &Place) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    rustix::fs::syncfs(folder.hold()?)?;
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = folder;
-        rustix::fs::sync();
+/// Starts PostgreSQL and says in the log what the postmaster and the start-up process say.
+fn start(data: &DataDirectory, opening: Opening) -> Option<Backend> {
+    const STARTUP: u32 = 29;
+    let stamp = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let left = control::read(&data.host);
+    let postmaster = |text: &str| log(1, "LOG", text);
+    let startup = |text: &str| log(STARTUP, "LOG", text);
+    postmaster("starting PostgreSQL 18.4 on wasm32-wasix, compiled ahead of time");
+    postmaster("listening on Unix socket \"/var/run/postgresql/.s.PGSQL.5432\"");
+    match left {
+        Some(Left::ShutDown(time)) => {
+            startup(&format!("database system was shut down at {}", stamp(time)));
+        }
+        Some(Left::Running(time)) => {
+            startup(&format!(
+                "database system was interrupted; last known up at {}",
+                stamp(time)
+            ));
+            startup("database system was not properly shut down; automatic recovery in progress");
+        }
+        None => {}
     }
-    Ok(())
+    let is_missing = |error: &io::Error| report_of(error).code == NO_SUCH_DATABASE;
+    let opened = data
+        .forget_postmaster()
+        .and_then(|()| Backend::start(&opening));
+    let opened = match opened {
+        Err(error) if is_missing(&error) => Backend::start(&Opening {
+            database: "postgres".to_owned(),
+            ..opening
+        }),
+        other => other,
+    };
+    let error = match opened {
+        Ok(backend) => return Some(backend),
+        Err(error) => error,
+    };
+    let report = report_of(&error).seen_in(&data.path);
+    session::write_log(STARTUP, &report, None);
+    postmaster(&if &*report.severity == "PANIC" {
+        format!("startup process (PID {STARTUP}) was terminated by signal 6: Aborted")
+    } else {
+        format!("startup process (PID {STARTUP}) exited with exit code 1")
+    });
+    postmaster("aborting startup due to startup process failure");
+    postmaster("database system is shut down");
+    None
+}
+
+/// What PostgreSQL said, if that is what an error is.
+fn report_of(error: &io::Error) -> Report {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    let host = || Report::fatal("58030", programs::reason(error));
+    inner.cloned().unwrap_or_else(host)
 }
 
 /// A variable, or what the file holds that `NAME_FILE` names.
@@ -452,94 +455,6 @@ fn listen(postmaster: &Arc<Postmaster>, world: &World) -> io::Result<()> {
         }
     });
     Ok(())
-}
-
-/// The signals a postmaster heeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shutdown {
-    Smart,
-    Fast,
-    Immediate,
-}
-
-/// Waits for signals on a thread of its own.
-fn signals() -> io::Result<mpsc::Receiver<Shutdown>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (tell, told) = mpsc::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    let guard = runtime.enter();
-    let mut smart = signal(SignalKind::terminate())?;
-    let mut fast = signal(SignalKind::interrupt())?;
-    let mut immediate = signal(SignalKind::quit())?;
-    let mut reload = signal(SignalKind::hangup())?;
-    drop(guard);
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            loop {
-                let which = tokio::select! {
-                    _ = smart.recv() => Shutdown::Smart,
-                    _ = fast.recv() => Shutdown::Fast,
-                    _ = immediate.recv() => Shutdown::Immediate,
-                    _ = reload.recv() => {
-                        log(1, "LOG", "received SIGHUP, reloading configuration files");
-                        continue;
-                    }
-                };
-                if tell.send(which).is_err() {
-                    return;
-                }
-            }
-        });
-    });
-    Ok(told)
-}
-
-/// Waits for a signal and shuts down as it asks. The result is the exit code.
-fn attend(postmaster: &Arc<Postmaster>, signals: &mpsc::Receiver<Shutdown>) -> i32 {
-    let mut which = signals.recv().unwrap_or(Shutdown::Fast);
-    if which == Shutdown::Smart {
-        log(1, "LOG", "received smart shutdown request");
-        let ended = Arc::clone(postmaster);
-        let (tell, told) = mpsc::channel();
-        std::thread::spawn(move || {
-            ended.end_sessions(false);
-            let _ = tell.send(());
-        });
-        // A stronger signal while sessions are being waited for.
-        which = loop {
-            if told
-                .recv_timeout(std::time::Duration::from_millis(20))
-                .is_ok()
-            {
-                break Shutdown::Smart;
-            }
-            if let Ok(stronger @ (Shutdown::Fast | Shutdown::Immediate)) = signals.try_recv() {
-                break stronger;
-            }
-        };
-    }
-    match which {
-        Shutdown::Immediate => {
-            log(1, "LOG", "received immediate shutdown request");
-            postmaster.kill();
-            log(1, "LOG", "database system is shut down");
-            return 0;
-        }
-        Shutdown::Fast => {
-            log(1, "LOG", "received fast shutdown request");
-            log(1, "LOG", "aborting any active transactions");
-            postmaster.end_sessions(true);
-        }
-        Shutdown::Smart => {}
-    }
-    log(27, "LOG", "shutting down");
-    if let Err(error) = postmaster.close() {
-        log(27, "LOG", &format!("shutdown was not in order: {error}"));
-    }
-    log(1, "LOG", "database system is shut down");
-    0
 }
 
 #[cfg(test)]

@@ -524,12 +524,12 @@ impl Postmaster {
         }
     }
 
-    /// Shuts PostgreSQL down in order. To be called when no session is left.
+    /// Shuts PostgreSQL down in order. To be called when no session is left. A backend that had to be killed is started once more: what it was doing is
+    /// undone now, and the next start finds everything in order.
     pub(super) fn close(&self) -> io::Result<()> {
-        match self.lock().backend.take() {
-            Some(backend) => backend.close(),
-            None => Err(io::Error::other("a statement was still running")),
-        }
+        let backend = self.lock().backend.take();
+        let backend = backend.map_or_else(|| self.start(&self.opening.database), Ok)?;
+        backend.close()
     }
 
     /// Kills the backend: an immediate shutdown.

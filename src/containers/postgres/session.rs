@@ -226,7 +226,8 @@ fn copies_in(message: &[u8]) -> bool {
     words.windows(2).any(|pair| pair == ["from", "stdin"])
 }
 
-fn write_log(process: u32, report: &Report, statement: Option<&str>) {
+/// Writes a report to the log as PostgreSQL does, with the statement that it is about.
+pub(super) fn write_log(process: u32, report: &Report, statement: Option<&str>) {
     let at = report
         .position
         .map(|at| format!(" at character {at}"))

@@ -7,6 +7,9 @@ const LARGEST_STARTUP: usize = 10_000;
 /// PostgreSQL's own limit for one message.
 const LARGEST_MESSAGE: usize = 0x3fff_ffff;
 
+/// Where PostgreSQL's core sees its data directory.
+const CORES_PATH: &str = "/base";
+
 /// How a connection begins.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Opening {
@@ -186,6 +189,40 @@ impl Report {
         message(b'E', &body)
     }
 
+    /// With the data directory's path in the container instead of the one that the core has of it.
+    pub(super) fn seen_in(mut self, path: &str) -> Self {
+        let texts = [
+            Some(&mut self.message),
+            self.detail.as_mut(),
+            self.hint.as_mut(),
+        ];
+        for text in texts.into_iter().flatten() {
+            *text = text
+                .replace(&format!("\"{CORES_PATH}\""), &format!("\"{path}\""))
+                .replace(&format!("\"{CORES_PATH}/"), &format!("\"{path}/"));
+        }
+        self
+    }
+
+    /// From lines of a log: the first that says why it ended, with the detail and the hint after it. What follows is about the end itself.
+    pub(super) fn of_log(text: &str) -> Option<Self> {
+        let mut lines = text.lines().filter_map(|line| {
+            let (before, text) = line.split_once(":  ")?;
+            Some((before.rsplit(' ').next().unwrap_or(before), text))
+        });
+        let (severity, message) =
+            lines.find(|(severity, _)| matches!(*severity, "FATAL" | "PANIC"))?;
+        let mut report = Self::new(severity, "XX000", message);
+        for (what, text) in lines {
+            match what {
+                "DETAIL" => report.detail = Some(text.to_owned()),
+                "HINT" => report.hint = Some(text.to_owned()),
+                _ => break,
+            }
+        }
+        Some(report)
+    }
+
     /// From the body of an ErrorResponse.
     pub(super) fn parse(body: &[u8]) -> Self {
         let mut report = Self::default();
@@ -204,6 +241,14 @@ impl Report {
         report
     }
 }
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Report {}
 
 /// The rows of a simple query's answer, as text; the error if it failed.
 pub(super) fn rows(answer: &[u8]) -> Result<Vec<Vec<Option<String>>>, Report> {
@@ -263,6 +308,22 @@ mod tests {
         );
         assert_eq!(open(&[]), None);
         assert!(read_opening(&mut [255, 0, 0, 0].as_slice()).is_err());
+    }
+
+    #[test]
+    fn the_reason_of_an_end_is_found_in_a_log() {
+        let log = "\n2026-11-29 02:51:14.130 UTC [1] LOG:  words\n\
+                   2026-11-29 02:51:14.130 UTC [1] FATAL:  not a \"/base\", nor \"/base/x\"\n\
+                   2026-11-29 02:51:14.130 UTC [1] HINT:  Look at \"base/x\".\n\
+                   Program recieved fatal signal: Aborted\n\
+                   2026-11-29 02:51:14.466 UTC [1] FATAL:  there is no client connection";
+        let mut report = Report::new("FATAL", "XX000", "not a \"/data\", nor \"/data/x\"");
+        report.hint = Some("Look at \"base/x\".".to_owned());
+        assert_eq!(
+            Report::of_log(log).map(|it| it.seen_in("/data")),
+            Some(report)
+        );
+        assert_eq!(Report::of_log("LOG:  words"), None);
     }
 
     #[test]

@@ -116,7 +116,7 @@ fn nothing_outside_is_touched_whatever_is_swapped_meanwhile() {
         path: path.to_owned(),
         read_only: false,
     };
-    let view = View::new(&root, &[mount("", "/v")], None).unwrap();
+    let view = View::new(&root, &[mount("", "/v")]).unwrap();
     view.prepare(ImageKind::Busybox, "box", &[]).unwrap();
     let buffer = Arc::new(Mutex::new(Vec::new()));
     let mut world = World::for_tests(view);
@@ -185,7 +185,7 @@ fn nothing_outside_is_touched_whatever_is_swapped_meanwhile() {
                     }
                     _ => {
                         let below = format!("x/{name}");
-                        let Ok(view) = View::new(&root, &[mount(&below, "/m")], None) else {
+                        let Ok(view) = View::new(&root, &[mount(&below, "/m")]) else {
                             continue;
                         };
                         for path in ["/m", "/m/secret"] {

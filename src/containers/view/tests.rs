@@ -19,8 +19,7 @@ fn view(folder: &Path) -> View {
         mount("/config/", true),
         mount("/config/deep/er", false),
     ];
-    let data = Some("/var/lib/postgresql/18/docker");
-    let view = View::new(&folder.join("root"), &mounts, data).unwrap();
+    let view = View::new(&folder.join("root"), &mounts).unwrap();
     view.prepare(ImageKind::Postgres, "postgres-0", &["ls"])
         .unwrap();
     view
@@ -34,14 +33,14 @@ fn read(view: &View, path: &str) -> io::Result<String> {
 fn mounts_and_layer_are_found_where_the_container_sees_them() {
     let folder = tempfile::tempdir().unwrap();
     let view = view(folder.path());
-    fs::create_dir_all(folder.path().join("volume/18/docker/pgdata")).unwrap();
+    fs::create_dir_all(folder.path().join("volume/18/docker")).unwrap();
     fs::create_dir_all(folder.path().join("root/var/lib/postgresqlx")).unwrap();
     for (path, host) in [
         ("a", "root/tmp/a"),
         ("/var/lib/postgresql/a", "volume/a"),
         (
             "/var/lib/postgresql/18/docker/base",
-            "volume/18/docker/pgdata/base",
+            "volume/18/docker/base",
         ),
         ("/var/lib/postgresqlx/a", "root/var/lib/postgresqlx/a"),
         ("../../../a", "root/a"),
@@ -111,7 +110,7 @@ fn a_mount_path_stays_inside() {
         read_only: false,
     };
     let mounts = [mount("/../../up"), mount("a/../../b/./c"), mount("//d/")];
-    let view = View::new(&folder.path().join("root"), &mounts, None).unwrap();
+    let view = View::new(&folder.path().join("root"), &mounts).unwrap();
     view.prepare(ImageKind::Busybox, "box", &[]).unwrap();
     for path in ["/up/1", "/b/c/2", "/d/3"] {
         view.create("/", path, Write::Truncate).unwrap();
@@ -137,7 +136,7 @@ fn what_is_mounted_is_never_reached_over_a_link() {
             path: "/m".to_owned(),
             read_only: false,
         };
-        View::new(&root, &[mount], None)
+        View::new(&root, &[mount])
     };
     assert!(open("a/b").is_ok());
     assert_eq!(read(&open("a/file").unwrap(), "/m").unwrap(), "file");

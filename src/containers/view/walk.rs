@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::{DATA_FOLDER, Kind, LAYER, LOOK_INTO, Links, Place, View, is_in};
+use super::{Kind, LAYER, LOOK_INTO, Links, Place, View, is_in};
 
 /// As Linux: after so many symbolic links a path is a loop.
 const MOST_LINKS: usize = 40;
@@ -155,14 +155,8 @@ impl View {
             _ => (here.clone(), name, kind),
         };
         let is_mount_point = self.is_mount_point(&path);
-        let place = Place::new(folder, name.to_owned(), kind, path, read_only)
-            .with_mount_point(is_mount_point);
-        if self.data.as_deref() != Some(place.path.as_str()) {
-            return Ok(place);
-        }
-        let outer = self.open_folder(&place).ok();
-        let path = place.path;
-        Ok(Place::new(outer, DATA_FOLDER.to_owned(), kind, path, read_only).with_mount_point(true))
+        Ok(Place::new(folder, name.to_owned(), kind, path, read_only)
+            .with_mount_point(is_mount_point))
     }
 
     /// Opens the folder at a place. One that is missing, but is on the way to a mount, is entered all the same: nothing is in it but that way.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::mounts::{self, Volumes};
 use super::probe::{Probe, Tally, Verdict};
 use super::status::Seen;
-use super::{Kubelet, backoff, env};
+use super::{Kubelet, SCRATCH_BYTES, backoff, clear, env};
 use crate::controllers::events::Note;
 use crate::object::{self, Object, array, int, text};
 use eizoku_containers::{self as containers, Container, ContainerSpec, ExecRequest};
@@ -62,17 +62,6 @@ enum End {
     Stopped,
 }
 
-/// Random bytes in the name of a writable layer.
-const LAYER: usize = 6;
-
-/// Whether a writable layer can have this name.
-pub(super) fn is_layer(name: &str) -> bool {
-    name.len() == 2 * LAYER
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 impl Runner {
     /// Runs the container until it has ended for good; true when it ended well.
     pub(super) async fn run(mut self) -> bool {
@@ -106,7 +95,7 @@ impl Runner {
                 }
             };
             let scratch = spec.scratch.clone();
-            let _ = tokio::task::spawn_blocking(move || containers::remove_tree(&scratch)).await;
+            let _ = tokio::task::spawn_blocking(move || clear(&scratch)).await;
             let code = int(&self.seen.state, "/terminated/exitCode").unwrap_or(255);
             let policy = text(&self.pod, "/spec/restartPolicy").to_owned();
             // An init container that has done its work is not run again, whatever the policy.
@@ -349,7 +338,7 @@ impl Runner {
                 .0
                 .folders
                 .scratch
-                .join(object::random_hex(LAYER)),
+                .join(object::random_hex(SCRATCH_BYTES)),
             log,
             memory: memory_limit(&self.container),
         })
@@ -545,8 +534,16 @@ impl Runner {
     /// The stop: the preStop hook, the image's signal, and the end of patience.
     async fn end(&mut self, container: &Container, image: &containers::ImageInfo) {
         let mut stop = self.stop.clone();
+        let program = self.kubelet.0.stop.clone();
         let polite = async {
-            if !self.hook(container, "preStop").await {
+            let hook = async {
+                tokio::select! {
+                    is_well = self.hook(container, "preStop") => is_well,
+                    // When the program ends, what little time there is belongs to the process.
+                    () = program.cancelled() => true,
+                }
+            };
+            if !hook.await {
                 self.event(
                     "Warning",
                     "FailedPreStopHook",

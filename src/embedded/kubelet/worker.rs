@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::mounts::{self, Volumes};
 use super::runner::{Report, Runner, Stop, stopped};
 use super::status::{Seen, Stage, compose};
-use super::{Kubelet, News};
+use super::{Kubelet, News, clear};
 use crate::controllers::events::Note;
 use crate::object::{self, Object, array, text};
 use crate::registry::{Deletion, Options, Part};
@@ -21,6 +21,9 @@ use crate::resource;
 const MOUNT_AGAIN: Duration = Duration::from_secs(2);
 /// What a forced deletion still leaves a process, as the real kubelet's least.
 const LEAST_GRACE: Duration = Duration::from_secs(2);
+
+/// What the end of the program leaves every process, all at once: enough for a database's checkpoint, not so long that a person takes it for a hang.
+const LAST_GRACE: Duration = Duration::from_secs(4);
 
 /// How long the worker stays with what runs.
 #[derive(Debug, Clone, Copy)]
@@ -313,8 +316,11 @@ impl Worker {
 
     /// Stops the sidecars, which end after the containers they are there for.
     async fn end_sidecars(&mut self, sidecars: JoinSet<bool>) {
-        if sidecars.is_empty() || self.kubelet.0.stop.is_cancelled() {
+        if sidecars.is_empty() {
             return;
+        }
+        if self.kubelet.0.stop.is_cancelled() {
+            return self.close_down(sidecars).await;
         }
         let grace = object::int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30);
         let own = Instant::now() + object::wait(grace);
@@ -362,7 +368,7 @@ impl Worker {
                     }
                 }
                 () = cancelled.cancelled() => {
-                    running.abort_all();
+                    self.close_down(running).await;
                     return false;
                 }
             }
@@ -377,6 +383,17 @@ impl Worker {
             self.write().await;
         }
         all_well && !self.is_stopping()
+    }
+
+    /// The program ends: what runs is asked to, and killed when it takes too long. The status stays as it is: the Pod is to run again with the next start.
+    async fn close_down(&self, mut running: JoinSet<bool>) {
+        let grace = object::int(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30);
+        let grace = Duration::from_secs(grace.max(0).unsigned_abs());
+        let until = Instant::now() + grace.min(LAST_GRACE);
+        for order in [&self.stop, &self.sidecars_stop] {
+            order.send_modify(|stop| *stop = Some(stop.map_or(until, |at| at.min(until))));
+        }
+        while running.join_next().await.is_some() {}
     }
 
     /// The first signs of a stop: an event for each container that runs, and a status that has seen the deletion.
@@ -412,7 +429,7 @@ impl Worker {
             }
         }
         self.write().await;
-        clear(&self.kubelet, self.pod.clone()).await;
+        remove(&self.kubelet, self.pod.clone()).await;
     }
 }
 
@@ -448,7 +465,7 @@ pub(super) async fn give_up(kubelet: &Kubelet, mut news: watch::Receiver<News>) 
     loop {
         let (pod, is_ending) = known(&mut news);
         if is_ending {
-            return clear(kubelet, pod).await;
+            return remove(kubelet, pod).await;
         }
         tokio::select! {
             changed = news.changed() => if changed.is_err() {
@@ -468,11 +485,11 @@ fn known(news: &mut watch::Receiver<News>) -> (Object, bool) {
 }
 
 /// Removes the folders of a Pod in which nothing runs any more, and then the object.
-async fn clear(kubelet: &Kubelet, pod: Object) {
+async fn remove(kubelet: &Kubelet, pod: Object) {
     let folder = kubelet.0.folders.pods.join(object::uid(&pod));
     let registry = kubelet.0.registry.clone();
     let work = move || {
-        let _ = eizoku_containers::remove_tree(&folder);
+        clear(&folder);
         let deletion = Deletion {
             grace: Some(0),
             uid: Some(object::uid(&pod).to_owned()),
