@@ -85,8 +85,9 @@ pub(crate) struct Recorder {
     memory: Arc<Mutex<Memory>>,
 }
 
-/// Events about one object that a component tells in a row, and the seconds until the next one after that (client-go
-/// `tools/record/events_cache.go`).
+/// Events about one object for one reason that a component tells in a row, and the seconds until the next one after that
+/// (client-go `tools/record/events_cache.go`, which takes all reasons together: here a probe is asked more often while
+/// its Pod starts, and must not take the place of the Pod's end).
 const TOLD_AT_ONCE: f64 = 25.0;
 const NEXT_AFTER: f64 = 300.0;
 
@@ -97,7 +98,7 @@ struct Memory {
     told: HashMap<String, (String, String)>,
     /// Messages for one reason about one object, and when the last came.
     similar: HashMap<String, (HashSet<String>, Timestamp)>,
-    /// How many events there were about an object of late, and when the last.
+    /// How many events of a group there were of late, and when the last.
     paces: HashMap<String, (f64, Timestamp)>,
 }
 
@@ -115,13 +116,13 @@ impl Memory {
         }
     }
 
-    /// Counts an event about an object; true when there were so many that this one is not told.
-    fn is_spam(&mut self, uid: &str, now: Timestamp) -> bool {
-        let (told, last) = self.paces.get(uid).copied().unwrap_or((0.0, now));
+    /// Counts an event of a group; true when there were so many that this one is not told.
+    fn is_spam(&mut self, group: &str, now: Timestamp) -> bool {
+        let (told, last) = self.paces.get(group).copied().unwrap_or((0.0, now));
         let told = (told - now.duration_since(last).as_secs_f64().max(0.0) / NEXT_AFTER).max(0.0);
         let is_spam = told > TOLD_AT_ONCE - 1.0;
         let counted = if is_spam { told } else { told + 1.0 };
-        self.paces.insert(uid.to_owned(), (counted, now));
+        self.paces.insert(group.to_owned(), (counted, now));
         is_spam
     }
 
@@ -166,7 +167,7 @@ impl Recorder {
         let (same, message, known) = {
             let mut memory = self.memory.lock().unwrap();
             memory.bound();
-            if memory.is_spam(text(&note.regarding, "/uid"), now) {
+            if memory.is_spam(&group, now) {
                 return;
             }
             let (same, message) = if memory.is_too_many(&group, &note.message, now) {
@@ -341,12 +342,12 @@ mod tests {
     }
 
     #[test]
-    fn of_one_object_only_so_much_is_told() {
+    fn for_one_reason_only_so_much_is_told() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let mut memory = Memory::default();
-        let mut told = |uid: &str, minutes: i64| {
+        let mut told = |group: &str, minutes: i64| {
             let now = object::later(now, minutes * 60);
-            (0..100).filter(|_| !memory.is_spam(uid, now)).count()
+            (0..100).filter(|_| !memory.is_spam(group, now)).count()
         };
         assert_eq!((told("a", 0), told("b", 0)), (25, 25));
         assert_eq!(told("a", 5), 1, "one in five minutes after that");

@@ -355,10 +355,10 @@ mod tests {
         }
     }
 
-    fn json_patched(object: Value, operations: Value) -> Result<Value, u16> {
+    fn json_patched(object: &Value, operations: Value) -> Result<Value, u16> {
         let shape = Shape::of(crate::resource::CONFIGMAPS);
         Patch::Json(operations)
-            .onto(&object, shape)
+            .onto(object, shape)
             .map(|(object, _)| object)
             .map_err(|failure| failure.code)
     }
@@ -381,7 +381,7 @@ mod tests {
             json!([1]),
         ] {
             assert_eq!(
-                json_patched(map.clone(), operations.clone()),
+                json_patched(&map, operations.clone()),
                 Err(422),
                 "{operations}"
             );
@@ -393,10 +393,10 @@ mod tests {
         let map = json!({"data": {"k": "v".repeat(500)}});
         let double = |index| json!({"op": "copy", "from": "", "path": format!("/x{index}")});
         let doubles: Vec<Value> = (0..14).map(double).collect();
-        assert_eq!(json_patched(map.clone(), json!(doubles)), Err(422));
+        assert_eq!(json_patched(&map, json!(doubles)), Err(422));
         let nest = json!({"op": "copy", "from": "/data", "path": "/data/k"});
         assert_eq!(
-            json_patched(json!({"data": {}}), json!(vec![nest; 200])),
+            json_patched(&json!({"data": {}}), json!(vec![nest; 200])),
             Err(422)
         );
         let wrap = |index: usize| {
@@ -406,14 +406,14 @@ mod tests {
             ]
         };
         let wraps: Vec<Value> = (0..1000).flat_map(wrap).collect();
-        assert_eq!(json_patched(json!({"b0": {}}), json!(wraps)), Err(422));
+        assert_eq!(json_patched(&json!({"b0": {}}), json!(wraps)), Err(422));
         let test = json!({"op": "test", "path": "/data", "value": {}});
         assert_eq!(
-            json_patched(json!({"data": {}}), json!(vec![test.clone(); 10_000])),
+            json_patched(&json!({"data": {}}), json!(vec![test.clone(); 10_000])),
             Ok(json!({"data": {}}))
         );
         assert_eq!(
-            json_patched(json!({"data": {}}), json!(vec![test; 10_001])),
+            json_patched(&json!({"data": {}}), json!(vec![test; 10_001])),
             Err(413)
         );
     }

@@ -246,7 +246,7 @@ mod tests {
     use crate::failure::Failure;
     use crate::resource;
 
-    fn words(metadata: Value) -> String {
+    fn words(metadata: &Value) -> String {
         let causes = super::metadata(resource::CONFIGMAPS, &json!({"metadata": metadata}));
         Failure::invalid(resource::CONFIGMAPS, "c", &causes)
             .message
@@ -295,7 +295,7 @@ mod tests {
                 "metadata.ownerReferences.uid: Invalid value: \"\": must not be empty".to_owned(),
             ),
         ] {
-            assert_eq!(words(metadata), expected);
+            assert_eq!(words(&metadata), expected);
         }
         let right = json!({
             "name": "a.b-c", "labels": {"app.kubernetes.io/name": "A_b.c", "x": ""}, "annotations": {"Example.com/A": "any \\n text"},
