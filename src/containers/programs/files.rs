@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 
 use super::super::place::{About, Place};
-use super::super::view::{self, parent_of};
+use super::super::view::parent_of;
 use super::{Streams, World, locate, reason};
 
 /// Runs a program of this kind; `None` if it is not one.
