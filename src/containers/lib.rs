@@ -24,6 +24,7 @@
 //! - **A container takes its share and no more.** Programs stream; memory (`memory`), threads (`threads`), nesting, commands at once and logs (`log`) have
 //!   limits, and its processes run after the server's. A process that goes over its memory ends with 137, and one of several ends alone; the limit holds
 //!   for each process, not for their sum. A PostgreSQL backend that is ended so is what PostgreSQL's recovery is for.
+//! - **Two walls.** `view` reaches files by descriptors and names alone and never by a path of the host; on Linux, `wall` has the kernel forbid the rest.
 //! - Two containers on one data directory: the second is refused, with PostgreSQL's own words about `postmaster.pid`. The real one can't see that in another
 //!   PID namespace and would damage the data; a lock on the host's folder can.
 
