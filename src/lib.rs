@@ -97,7 +97,7 @@ fn warn(line: &str) {
 async fn lost(task: JoinHandle<()>, stopping: CancellationToken) {
     let ended = task.await;
     if ended.is_ok() && stopping.is_cancelled() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -178,13 +178,13 @@ mod tests {
 
     use super::*;
 
-    fn owned(fields: Value) -> Value {
+    fn owned(fields: &Value) -> Value {
         json!({"metadata": {"name": "a", "managedFields": [{"manager": "m", "fieldsV1": fields}]}, "data": {"fieldsV1": "{}"}})
     }
 
     #[test]
     fn what_is_folded_is_whole_on_the_wire() {
-        let whole = owned(json!({"f:data": {".": {}, "f:a\"b": {}}}));
+        let whole = owned(&json!({"f:data": {".": {}, "f:a\"b": {}}}));
         let mut object = whole.clone();
         fold(&mut object);
         assert!(object["metadata"]["managedFields"][0]["fieldsV1"].is_string());
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn no_client_can_put_bytes_into_an_answer() {
         for fields in [json!("{},\"x\":1"), json!("1"), json!(["a"]), json!(null)] {
-            let mut object = owned(fields);
+            let mut object = owned(&fields);
             fold(&mut object);
             let read: Value = serde_json::from_slice(&to_vec(&object)).unwrap();
             assert_eq!(read["metadata"]["managedFields"], json!([{"manager": "m"}]));

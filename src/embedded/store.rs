@@ -576,7 +576,8 @@ mod tests {
         for _ in 0..200 {
             deep = json!({ "a": deep });
         }
-        let writes: [(fn(Value) -> Result<Write, Failure>, Value, u16, &str); 2] = [
+        type Decide = fn(Value) -> Result<Write, Failure>;
+        let writes: [(Decide, Value, u16, &str); 2] = [
             (|_| panic!("a fault"), json!({}), 500, "a fault"),
             (|it| Ok(Write::Put(it)), deep, 400, "recursion limit"),
         ];

@@ -199,6 +199,53 @@ async fn sleep_until(at: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Store;
+
+    struct Odd(Vec<String>);
+
+    impl Controller for Odd {
+        fn name(&self) -> &'static str {
+            "odd"
+        }
+
+        fn begin(&mut self, _: &Registry) -> Vec<Key> {
+            Vec::new()
+        }
+
+        fn wakes(&mut self, _: &Registry, _: &Change) -> Vec<Key> {
+            Vec::new()
+        }
+
+        fn reconcile(
+            &mut self,
+            _: &Registry,
+            key: &Key,
+            _: Timestamp,
+        ) -> Result<Option<Duration>, Failure> {
+            assert_ne!(key.name, "hostile");
+            self.0.push(key.name.clone());
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn an_object_that_makes_a_controller_panic_comes_again_and_the_others_are_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), &[]).unwrap();
+        let mut odd = Loop {
+            controller: Odd(Vec::new()),
+            registry: Registry::new(store, CancellationToken::new()),
+            ready: BTreeSet::new(),
+            later: BTreeMap::new(),
+            failures: HashMap::new(),
+            paces: Paces::default(),
+        };
+        let hostile = Key::new("pods", "default", "hostile");
+        odd.look(&hostile);
+        odd.look(&Key::new("pods", "default", "a"));
+        assert_eq!(odd.controller.0, ["a"]);
+        assert!(odd.later.contains_key(&hostile));
+    }
 
     #[test]
     fn an_object_that_changes_without_end_is_looked_at_so_often_a_second() {
