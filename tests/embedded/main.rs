@@ -15,6 +15,8 @@ mod lives;
 #[cfg(feature = "postgres")]
 mod many;
 #[cfg(feature = "postgres")]
+mod outputs;
+#[cfg(feature = "postgres")]
 mod program;
 #[cfg(feature = "postgres")]
 mod random;

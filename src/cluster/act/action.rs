@@ -234,9 +234,9 @@ impl Action {
             Self::Retain { name, .. } => format!(
                 "kubectl patch pv {name} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'"
             ),
-            Self::Release { name, .. } => {
-                format!("kubectl patch pv {name} -p '{{\"spec\":{{\"claimRef\":null}}}}'")
-            }
+            Self::Release { name, .. } => format!(
+                "kubectl patch pv {name} -p '{{\"spec\":{{\"claimRef\":{{\"uid\":null,\"resourceVersion\":null}}}}}}'"
+            ),
             Self::Reset => {
                 let mut line = format!("{kubectl} delete");
                 for folder in &acting.folders {
