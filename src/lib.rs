@@ -104,7 +104,7 @@ async fn serve(args: Serve) -> anyhow::Result<()> {
     let address = server.address();
     let playing = tokio::spawn(source.run(changes));
     tokio::spawn(teach::teach(lesson, board.clone(), stopping.clone()));
-    let applying = tokio::spawn(apply(board, tape, incoming));
+    let applying = tokio::spawn(apply(board, tape, cluster::in_order(incoming)));
     tokio::spawn(stop_on_signal(stopping.clone()));
     println!("eizoku: http://{address}/  (Ctrl-C ends it)");
     let serving = server.run(web::router(site, address.port()), stopping.clone());
@@ -130,7 +130,8 @@ async fn record(file: &Path, force: bool, target: Target) -> anyhow::Result<()> 
     let mut tape = TapeFile::create(file, force, cluster::now(), &reached.namespace)?;
     let mut signals = Signals::new()?;
     let (context, namespace) = (reached.context.clone(), reached.namespace.clone());
-    let (changes, mut incoming) = mpsc::channel(CHANGES_AHEAD);
+    let (changes, incoming) = mpsc::channel(CHANGES_AHEAD);
+    let mut incoming = cluster::in_order(incoming);
     let playing = tokio::spawn(Source::kube(target, Some(reached)).run(changes));
     println!(
         "eizoku: recording the context {context}, namespace {namespace}, to {} (Ctrl-C ends it)",
@@ -206,6 +207,7 @@ fn lesson(book: &Book) -> Lesson {
             .iter()
             .map(|hint| (hint.when.program(), hint.say.clone()))
             .collect(),
+        ends: step.ends,
     });
     Lesson::new(rules.collect())
 }

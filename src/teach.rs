@@ -12,6 +12,8 @@ const EVERY: Duration = Duration::from_millis(100);
 /// How many times as long as an evaluation took is rested after it. A board of ten thousand cards
 /// takes a while to go over, and must not cost a core.
 const REST: u32 = 9;
+/// The longest rest: a tick may not be late because the machine was busy with something else for a while.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Keeps the lesson's steps on the board in step with it, until the program stops.
 pub(crate) async fn teach(mut lesson: Lesson, board: Board, stopping: CancellationToken) {
@@ -34,7 +36,7 @@ pub(crate) async fn teach(mut lesson: Lesson, board: Board, stopping: Cancellati
                 return;
             }
         };
-        let rest = EVERY.max(began.elapsed() * REST);
+        let rest = (began.elapsed() * REST).clamp(EVERY, LONGEST);
         tokio::select! {
             () = stopping.cancelled() => return,
             () = tokio::time::sleep(rest) => {}

@@ -61,6 +61,8 @@ pub struct Step {
     pub acts: Vec<Act>,
     /// What may keep a reader waiting; the first that holds is shown.
     pub hints: Vec<Hint>,
+    /// Whether a run of the lesson ends with it: what comes after begins all steps anew.
+    pub ends: bool,
 }
 
 /// A word of help that depends on the state of the cluster.
@@ -93,6 +95,8 @@ struct RawStep {
     acts: Vec<Spanned<toml::Value>>,
     #[serde(default)]
     hint: Vec<RawHint>,
+    #[serde(default)]
+    ends: bool,
 }
 
 #[derive(Deserialize)]
@@ -232,6 +236,7 @@ impl Reader<'_> {
             },
             acts,
             hints: hints.into_iter().collect::<Option<_>>()?,
+            ends: raw.ends,
         })
     }
 

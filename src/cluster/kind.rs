@@ -5,6 +5,7 @@ use std::fmt;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Event, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 /// The kinds of object that are watched.
@@ -91,7 +92,16 @@ impl Object {
 
     /// Its identity.
     pub fn uid(&self) -> Option<&str> {
-        let meta = match self {
+        self.meta().uid.as_deref()
+    }
+
+    /// Where the API server's counter stood when this state of it was written.
+    pub fn version(&self) -> Option<&str> {
+        self.meta().resource_version.as_deref()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        match self {
             Self::StorageClass(it) => &it.metadata,
             Self::Node(it) => &it.metadata,
             Self::PersistentVolume(it) => &it.metadata,
@@ -101,8 +111,7 @@ impl Object {
             Self::ReplicaSet(it) => &it.metadata,
             Self::Pod(it) => &it.metadata,
             Self::Event(it) => &it.metadata,
-        };
-        meta.uid.as_deref()
+        }
     }
 
     /// The whole object as JSON, secrets and all.

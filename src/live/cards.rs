@@ -17,6 +17,7 @@ pub struct Cards {
     by_seat: HashMap<Seat, String>,
     by_owner: HashMap<String, BTreeSet<String>>,
     by_claim: HashMap<(String, String), BTreeSet<String>>,
+    by_kind: HashMap<Kind, usize>,
 }
 
 /// The seat that a card sits in: another object of the same name takes the same one.
@@ -37,6 +38,12 @@ impl Cards {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.by_uid.is_empty()
+    }
+
+    /// How many there are of these kinds.
+    pub fn count(&self, kinds: &[Kind]) -> usize {
+        let counts = kinds.iter().filter_map(|kind| self.by_kind.get(kind));
+        counts.sum()
     }
 
     /// The card of this uid.
@@ -95,6 +102,7 @@ impl Cards {
                 .or_default()
                 .insert(card.uid.clone());
         }
+        *self.by_kind.entry(card.kind()).or_default() += 1;
         self.by_uid.insert(card.uid.clone(), card);
         before
     }
@@ -102,6 +110,9 @@ impl Cards {
     /// Takes the card of this uid away.
     pub fn remove(&mut self, uid: &str) -> Option<Arc<Card>> {
         let card = self.by_uid.remove(uid)?;
+        if let Some(count) = self.by_kind.get_mut(&card.kind()) {
+            *count -= 1;
+        }
         let seat = seat(&card);
         // The seat may have been taken by a successor before this one was seen to go.
         if self.by_seat.get(&seat).is_some_and(|sitter| sitter == uid) {

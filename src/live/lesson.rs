@@ -2,7 +2,11 @@
 //! frames, hands on the steps that changed; never asks the clock and never reads an expression from text.
 //!
 //! A step waits until all steps that it follows are done, is open then, and is done once its check holds. Its undo
-//! opens it again, as long as no step that follows it is done: a reader who goes on has not gone back.
+//! opens it again, as long as no step that follows it is done: a reader who goes on has not gone back. A check that
+//! comes true once more ticks once more, for the reader who starts over. The step that ends a run stays done until
+//! what it cleared away is there again: then all steps begin anew.
+//!
+//! This is how the cluster stands. Which ticks a reader has is the reader's, and never taken back from here.
 
 mod values;
 
@@ -22,6 +26,10 @@ use values::{Shared, Tables};
 /// What happened that a rule can look back on. A step of the chapter makes about thirty frames.
 const REMEMBERED: usize = 2_000;
 
+/// Moments of a burst at which the rules are evaluated. What holds for a moment only ticks its step as long as a burst
+/// is shorter; a longer one must not keep everybody waiting.
+const MOMENTS: usize = 200;
+
 /// The rules of one step, compiled.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -35,6 +43,8 @@ pub struct Rules {
     pub undo: Option<Arc<Program>>,
     /// When which hint is shown while it is open; the first that holds.
     pub hints: Vec<(Arc<Program>, String)>,
+    /// Whether a run of the lesson ends with it.
+    pub ends: bool,
 }
 
 /// Where a reader stands with a step.
@@ -70,6 +80,8 @@ pub type Steps = BTreeMap<String, Progress>;
 pub struct Lesson {
     rules: Vec<Rules>,
     steps: Vec<Progress>,
+    /// Which checks held when they were last evaluated.
+    held: Vec<bool>,
     mentioned: BTreeSet<&'static str>,
     tables: Tables,
     insides: BTreeMap<String, (Arc<Look>, Shared)>,
@@ -102,6 +114,7 @@ impl Lesson {
         let mut lesson = Self {
             rules,
             steps: Vec::new(),
+            held: Vec::new(),
             tables: Tables::new(&mentioned),
             mentioned,
             insides: BTreeMap::new(),
@@ -110,7 +123,7 @@ impl Lesson {
             at: 0,
             moved: false,
         };
-        lesson.restart();
+        lesson.restart(0, 0);
         lesson
     }
 
@@ -128,16 +141,20 @@ impl Lesson {
     /// Takes in what happened on the board since it was last seen, and marks there the steps that
     /// stand differently now.
     pub fn follow(&mut self, board: &Board) {
+        let mut changed = Steps::new();
         match board.since(self.seq) {
             Since::Frames(frames, insides) => {
-                for frame in frames {
-                    self.see(&frame);
+                for moment in frames.chunks(frames.len().div_ceil(MOMENTS).max(1)) {
+                    for frame in moment {
+                        self.see(frame);
+                    }
+                    changed.extend(self.evaluate());
                 }
                 self.look(&insides);
             }
             Since::Whole(whole) => self.begin(&whole),
         }
-        let changed = self.evaluate();
+        changed.extend(self.evaluate());
         if !changed.is_empty() {
             board.mark(self.seq, changed);
         }
@@ -165,7 +182,7 @@ impl Lesson {
                 self.tables = Tables::new(&self.mentioned);
                 self.insides.clear();
                 self.recent.clear();
-                self.restart();
+                self.restart(self.seq, self.at);
             }
             Step::Link(_) | Step::Said(_) | Step::Inside(_) | Step::Lesson(_) => {}
         }
@@ -190,6 +207,7 @@ impl Lesson {
             if !known.is_some_and(|(known, _)| Arc::ptr_eq(known, look)) {
                 let value = (Arc::clone(look), values::shared(look.as_ref()));
                 self.insides.insert(key.clone(), value);
+                self.moved = true;
             }
         }
     }
@@ -200,21 +218,32 @@ impl Lesson {
             return Steps::new();
         }
         let before = self.steps.clone();
+        if let Some(end) = self.begun_anew() {
+            let (since, at) = (self.steps[end].since, self.steps[end].at);
+            self.restart(since, at);
+        }
+        let mut again = vec![false; self.rules.len()];
         // A step that becomes done opens the next, which may be done by what is there already; steps
         // follow only ones before them, so that going over them once is enough.
         for index in 0..self.rules.len() {
             self.settle(index);
-            if self.is(index, Stand::Open) && self.holds(index, |rules| Some(&rules.check)) {
+            let holds =
+                !self.is(index, Stand::Waiting) && self.holds(index, |rules| Some(&rules.check));
+            again[index] = holds && !self.held[index] && self.is(index, Stand::Done);
+            if holds && self.is(index, Stand::Open) {
                 self.turn(index, Stand::Done);
             }
+            self.held[index] = holds;
         }
         // The last tick is taken back first: it makes the one before it the last.
         for index in (0..self.rules.len()).rev() {
-            if self.is(index, Stand::Done)
-                && !self.is_final(index)
-                && self.holds(index, |rules| rules.undo.as_ref())
-            {
+            if !self.is(index, Stand::Done) {
+                continue;
+            }
+            if !self.is_final(index) && self.holds(index, |rules| rules.undo.as_ref()) {
                 self.turn(index, Stand::Open);
+            } else if again[index] {
+                self.turn(index, Stand::Done);
             }
         }
         for index in 0..self.rules.len() {
@@ -228,6 +257,15 @@ impl Lesson {
             .filter(|(_, (now, before))| now != before)
             .map(|(rules, (now, _))| (rules.id.clone(), now.clone()));
         changed.collect()
+    }
+
+    /// The step that ended a run, if what it had cleared away is there again.
+    fn begun_anew(&self) -> Option<usize> {
+        (0..self.rules.len()).find(|&index| {
+            self.rules[index].ends
+                && self.is(index, Stand::Done)
+                && !self.holds(index, |rules| Some(&rules.check))
+        })
     }
 
     /// Opens a step that waits for nothing any more, and closes one that does again.
@@ -280,8 +318,8 @@ impl Lesson {
     }
 
     /// Steps that follow nothing are open, all others wait.
-    fn restart(&mut self) {
-        let (since, at) = (self.seq, self.at);
+    fn restart(&mut self, since: u64, at: i64) {
+        self.held = vec![false; self.rules.len()];
         self.steps = self
             .rules
             .iter()

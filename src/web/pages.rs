@@ -90,6 +90,8 @@ struct ToldStep<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     objective: Option<&'a str>,
     acts: &'a [Act],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ends: bool,
 }
 
 impl<'a> From<&'a Lesson> for ToldLesson<'a> {
@@ -98,6 +100,7 @@ impl<'a> From<&'a Lesson> for ToldLesson<'a> {
             id: &step.id,
             objective: step.objective.as_deref(),
             acts: &step.acts,
+            ends: step.ends,
         });
         Self {
             steps: steps.collect(),

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * Owns which steps this reader has done. The server says how far the cluster is; the browser remembers what its
- * reader has seen done, across restarts, until the server takes it back or the reader starts over. Pure.
+ * reader has seen done, across restarts, until the reader starts over: what is cleared away afterwards was done
+ * all the same. Pure.
  */
 
 /**
@@ -10,7 +11,7 @@
  * @property {Record<string, {epoch: string, since: number}>} ticks By the id of a step.
  * @property {{epoch: string, seq: number} | null} fresh Where the reader started over: what was done before does not count.
  *
- * @typedef {{kept: Kept, ticked: string[], undone: string[]}} Change
+ * @typedef {{kept: Kept, ticked: string[]}} Change
  */
 
 /** @returns {Kept} */
@@ -40,26 +41,27 @@ export function takeIn(kept, steps, epoch) {
   const ticks = { ...kept.ticks };
   /** @type {string[]} */
   const ticked = [];
-  /** @type {string[]} */
-  const undone = [];
   for (const [id, { state, since }] of Object.entries(steps)) {
-    const tick = ticks[id];
-    if (state === 'done') {
-      if (kept.fresh?.epoch === epoch && since <= kept.fresh.seq) continue;
-      if (!tick) ticked.push(id);
-      ticks[id] = { epoch, since };
-    } else if (tick?.epoch === epoch) {
-      // Another run of the server begins with nothing done, which takes nothing back.
-      delete ticks[id];
-      undone.push(id);
-    }
+    if (state !== 'done') continue;
+    if (kept.fresh?.epoch === epoch && since <= kept.fresh.seq) continue;
+    if (!ticks[id]) ticked.push(id);
+    ticks[id] = { epoch, since };
   }
-  return { kept: { ...kept, ticks }, ticked, undone };
+  return { kept: { ...kept, ticks }, ticked };
 }
 
 /** The reader starts over: nothing that is done by now counts. @param {string} epoch @param {number} seq @returns {Kept} */
 export function startOver(epoch, seq) {
   return { ticks: {}, fresh: { epoch, seq } };
+}
+
+/**
+ * A reader comes to steps as they stand. Who finds a run that has ended, and was not in it, begins with the next one.
+ * @param {Kept} kept @param {boolean} ended @param {string} epoch @param {number} seq @returns {Kept}
+ */
+export function joins(kept, ended, epoch, seq) {
+  const wasThere = kept.fresh?.epoch === epoch || Object.values(kept.ticks).some((tick) => tick.epoch === epoch);
+  return ended && !wasThere ? { ...kept, fresh: { epoch, seq } } : kept;
 }
 
 /**

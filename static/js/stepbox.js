@@ -12,7 +12,7 @@ import { icon } from './draw.js';
 import { cardsOf } from './model.js';
 
 /**
- * @typedef {{id: string, objective?: string, acts: import('./deed.js').Act[]}} Step
+ * @typedef {{id: string, objective?: string, ends?: boolean, acts: import('./deed.js').Act[]}} Step
  * @typedef {'waiting' | 'ready' | 'open' | 'done'} State Of the steps that can be done now the first is `open`, the others `ready`.
  * @typedef {(key: string, params?: Record<string, unknown>) => string} Say
  * @typedef {{state: State, hint?: string, may: import('./act.js').May, model: import('./model.js').Model}} View

@@ -13,7 +13,7 @@ import { guessBox } from './guessbox.js';
 import { keep, kept } from './keep.js';
 import { laneTable } from './lanetable.js';
 import { fill } from './model.js';
-import { nothingKept, objectives, readKept, startOver, takeIn } from './progress.js';
+import { joins, nothingKept, objectives, readKept, startOver, takeIn } from './progress.js';
 import { openQuiz } from './quiz.js';
 import { stepBox } from './stepbox.js';
 
@@ -178,17 +178,16 @@ function forgetAll() {
   show();
 }
 
-/** @param {Model} now */
-function takeSteps(now) {
+/** @param {Model} now @param {boolean} comes Whether the page hears of the steps for the first time since it was away. */
+function takeSteps(now, comes) {
+  const ended = steps.some(({ step }) => step.ends && now.lesson?.steps?.[step.id]?.state === 'done');
+  if (comes) mine = joins(mine, ended, now.epoch, now.seq);
   const change = takeIn(mine, now.lesson?.steps ?? {}, now.epoch);
   mine = change.kept;
-  if (change.ticked.length + change.undone.length === 0) return;
+  if (change.ticked.length === 0) return;
   keep(KEY, JSON.stringify(mine));
   const name = (/** @type {string} */ id) => steps.find(({ step }) => step.id === id)?.heading.textContent ?? id;
-  announce([
-    ...change.ticked.map((id) => say('steps.ticked', { step: name(id) })),
-    ...change.undone.map((id) => say('steps.undone', { step: name(id) })),
-  ].join(' '));
+  announce(change.ticked.map((id) => say('steps.ticked', { step: name(id) })).join(' '));
 }
 
 showProgress();
@@ -196,7 +195,7 @@ subscribe((event, data, now) => {
   model = now;
   // The past is looked at, not done again.
   if (!isPast()) {
-    if (event === 'lesson' || event === 'snapshot') takeSteps(now);
+    if (event === 'lesson' || event === 'snapshot') takeSteps(now, event === 'snapshot');
     for (const part of [...predictions, ...lanes]) part.hear(event, data, now);
   }
   show();

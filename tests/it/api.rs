@@ -27,7 +27,10 @@ pub(crate) struct Api {
 
 #[derive(Default)]
 struct Objects {
+    /// Never 0: a watch from there would begin at no version at all.
     version: u64,
+    /// Events up to this version are forgotten.
+    compacted: u64,
     by_resource: BTreeMap<String, BTreeMap<String, Value>>,
     /// Every event since the start, with its version and resource.
     log: Vec<(u64, String, Value)>,
@@ -51,7 +54,10 @@ impl Api {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let api = Self {
-            state: Arc::default(),
+            state: Arc::new(Mutex::new(Objects {
+                version: 1,
+                ..Objects::default()
+            })),
             lines: broadcast::Sender::new(4096),
             serving: Arc::default(),
             address: listener.local_addr().expect("bound"),
@@ -182,10 +188,11 @@ impl Api {
         let resources: Vec<String> = {
             let mut state = self.state.lock().unwrap();
             state.log.clear();
+            state.compacted = state.version;
             state.by_resource.keys().cloned().collect()
         };
         for resource in resources {
-            self.tell(&resource, json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"}}));
+            self.tell(&resource, expired());
         }
     }
 
@@ -221,7 +228,7 @@ impl Api {
                 .collect();
             return Json(json!({
                 "kind": "List", "apiVersion": "v1", "items": items,
-                "metadata": {"resourceVersion": state.version.max(1).to_string()},
+                "metadata": {"resourceVersion": state.version.to_string()},
             }))
             .into_response();
         }
@@ -229,6 +236,10 @@ impl Api {
             .get("resourceVersion")
             .and_then(|version| version.parse().ok())
             .unwrap_or(state.version);
+        if from < state.compacted {
+            // It was listed before what happened since was forgotten, and would miss that.
+            return format!("{}\n", expired()).into_response();
+        }
         let missed: VecDeque<Value> = state
             .log
             .iter()
@@ -257,6 +268,11 @@ impl Api {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     }
+}
+
+/// The event with which a watch hears that it begins too early.
+fn expired() -> Value {
+    json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"}})
 }
 
 /// What a watch missed, then what comes, one JSON object a line.

@@ -2,29 +2,36 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nothingKept, objectives, readKept, startOver, takeIn } from '../../static/js/progress.js';
+import { joins, nothingKept, objectives, readKept, startOver, takeIn } from '../../static/js/progress.js';
 
 const step = (state, since) => ({ state, since, at: 0 });
 
 test('a step that is done is ticked once and stays so', () => {
   const first = takeIn(nothingKept(), { a: step('done', 5), b: step('open', 5) }, 'e1');
   assert.deepEqual(first.ticked, ['a']);
-  const again = takeIn(first.kept, { a: step('done', 5) }, 'e1');
-  assert.deepEqual([again.ticked, again.undone], [[], []]);
+  assert.deepEqual(takeIn(first.kept, { a: step('done', 5) }, 'e1').ticked, []);
 });
 
-test('the server takes a tick back; another run of the server does not', () => {
+test('what is cleared away after it was done stays ticked, in this run of the server and in the next', () => {
   const { kept } = takeIn(nothingKept(), { a: step('done', 5) }, 'e1');
-  const other = takeIn(kept, { a: step('waiting', 0) }, 'e2');
-  assert.deepEqual(Object.keys(other.kept.ticks), ['a']);
-  const back = takeIn(kept, { a: step('open', 9) }, 'e1');
-  assert.deepEqual([back.undone, back.kept.ticks], [['a'], {}]);
+  for (const [state, epoch] of [['open', 'e1'], ['waiting', 'e1'], ['open', 'e2']]) {
+    const after = takeIn(kept, { a: step(state, 9) }, epoch);
+    assert.deepEqual([Object.keys(after.kept.ticks), after.ticked], [['a'], []]);
+  }
 });
 
-test('done in the new run, a tick can be taken back there', () => {
-  let { kept } = takeIn(nothingKept(), { a: step('done', 5) }, 'e1');
-  ({ kept } = takeIn(kept, { a: step('done', 3) }, 'e2'));
-  assert.deepEqual(takeIn(kept, { a: step('open', 8) }, 'e2').undone, ['a']);
+test('who finds a run that has ended begins with the next one; who was in it keeps it', () => {
+  const all = { a: step('done', 5), end: step('done', 9) };
+  const newcomer = joins(nothingKept(), true, 'e1', 12);
+  assert.deepEqual(takeIn(newcomer, all, 'e1').ticked, []);
+  assert.deepEqual(takeIn(newcomer, { a: step('done', 15) }, 'e1').ticked, ['a']);
+  // In the middle of a run a latecomer stands where the class stands.
+  assert.deepEqual(takeIn(joins(nothingKept(), false, 'e1', 12), all, 'e1').ticked, ['a', 'end']);
+  // Away while the last step was done.
+  const { kept } = takeIn(nothingKept(), { a: step('done', 5) }, 'e1');
+  assert.deepEqual(takeIn(joins(kept, true, 'e1', 12), all, 'e1').ticked, ['end']);
+  // Ticks of an earlier run of the server are no part in this one.
+  assert.deepEqual(takeIn(joins(kept, true, 'e2', 12), all, 'e2').ticked, []);
 });
 
 test('who starts over is not ticked for what was done before, and is for what is done after', () => {

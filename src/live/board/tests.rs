@@ -142,6 +142,34 @@ fn a_deletion_of_what_was_never_seen_makes_no_frame() {
     assert!(play(&board(), [What::Deleted(pod("a", "1"))]).is_empty());
 }
 
+/// A second class on the same cluster is not told of the first one's Pods.
+#[test]
+fn what_comes_after_all_was_cleared_away_comes_for_the_first_time() {
+    let member = |uid: &str| {
+        object(
+            Kind::Pod,
+            json!({"metadata": {"name": "s-0", "namespace": "default", "uid": uid, "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "s", "uid": "s", "controller": true}]}, "spec": {"containers": [{"name": "a"}]}, "status": {"phase": "Pending"}}),
+        )
+    };
+    let claim = || {
+        object(
+            Kind::PersistentVolumeClaim,
+            json!({"metadata": {"name": "c", "namespace": "default", "uid": "c"}, "spec": {}, "status": {"phase": "Pending"}}),
+        )
+    };
+    let first = "added pod.created";
+    for (left, told) in [(true, "added pod.recreated"), (false, first)] {
+        let board = board();
+        let mut changes = vec![What::Applied(claim()), What::Applied(member("1"))];
+        changes.push(What::Deleted(member("1")));
+        if !left {
+            changes.push(What::Deleted(claim()));
+        }
+        play(&board, changes);
+        assert_eq!(play(&board, vec![What::Applied(member("2"))]), [told]);
+    }
+}
+
 #[test]
 fn a_successor_that_is_seen_first_keeps_the_seat() {
     let board = board();

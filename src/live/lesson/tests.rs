@@ -30,6 +30,7 @@ fn lesson(steps: &[(&str, &str, Option<&str>, Option<&str>)]) -> Lesson {
                 .map(|hint| (program(hint), format!("hint.{id}")))
                 .into_iter()
                 .collect(),
+            ends: *id == "end",
         });
     Lesson::new(rules.collect())
 }
@@ -140,6 +141,59 @@ fn steps_open_tick_and_hint_in_order() {
         let board = board();
         let mut lesson = lesson(&steps);
         assert_eq!(follow(&mut lesson, &board, changes), want, "{name}");
+    }
+}
+
+/// Classes one after the other on one server, with frames that come one by one or in bursts: each gets to the end, and
+/// how the frames came makes no difference.
+#[test]
+fn a_lesson_can_be_run_again_however_its_frames_come() {
+    let steps = [
+        ("s1", EXISTS, Some(NONE), None),
+        ("s2", DIED, None, None),
+        ("end", NONE, None, None),
+    ];
+    const RUN: usize = 3;
+    let change = |number: usize| {
+        let pod = pod("a", &format!("{}", number / RUN), "Running");
+        match number % RUN {
+            0 => What::Applied(pod),
+            1 => What::Said("x".into()),
+            _ => What::Deleted(pod),
+        }
+    };
+    // The numbers of a run that nobody chose.
+    let mut random = 7_u64;
+    for burst in (1..=4 * RUN).chain(std::iter::repeat_n(0, 200)) {
+        let (board, mut lesson) = (board(), lesson(&steps));
+        let mut done = 0;
+        let mut stands = Vec::new();
+        while done < 4 * RUN {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let count = match burst {
+                0 => 1 + (random >> 33) as usize % 7,
+                count => count,
+            };
+            let upto = (done + count).min(4 * RUN);
+            for number in done..upto {
+                board.apply(Change {
+                    at: 1,
+                    what: change(number),
+                });
+            }
+            done = upto;
+            lesson.follow(&board);
+            stands.push((done, told(&lesson.steps())));
+        }
+        for (done, stands) in stands {
+            let want: &[&str] = match done % RUN {
+                0 => &["end done", "s1 done", "s2 done"],
+                _ => &["end waiting", "s1 done", "s2 open"],
+            };
+            assert_eq!(stands, want, "after {done} changes, in bursts of {burst}");
+        }
     }
 }
 

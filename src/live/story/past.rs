@@ -11,6 +11,16 @@ use crate::cluster::Kind;
 /// comes again, so the oldest are forgotten.
 const GONE_MAX: usize = 1024;
 
+/// What a namespace is used by. When nothing of it is left, what comes next is somebody's new beginning.
+const USES: [Kind; 6] = [
+    Kind::Pod,
+    Kind::PersistentVolumeClaim,
+    Kind::PersistentVolume,
+    Kind::StatefulSet,
+    Kind::Deployment,
+    Kind::ReplicaSet,
+];
+
 /// The last Pods of each StatefulSet seat, and the claims and volumes that are gone. Names of such
 /// Pods come again and again, so the seats stay as few as the sets' replicas; Pods with random names
 /// are not remembered.
@@ -115,8 +125,12 @@ impl Past {
         }
     }
 
-    /// Remembers that `card` is gone.
+    /// Remembers that `card` is gone; once all is cleared away, nothing.
     pub fn remember(&mut self, card: &Card, cards: &Cards) {
+        if cards.count(&USES) == 0 {
+            *self = Self::default();
+            return;
+        }
         self.see(card, cards);
         if matches!(
             card.kind(),

@@ -14,6 +14,10 @@ export class Kubernetes {
   #objects = new Map();
   /** @type {Set<{resource: string, response: import('node:http').ServerResponse}>} */
   #watches = new Set();
+  /** @type {{version: number, resource: string, event: any}[]} What changed, for a watch that begins at an earlier version. */
+  #changes = [];
+  /** The newest version that a watch can no longer begin at. */
+  #compacted = 0;
   #forbidden = new Set();
   #silent = false;
   #version = 1;
@@ -52,7 +56,7 @@ export class Kubernetes {
     this.#tell(resource, { type, object: stored });
   }
 
-  /** Removes an object; unless `quietly`, the watches hear of it. @param {string} kind @param {string} name */
+  /** Removes an object; unless `quietly`, the watches hear of it: those that begin later at an earlier version are told to list again. @param {string} kind @param {string} name */
   remove(kind, name, { quietly = false } = {}) {
     const resource = RESOURCES[kind];
     const all = this.#objects.get(resource) ?? new Map();
@@ -60,7 +64,8 @@ export class Kubernetes {
     if (!object) throw new Error(`no ${kind} ${name}`);
     all.delete(object.metadata.uid);
     this.#version += 1;
-    if (!quietly) this.#tell(resource, { type: 'DELETED', object: { ...object, metadata: { ...object.metadata, resourceVersion: String(this.#version) } } });
+    if (quietly) this.#compact();
+    else this.#tell(resource, { type: 'DELETED', object: { ...object, metadata: { ...object.metadata, resourceVersion: String(this.#version) } } });
   }
 
   /** From now on RBAC says no to these kinds. @param {...string} kinds */
@@ -81,7 +86,14 @@ export class Kubernetes {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  /** Forgets what changed so far, as etcd does: a watch from before gets 410. */
+  #compact() {
+    this.#changes = [];
+    this.#compacted = this.#version;
+  }
+
   #tell(resource, event) {
+    this.#changes.push({ version: this.#version, resource, event });
     for (const watch of this.#watches) if (watch.resource === resource) watch.response.write(`${JSON.stringify(event)}\n`);
   }
 
@@ -97,9 +109,15 @@ export class Kubernetes {
     } else if (this.#forbidden.has(resource)) {
       say(403, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', reason: 'Forbidden', code: 403, message: `${resource} is forbidden: User "student" cannot list resource "${resource}"` });
     } else if (url.searchParams.get('watch') === 'true') {
+      const since = Number(url.searchParams.get('resourceVersion') ?? this.#version);
       const watch = { resource, response };
       response.writeHead(200, { 'content-type': 'application/json' });
       response.flushHeaders();
+      if (since < this.#compacted) {
+        response.end(`${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', reason: 'Expired', code: 410, message: `too old resource version: ${since} (${this.#compacted})` } })}\n`);
+        return;
+      }
+      for (const it of this.#changes) if (it.version > since && it.resource === resource) response.write(`${JSON.stringify(it.event)}\n`);
       this.#watches.add(watch);
       request.on('close', () => this.#watches.delete(watch));
     } else {

@@ -149,13 +149,15 @@ fn a_volume_made_again_by_hand_is_not_the_provisioners() {
                 "spec": {"claimRef": {"namespace": "default", "name": "c", "uid": "c1"}}, "status": {"phase": "Pending"}}),
         )
     };
+    let board = board();
+    play(&board, [What::Applied(claim(None))]);
     let changes = [
         What::Applied(made("1")),
         What::Deleted(made("1")),
         What::Applied(made("2")),
     ];
     assert_eq!(
-        play(&board(), changes),
+        play(&board, changes),
         [
             "added pv.provisioned",
             "deleted pv.gone",
