@@ -3,6 +3,7 @@
 //! Owns the format an author writes and hands on HTML fragments, files and words, ready to be put into a page.
 //! Never shows anything half: one error anywhere and the whole report comes back instead of a book.
 
+mod banned;
 mod figure;
 mod front;
 mod guess;
@@ -27,6 +28,7 @@ pub use report::{ContentError, ContentErrors};
 pub use shelf::Shelf;
 pub use words::{PAGE_WORDS, Stories, Story, Terms, Words};
 
+use banned::Form;
 use markdown::Context;
 use report::Notes;
 
@@ -220,12 +222,16 @@ fn chapter(
             shelf.shown(&path),
         )
     };
-    let (source, path) = file("words.toml", errors);
-    let words = words::words(&source, &mut Notes::new(&path, errors));
-    let (source, path) = file("stories.toml", errors);
-    let stories = words::stories(&source, legal, &mut Notes::new(&path, errors));
     let (terms_source, terms_path) = file("terms.toml", errors);
-    let terms = words::terms(&terms_source, &mut Notes::new(&terms_path, errors));
+    let (terms, banned) = words::terms(&terms_source, &mut Notes::new(&terms_path, errors));
+    let (source, path) = file("words.toml", errors);
+    let mut notes = Notes::new(&path, errors);
+    banned.check(&source, Form::Toml, &mut notes);
+    let words = words::words(&source, &mut notes);
+    let (source, path) = file("stories.toml", errors);
+    let mut notes = Notes::new(&path, errors);
+    banned.check(&source, Form::Toml, &mut notes);
+    let stories = words::stories(&source, legal, &mut notes);
 
     let context = Context {
         manifests,
@@ -246,6 +252,7 @@ fn chapter(
         let shown = shelf.shown(path);
         let is_opening = path[prefix.len()..] == *OPENING;
         let mut notes = Notes::new(&shown, errors);
+        banned.check(&source, Form::Markdown, &mut notes);
         let Some((front, body, before)) = front::split(&source, &mut notes) else {
             continue;
         };

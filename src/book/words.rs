@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::banned::Banned;
 use super::report::Notes;
 
 /// The words of one transition, with placeholders such as `{pod}` that a frame's story fills.
@@ -151,11 +152,21 @@ impl Terms {
     }
 }
 
-pub(super) fn terms(text: &str, notes: &mut Notes<'_>) -> Terms {
+/// The terms, and the words that are not to be used.
+pub(super) fn terms(text: &str, notes: &mut Notes<'_>) -> (Terms, Banned) {
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Allowed {
+        words: Vec<String>,
+    }
     #[derive(Default, Deserialize)]
     struct File {
         #[serde(default)]
         nodes: BTreeMap<String, String>,
+        #[serde(default)]
+        banned: BTreeMap<String, String>,
+        #[serde(default)]
+        allowed: Allowed,
         #[serde(flatten)]
         terms: BTreeMap<String, Vec<String>>,
     }
@@ -181,10 +192,15 @@ pub(super) fn terms(text: &str, notes: &mut Notes<'_>) -> Terms {
         }
     }
     words.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    Terms {
+    let banned = Banned {
+        instead: file.banned,
+        allowed: file.allowed.words,
+    };
+    let terms = Terms {
         words,
         nodes: file.nodes,
-    }
+    };
+    (terms, banned)
 }
 
 /// Reads TOML, or notes the error with its line and hands on nothing.
@@ -291,7 +307,7 @@ mod tests {
     fn longer_words_come_first_and_nodes_name_known_terms() {
         let text = "pv = [\"PV\", \"PersistentVolume\"]\npvc = [\"PVC\", \"PV\"]\n[nodes]\nPVC = \"pvc\"\nX = \"xx\"\n";
         let mut read = Terms::default();
-        let errors = noted(|notes| read = terms(text, notes));
+        let errors = noted(|notes| read = terms(text, notes).0);
         assert_eq!(read.words[0].0, "PersistentVolume");
         assert_eq!(read.of("PVC"), Some("pvc"));
         assert_eq!(errors.len(), 2, "{errors:?}");

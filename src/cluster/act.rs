@@ -242,7 +242,8 @@ impl Actor {
                 self.patch_volume(objects, &name, &uid, &spec).await
             }
             Action::Release { name, uid } => {
-                let spec = json!({"claimRef": null});
+                // The name stays: the volume is kept for a claim of that name, and for no other.
+                let spec = json!({"claimRef": {"uid": null, "resourceVersion": null}});
                 self.patch_volume(objects, &name, &uid, &spec).await
             }
             Action::Reset => objects.reset(&self.0.scope).await,

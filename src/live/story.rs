@@ -72,7 +72,7 @@ pub fn tell(before: Option<&Card>, after: &Card, cards: &Cards, past: &Past) -> 
     match &after.face {
         Face::Pod(face) => pod::tell(before, after, face, cards, past),
         Face::PersistentVolumeClaim(face) => storage::tell_claim(before, after, face, cards, past),
-        Face::PersistentVolume(face) => storage::tell_volume(before, after, face, cards),
+        Face::PersistentVolume(face) => storage::tell_volume(before, after, face, cards, past),
         Face::StorageClass(face) => before
             .is_none()
             .then(|| storage::tell_class(&after.name, face)),

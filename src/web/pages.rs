@@ -291,8 +291,8 @@ mod tests {
         let mut gz = GzEncoder::new(Vec::new(), Compression::default());
         gz.write_all(page().as_bytes()).unwrap();
         let bytes = gz.finish().unwrap().len();
-        // What styles and scripts add is bounded where they are known: in assets.rs.
-        assert!(bytes < 45_000, "{bytes} bytes compressed");
+        // What styles and scripts add is bounded where they are known: in assets.rs. Most of this is the chapter's text.
+        assert!(bytes < 52_000, "{bytes} bytes compressed");
     }
 
     #[test]

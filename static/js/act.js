@@ -79,7 +79,7 @@ export function lineOf(action, acting = {}) {
     case 'retain':
       return `kubectl patch pv ${word(action.name)} -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`;
     case 'release':
-      return `kubectl patch pv ${word(action.name)} -p '{"spec":{"claimRef":null}}'`;
+      return `kubectl patch pv ${word(action.name)} -p '{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}'`;
     case 'reset':
       return `${kubectl} delete${(acting.folders ?? []).map((folder) => ` -f ${word(`${folder}/`)}`).join('')} --ignore-not-found --wait=false`
         + (acting.claims ? ` && ${kubectl} delete pvc -l ${word(acting.claims)} --wait=false` : '');

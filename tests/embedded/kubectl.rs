@@ -24,7 +24,7 @@ const LINES: [(u32, &str, &str); 3] = [
 const FREE: [&str; 3] = ["persistentvolume \"", "namespace \"", "storageclass"];
 
 /// A version's own words for what was recorded.
-fn in_words_of(minor: u32, said: &str) -> String {
+pub(crate) fn in_words_of(minor: u32, said: &str) -> String {
     let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
     for (since, old, new) in WORDS {
         if minor < since {

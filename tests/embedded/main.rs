@@ -18,6 +18,8 @@ mod lives;
 mod many;
 mod odd;
 #[cfg(feature = "postgres")]
+mod outputs;
+#[cfg(feature = "postgres")]
 mod program;
 #[cfg(feature = "postgres")]
 mod random;

@@ -266,12 +266,10 @@ impl Action {
                 "kubectl patch pv {} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",
                 word(name)
             ),
-            Self::Release { name, .. } => {
-                format!(
-                    "kubectl patch pv {} -p '{{\"spec\":{{\"claimRef\":null}}}}'",
-                    word(name)
-                )
-            }
+            Self::Release { name, .. } => format!(
+                "kubectl patch pv {} -p '{{\"spec\":{{\"claimRef\":{{\"uid\":null,\"resourceVersion\":null}}}}}}'",
+                word(name)
+            ),
             Self::Reset => {
                 let mut line = format!("{kubectl} delete");
                 for folder in &acting.folders {

@@ -10,6 +10,7 @@ use crate::cluster::{
 };
 
 mod recorded;
+mod said;
 
 fn board() -> Board {
     let source = SourceInfo {

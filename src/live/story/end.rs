@@ -1,5 +1,7 @@
 //! Stories of Pods that ended, and of Pods that are gone.
 
+use std::sync::Arc;
+
 use super::past::Past;
 use super::pod::holds;
 use super::{Card, Cards, Face, Story};
@@ -67,6 +69,14 @@ pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards, past: &Past)
             [("pod", pod), ("claim", &mounted.claim)],
         );
     }
+    // One that belongs to the Pod, or to the set that is gone, is collected after it.
+    if let Some(mounted) = face
+        .claims
+        .iter()
+        .find(|mounted| goes_along(card, mounted, seat, cards))
+    {
+        return Story::new("pod.gone.owned", [("pod", pod), ("claim", &mounted.claim)]);
+    }
     let Some((set, wanted)) = seat else {
         let namespace = card.namespace.as_deref().unwrap_or_default();
         let stays = face.claims.iter().find(|mounted| {
@@ -94,6 +104,31 @@ pub(super) fn tell_gone(card: &Card, face: &PodCard, cards: &Cards, past: &Past)
             let [pod, owner] = who;
             Story::new(key, [pod, owner, ("claim", &mounted.claim)])
         }
+    }
+}
+
+/// Whether a claim is deleted because this Pod is gone: it is owned by the Pod (that of an ephemeral volume, and that of
+/// an ordinal that is no longer wanted) or by the Pod's set, which is gone as well; or the set says so
+/// (`persistentVolumeClaimRetentionPolicy`).
+fn goes_along(
+    card: &Card,
+    mounted: &MountedClaim,
+    seat: Option<(&Arc<Card>, bool)>,
+    cards: &Cards,
+) -> bool {
+    let namespace = card.namespace.as_deref().unwrap_or_default();
+    let Some(claim) = cards.find(Kind::PersistentVolumeClaim, namespace, &mounted.claim) else {
+        return false;
+    };
+    let owned_by = |uid: &str| claim.owner.as_ref().is_some_and(|owner| owner.uid == uid);
+    if owned_by(&card.uid) {
+        return true;
+    }
+    match seat {
+        // A volume from a template has the template's name.
+        Some((set, wanted)) => matches!(&set.face, Face::StatefulSet(it)
+            if !wanted && it.when_scaled == "Delete" && it.claim_templates.contains(&mounted.volume)),
+        None => card.owner.as_ref().is_some_and(|set| owned_by(&set.uid)),
     }
 }
 

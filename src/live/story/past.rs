@@ -7,9 +7,9 @@ use super::super::card::Card;
 use super::super::cards::Cards;
 use crate::cluster::Kind;
 
-/// Claims that are gone and still remembered. A claim's name may be a random one that never comes
-/// again, so the oldest are forgotten.
-const CLAIMS_MAX: usize = 1024;
+/// Claims and volumes that are gone and still remembered. Such a name may be a random one that never
+/// comes again, so the oldest are forgotten.
+const GONE_MAX: usize = 1024;
 
 /// What a namespace is used by. When nothing of it is left, what comes next is somebody's new beginning.
 const USES: [Kind; 6] = [
@@ -21,13 +21,14 @@ const USES: [Kind; 6] = [
     Kind::ReplicaSet,
 ];
 
-/// The last Pods of each StatefulSet seat, and the claims that are gone. Names of such Pods come
-/// again and again, so the seats stay as few as the sets' replicas; Pods with random names are not
-/// remembered.
+/// The last Pods of each StatefulSet seat, and the claims and volumes that are gone. Names of such
+/// Pods come again and again, so the seats stay as few as the sets' replicas; Pods with random names
+/// are not remembered.
 #[derive(Debug, Default)]
 pub struct Past {
     seats: HashMap<Name, Sitters>,
-    claims: HashMap<Name, GoneClaim>,
+    /// A volume has no namespace, so that no claim is taken for it.
+    gone: HashMap<Name, Gone>,
     order: VecDeque<Name>,
 }
 
@@ -50,6 +51,8 @@ pub struct Before {
     pub owner: String,
     /// The disks it had, or if it never had one, those that the seat had before it.
     pub disks: Vec<Disk>,
+    /// Whether it was seen Ready.
+    was_ready: bool,
 }
 
 /// A claim and the volume behind it. Only if all three are equal is it the same disk: a claim of
@@ -65,9 +68,9 @@ pub struct Disk {
     pub volume: String,
 }
 
-/// What is remembered of a claim that is gone.
+/// What is remembered of a claim or a volume that is gone.
 #[derive(Debug)]
-pub struct GoneClaim {
+pub struct Gone {
     /// Its uid.
     pub uid: String,
 }
@@ -76,9 +79,9 @@ impl Past {
     /// Remembers `card` as it is now: a Pod of a StatefulSet while it lives, with the disks it has,
     /// since its claims may be seen to go before it does.
     pub fn see(&mut self, card: &Card, cards: &Cards) {
-        if card.pod().is_none() {
+        let Some(pod) = card.pod() else {
             return;
-        }
+        };
         let Some(owner) = card.owner.as_ref().filter(|it| it.kind == "StatefulSet") else {
             return;
         };
@@ -87,6 +90,7 @@ impl Past {
             Some(sitters) if sitters.now.uid == card.uid => {
                 // A set made anew may have taken in the Pod that an older one left behind.
                 sitters.now.owner.clone_from(&owner.uid);
+                sitters.now.was_ready |= pod.is_ready;
                 if !disks.is_empty() {
                     sitters.now.disks = disks;
                 }
@@ -101,6 +105,7 @@ impl Past {
                     uid: card.uid.clone(),
                     owner: owner.uid.clone(),
                     disks,
+                    was_ready: pod.is_ready,
                 };
                 match known {
                     Some(sitters) => {
@@ -127,17 +132,20 @@ impl Past {
             return;
         }
         self.see(card, cards);
-        if card.claim().is_some() {
-            let gone = GoneClaim {
+        if matches!(
+            card.kind(),
+            Kind::PersistentVolumeClaim | Kind::PersistentVolume
+        ) {
+            let gone = Gone {
                 uid: card.uid.clone(),
             };
-            if self.claims.insert(name(card), gone).is_none() {
+            if self.gone.insert(name(card), gone).is_none() {
                 self.order.push_back(name(card));
             }
-            if self.order.len() > CLAIMS_MAX
+            if self.order.len() > GONE_MAX
                 && let Some(oldest) = self.order.pop_front()
             {
-                self.claims.remove(&oldest);
+                self.gone.remove(&oldest);
             }
         }
     }
@@ -152,6 +160,12 @@ impl Past {
         }
     }
 
+    /// Whether this very Pod was seen Ready.
+    pub fn was_ready(&self, card: &Card) -> bool {
+        let sitters = self.seats.get(&name(card));
+        sitters.is_some_and(|it| it.now.uid == card.uid && it.now.was_ready)
+    }
+
     /// The disks this Pod was seen to have.
     pub fn disks_of(&self, card: &Card) -> &[Disk] {
         self.seats
@@ -160,9 +174,9 @@ impl Past {
             .map_or(&[], |sitters| &sitters.now.disks)
     }
 
-    /// The claim that had this claim's name and is gone.
-    pub fn claim_before(&self, card: &Card) -> Option<&GoneClaim> {
-        self.claims
+    /// The claim or volume that had this one's name and is gone.
+    pub fn gone_before(&self, card: &Card) -> Option<&Gone> {
+        self.gone
             .get(&name(card))
             .filter(|gone| gone.uid != card.uid)
     }

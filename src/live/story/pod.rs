@@ -83,18 +83,22 @@ pub(super) fn tell(
         (None, Some(node)) => Some(Story::new("pod.scheduled", [("pod", pod), ("node", node)])),
         // Another reason is news; the same one again, every time the scheduler tries, is not.
         (None, None) if old.message != face.message => face.message.as_ref().map(|message| {
-            // Not the nodes are what is missing, but a claim, or what it waits for.
-            let key = if message
-                .to_ascii_lowercase()
-                .contains("persistentvolumeclaim")
-            {
-                "pod.unschedulable.claim"
-            } else {
-                "pod.unschedulable"
-            };
-            Story::new(key, [("pod", pod), ("message", message)])
+            Story::new(unschedulable(message), [("pod", pod), ("message", message)])
         }),
         _ => None,
+    }
+}
+
+/// What is missing: a node, a claim or what that waits for, or a claim's only place for a Pod (kubernetes
+/// `pkg/scheduler/framework/plugins/volumerestrictions`; its words until 1.33 and since).
+fn unschedulable(message: &str) -> &'static str {
+    let message = message.to_ascii_lowercase();
+    if message.contains("readwriteoncepod") {
+        "pod.unschedulable.taken"
+    } else if message.contains("persistentvolumeclaim") {
+        "pod.unschedulable.claim"
+    } else {
+        "pod.unschedulable"
     }
 }
 
@@ -188,7 +192,8 @@ fn tell_owner(before: &Card, after: &Card) -> Option<Story> {
 
 fn tell_ready(card: &Card, cards: &Cards, past: &Past) -> Story {
     let disks = disks(card, cards);
-    let Some(before) = past.before(card) else {
+    // One that was Ready before, and for a while not, has not come back: it never went.
+    let Some(before) = past.before(card).filter(|_| !past.was_ready(card)) else {
         return Story::new("pod.ready", [("pod", &card.name)]);
     };
     let on = |key, claim: &str, volume: &str| {

@@ -75,7 +75,7 @@ pub(super) fn tell_claim(
 fn tell_new_claim(card: &Card, face: &ClaimCard, cards: &Cards, past: &Past) -> Story {
     let claim = card.name.as_str();
     // The name came back, the claim did not: it will be given another volume.
-    if let Some(gone) = past.claim_before(card) {
+    if let Some(gone) = past.gone_before(card) {
         return Story::new(
             "pvc.created.again",
             [
@@ -148,6 +148,7 @@ pub(super) fn tell_volume(
     after: &Card,
     face: &VolumeCard,
     cards: &Cards,
+    past: &Past,
 ) -> Option<Story> {
     let volume = after.name.as_str();
     let claim = face.claim.as_ref().map_or("-", |claim| claim.name.as_str());
@@ -164,7 +165,7 @@ pub(super) fn tell_volume(
             }
             old
         }
-        _ => return Some(tell_new_volume(volume, claim, face)),
+        _ => return Some(tell_new_volume(after, claim, face, past)),
     };
     if old.reclaim != face.reclaim {
         let key = if face.reclaim == "Retain" {
@@ -187,6 +188,16 @@ pub(super) fn tell_volume(
             [("volume", volume), ("claim", &known.name)],
         ));
     }
+    // Only the uid was taken off: whoever has the name may have the volume.
+    if let (Some(known), Some(now)) = (&old.claim, &face.claim)
+        && known.uid.is_some()
+        && now.uid.is_none()
+    {
+        return Some(Story::new(
+            "pv.reserved",
+            [("volume", volume), ("claim", claim)],
+        ));
+    }
     // The binder writes the claim's name down first, and the phase follows. Where both come as one
     // the choice is told, as it is what a reader cannot guess.
     if let (None, Some(chosen)) = (&old.claim, &face.claim) {
@@ -205,6 +216,10 @@ pub(super) fn tell_volume(
             };
             Story::new(key, [("volume", volume), ("claim", claim)])
         }
+        "Available" if face.claim.is_some() => Story::new(
+            "pv.available.reserved",
+            [("volume", volume), ("claim", claim)],
+        ),
         "Available" => Story::new("pv.available", [("volume", volume)]),
         "Failed" => Story::new(
             "pv.failed",
@@ -245,8 +260,11 @@ fn tell_choice(
     )
 }
 
-fn tell_new_volume(volume: &str, claim: &str, face: &VolumeCard) -> Story {
-    if face.provisioner.is_some() {
+fn tell_new_volume(card: &Card, claim: &str, face: &VolumeCard, past: &Past) -> Story {
+    let volume = card.name.as_str();
+    // A provisioner never gives a name twice: who makes a volume again from its manifest, with all its annotations,
+    // is a person.
+    if face.provisioner.is_some() && past.gone_before(card).is_none() {
         Story::new(
             "pv.provisioned",
             [
