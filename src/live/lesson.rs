@@ -225,11 +225,11 @@ impl Lesson {
         let mut again = vec![false; self.rules.len()];
         // A step that becomes done opens the next, which may be done by what is there already; steps
         // follow only ones before them, so that going over them once is enough.
-        for index in 0..self.rules.len() {
+        for (index, again) in again.iter_mut().enumerate() {
             self.settle(index);
             let holds =
                 !self.is(index, Stand::Waiting) && self.holds(index, |rules| Some(&rules.check));
-            again[index] = holds && !self.held[index] && self.is(index, Stand::Done);
+            *again = holds && !self.held[index] && self.is(index, Stand::Done);
             if holds && self.is(index, Stand::Open) {
                 self.turn(index, Stand::Done);
             }
