@@ -312,10 +312,12 @@ impl Runner {
             std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         }
         // The run before this one can be asked for (`kubectl logs -p`), those before it cannot.
-        if let Some(run) = self.seen.restarts.checked_sub(2) {
-            let old = self
-                .kubelet
-                .log_file(object::uid(&self.pod), &self.seen.name, run);
+        if self.seen.restarts >= 2 {
+            let old = self.kubelet.log_file(
+                object::uid(&self.pod),
+                &self.seen.name,
+                self.seen.restarts - 2,
+            );
             for file in containers::rotated_logs(&old).chain([old.clone()]) {
                 let _ = std::fs::remove_file(file);
             }
