@@ -21,6 +21,7 @@
 //!   and database, hands the one backend from session to session, and restarts it when it must be interrupted. See `postgres`.
 //! - **psql is the real psql**, also interactively. It has no terminal of its own; line editing, history and Ctrl-C are ours (`terminal`).
 //! - **Small programs are built in.** They see the container's files through `view`, which nothing leaves. There is no other executable to run.
+//! - **Two walls.** `view` reaches files by descriptors and names alone and never by a path of the host; on Linux, `wall` has the kernel forbid the rest.
 //! - Two containers on one data directory: the second is refused, with PostgreSQL's own words about `postmaster.pid`. The real one can't see that in another
 //!   PID namespace and would damage the data; a lock on the host's folder can.
 

@@ -1,6 +1,7 @@
 //! One name in one folder that is held open: what is done to it is done by that folder's descriptor, so that nobody can put a link in the way between
 //! looking and doing. No operation here follows a link.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -44,7 +45,7 @@ pub(super) struct Place {
     /// The name there; `.` is the folder itself.
     name: String,
     kind: Kind,
-    /// Something is mounted here: it can be looked at and written to, but neither removed nor replaced.
+    /// Something is mounted here, or the name is `.`: it can be looked at and written to, but neither removed nor replaced.
     is_mount_point: bool,
     /// In the container: absolute, without `..` and links.
     pub(super) path: String,
@@ -85,8 +86,8 @@ impl Place {
         }
     }
 
-    /// The same, as something that others are mounted at.
-    pub(super) fn as_mount_point(self, is_mount_point: bool) -> Self {
+    /// The same, as a place where something is mounted.
+    pub(super) fn with_mount_point(self, is_mount_point: bool) -> Self {
         Self {
             is_mount_point,
             ..self
@@ -231,7 +232,7 @@ impl Place {
 
     /// Removes a folder and everything in it, or a file.
     pub(super) fn remove_tree(&self) -> io::Result<()> {
-        removal::remove(self.replaceable()?, self.name.as_str())
+        removal::remove(self.replaceable()?, OsStr::new(&self.name))
     }
 
     /// Renames within one tree; between two it is an error, as between two file systems.

@@ -1,9 +1,10 @@
 //! Removing a folder with everything in it, by descriptors: a folder that somebody swaps for a link meanwhile is not followed, and neither depth
 //! nor size of a tree matters.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode};
@@ -46,8 +47,8 @@ pub fn remove_tree(folder: &Path) -> io::Result<()> {
 }
 
 /// Removes a name in a folder and, if it is a folder, everything in it.
-pub(super) fn remove(folder: &OwnedFd, name: impl rustix::path::Arg) -> io::Result<()> {
-    let name = name.as_cow_c_str()?.into_owned();
+pub(super) fn remove(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let name = CString::new(name.as_bytes())?;
     let Some(top) = enter(folder, &name)? else {
         return Ok(());
     };

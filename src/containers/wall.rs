@@ -122,3 +122,104 @@ fn libraries() -> io::Result<Vec<String>> {
     files.dedup();
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::process::Command;
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use super::super::Mount;
+    use super::*;
+
+    #[test]
+    fn behind_the_wall_there_are_the_containers_files_and_nothing_else() {
+        if let Some(why) = missing_wall() {
+            eprintln!("nothing is tried: {why}");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for path in ["c/root", "disk/volume", "disk/fixed", "outside"] {
+            fs::create_dir_all(at(path)).unwrap();
+        }
+        for path in [
+            "disk/volume/file",
+            "disk/fixed/file",
+            "disk/single",
+            "disk/other",
+            "outside/file",
+        ] {
+            fs::write(at(path), "").unwrap();
+        }
+        let mount = |below: &str, read_only: bool| Mount {
+            host: at("disk"),
+            below: below.to_owned(),
+            path: format!("/{below}"),
+            read_only,
+        };
+        let order = Order {
+            image: ImageKind::Busybox,
+            is_main: true,
+            argv: Vec::new(),
+            env: Vec::new(),
+            mounts: vec![
+                mount("volume", false),
+                mount("fixed", true),
+                mount("single", false),
+            ],
+            working_dir: "/".to_owned(),
+            hostname: "box".to_owned(),
+            root: at("c/root"),
+            socket: at("c/s"),
+            tty: false,
+            main_process: 0,
+            main_argv: Vec::new(),
+        };
+        let view = order.view().unwrap();
+        let mut other = Command::new("sleep").arg("100").spawn().unwrap();
+        let process = Pid::from_child(&other);
+        // The wall stands for the thread that raises it, which is what a process has at its start.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                raise(&order, &view).unwrap();
+                for path in ["disk/volume/file", "disk/single", "c/root/new", "c/new"] {
+                    assert!(File::create(at(path)).is_ok(), "{path}");
+                }
+                assert!(File::open(at("disk/fixed/file")).is_ok());
+                assert!(fs::rename(at("disk/volume/file"), at("disk/volume/moved")).is_ok());
+                for path in [
+                    "disk/fixed/file",
+                    "disk/other",
+                    "disk/new",
+                    "outside/file",
+                    "outside/new",
+                ] {
+                    assert!(File::create(at(path)).is_err(), "{path}");
+                }
+                for path in ["disk/other", "outside/file", "/etc/passwd"] {
+                    assert!(File::open(at(path)).is_err(), "{path}");
+                }
+                assert!(fs::read_dir(at("outside")).is_err());
+                assert!(fs::remove_file(at("outside/file")).is_err());
+                assert!(fs::hard_link(at("outside/file"), at("disk/volume/hard")).is_err());
+                assert!(Command::new("/bin/true").status().is_err());
+                let itself = Command::new("/proc/self/exe").arg("--list").output();
+                assert!(itself.unwrap().status.success());
+                if knows_all() {
+                    assert!(std::net::TcpListener::bind(("127.0.0.1", 0)).is_err());
+                    assert!(kill_process(process, Signal::KILL).is_err());
+                }
+            });
+        });
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+
+    /// Whether this kernel knows the newest of what is asked for, and with it the rest.
+    fn knows_all() -> bool {
+        let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+        ruleset.scope(Scope::Signal).is_ok()
+    }
+}

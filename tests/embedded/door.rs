@@ -91,6 +91,16 @@ async fn errors_are_statuses_with_the_real_words() {
         ),
         (
             "POST",
+            pods,
+            "application/json",
+            Some(json!({"metadata": {"name": "x"}, "spec": {
+                "containers": [{"name": "c", "image": "busybox", "volumeMounts": [{"name": "e", "mountPath": "/../.."}]}],
+                "volumes": [{"name": "e", "emptyDir": {}}]}})),
+            422,
+            "Pod \"x\" is invalid: spec.containers[0].volumeMounts[0].mountPath: Invalid value: \"/../..\": must not contain '..'",
+        ),
+        (
+            "POST",
             "/api/v1/namespaces/nowhere/configmaps",
             "application/json",
             Some(json!({"metadata": {"name": "x"}})),

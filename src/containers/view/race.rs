@@ -93,7 +93,7 @@ fn swap_until(done: &AtomicBool, volume: &Path, outside: &Path) {
         swap(volume, "f", |new| fs::write(new, "inside").unwrap());
         let target = dice.pick(&["secret", "folder/secret"]);
         swap(volume, "f", |new| {
-            symlink(outside.join(target), new).unwrap()
+            symlink(outside.join(target), new).unwrap();
         });
     }
 }

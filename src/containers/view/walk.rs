@@ -112,16 +112,12 @@ impl View {
             };
             names.push(part);
         }
-        // The path has ended in a folder that was gone through: `/`, `..`, or a link to one of these.
+        // The path has ended in a folder that was gone through: `/`, `..`, or a link to one of these. It cannot be removed by such a name.
         let path = joined(&names);
         let around = self.around(&path);
-        Ok(Place::new(
-            here,
-            ".".to_owned(),
-            Kind::Tree(around.map_or(LAYER, |point| point.tree)),
-            path,
-            around.is_some_and(|point| point.read_only),
-        ))
+        let kind = Kind::Tree(around.map_or(LAYER, |point| point.tree));
+        let read_only = around.is_some_and(|point| point.read_only);
+        Ok(Place::new(here, ".".to_owned(), kind, path, read_only).with_mount_point(true))
     }
 
     /// The folder that these names lead to, none of which is a link.
@@ -160,7 +156,7 @@ impl View {
         };
         let is_mount_point = self.is_mount_point(&path);
         let place = Place::new(folder, name.to_owned(), kind, path, read_only);
-        Ok(place.as_mount_point(is_mount_point))
+        Ok(place.with_mount_point(is_mount_point))
     }
 
     /// Opens the folder at a place. One that is missing, but is on the way to a mount, is entered all the same: nothing is in it but that way.
