@@ -171,13 +171,7 @@ async fn needs_postgres_feature_a_database_lives_at_the_mount_itself() {
     let rival = at_mount(&pod);
     let (exit, text) = pod.run(&rival).await;
     let said = "lock file \"postmaster.pid\" already exists\nHINT:  Is another postmaster (PID 1) running in data directory \"/var/lib/postgresql/data\"?\n";
-    assert!(
-        exit.code == 1
-            && text
-                .replace(|c: char| c == '\t', "")
-                .contains("FATAL:  lock file"),
-        "{text}"
-    );
+    assert_eq!(exit.code, 1, "{text}");
     let words: String = text
         .lines()
         .map(|line| line.split_once("] ").map_or(line, |it| it.1).to_owned() + "\n")

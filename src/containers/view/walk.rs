@@ -155,8 +155,8 @@ impl View {
             _ => (here.clone(), name, kind),
         };
         let is_mount_point = self.is_mount_point(&path);
-        Ok(Place::new(folder, name.to_owned(), kind, path, read_only)
-            .with_mount_point(is_mount_point))
+        let place = Place::new(folder, name.to_owned(), kind, path, read_only);
+        Ok(place.with_mount_point(is_mount_point))
     }
 
     /// Opens the folder at a place. One that is missing, but is on the way to a mount, is entered all the same: nothing is in it but that way.
