@@ -34,10 +34,10 @@ const WRITING = 'input, textarea, select, [contenteditable]';
 /**
  * Opens the panel in an element and keeps it alive as long as the page is.
  * @param {HTMLElement} aside
- * @param {{words: Record<string, string>, stories: Record<string, any>, url?: string}} options
+ * @param {{words: Record<string, string>, stories: Record<string, any>, lesson?: any, url?: string}} options
  * @returns {{close: () => void}}
  */
-export function openPanel(aside, { words, stories, url = '/events' }) {
+export function openPanel(aside, { words, stories, lesson, url = '/events' }) {
   const say = speaker(words);
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   const hours = new Intl.DateTimeFormat(document.documentElement.lang || undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
@@ -72,7 +72,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const announce = (/** @type {string} */ text) => { live.textContent = text; };
   const command = (/** @type {string} */ value) => commandLine(value, say, announce);
   const story = openStory({ say, stories, command, clock });
-  const notice = openNotice(aside, { words, say, command, clock });
+  const first = (lesson?.steps ?? []).find((/** @type {any} */ step) => step.acts?.some((/** @type {any} */ act) => act.do === 'apply'));
+  const notice = openNotice(aside, { words, say, command, clock, announce, first });
 
   const player = newPlayer({
     archive: new Archive(readHistory),
@@ -404,6 +405,6 @@ function monoRatio(near) {
 
 const aside = document.getElementById('panel');
 if (aside) {
-  const { words, stories } = JSON.parse(document.getElementById('words')?.textContent || '{}');
-  openPanel(aside, { words: words ?? {}, stories: stories ?? {}, url: aside.dataset.events });
+  const { words, stories, lesson } = JSON.parse(document.getElementById('words')?.textContent || '{}');
+  openPanel(aside, { words: words ?? {}, stories: stories ?? {}, lesson, url: aside.dataset.events });
 }

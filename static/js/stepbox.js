@@ -72,10 +72,11 @@ export function stepBox(step, say, announce) {
  * @param {import('./deed.js').Act} wanted
  * @param {Say} say
  * @param {(text: string) => void} announce
+ * @param {string} [name] What is on the button, where it stands elsewhere than in its step.
  */
-function entry(wanted, say, announce) {
+export function entry(wanted, say, announce, name = label(wanted, say)) {
   const lines = h('div', { class: 'step-lines' });
-  const button = /** @type {HTMLButtonElement} */ (h('button', { type: 'button', class: 'step-do' }, [label(wanted, say)]));
+  const button = /** @type {HTMLButtonElement} */ (h('button', { type: 'button', class: 'step-do' }, [name]));
   const answer = h('div', { class: 'step-answer', role: 'status' });
   const element = h('li', { class: 'step-act', data: { act: wanted.do } }, [h('div', { class: 'step-row' }, [lines, button]), answer]);
   let line = '';

@@ -56,11 +56,11 @@ const ready = (page, not = '') => page.waitForFunction(([pod, old]) => {
 test('an empty cluster is filled from the page, and the picture comes from the cluster', () =>
   onPage(async ({ page, shot }) => {
     await panelIs(page, 'empty');
-    await page.locator('#panel .notice [data-lesson]').click();
-    assert.equal(await line(page, 'apply stateful-app'), 'kubectl apply -f stateful-app/');
+    const begin = page.locator('#panel .notice [data-act="apply"]');
+    assert.equal((await begin.locator('.command code').innerText()).replace(/^\$ /, ''), 'kubectl apply -f stateful-app/');
     await shot('hands-apply');
     const asked = page.waitForRequest((request) => request.url().endsWith('/act'));
-    await entry(page, 'apply stateful-app').locator('.menu-do').click();
+    await begin.locator('.step-do').click();
     const request = await asked;
     assert.equal(request.method(), 'POST');
     assert.deepEqual(request.postDataJSON(), { do: 'apply', folder: 'stateful-app' });
