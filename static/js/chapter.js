@@ -152,7 +152,11 @@ function explain(next) {
 
 // Not pointerover: that also fires when the page scrolls under a pointer at rest, as a keyboard makes it do.
 document.addEventListener("pointermove", (event) => light(event.target), { passive: true });
-document.addEventListener("focusin", (event) => light(event.target));
+root.addEventListener("pointerleave", () => light(null));
+// A finger that is lifted points at nothing any more.
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, (event) => { if (/** @type {PointerEvent} */ (event).pointerType === "touch") light(null); });
+// The focus that a pointer brought, or that comes back from a menu, is nobody's pointing.
+document.addEventListener("focusin", (event) => { if (root.dataset.hand !== "pointer") light(event.target); });
 document.addEventListener("focusout", () => light(null));
 
 /* On paper every answer is open; afterwards those that were closed are closed again. */

@@ -335,6 +335,8 @@ export function openMenus(aside, words) {
   });
   host.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // What a pointer left the focus on is not walked from: the keys are the player's.
+    if (document.documentElement.dataset.hand === 'pointer') return;
     const all = /** @type {SVGElement[]} */ ([...host.querySelectorAll('[data-card]')]);
     const element = target(event);
     if (!element) {

@@ -9,6 +9,7 @@ import { Archive, readHistory, readTimeline } from './archive.js';
 import { commandLine, h, typed } from './dom.js';
 import { icon, openStage } from './draw.js';
 import { publish } from './feed.js';
+import { deedOf, watchHand, whereIs } from './keys.js';
 import { layout } from './layout.js';
 import { ago } from './look.js';
 import { arrange, graceLeft, hadClaim, rowsIn, speaker, tell } from './model.js';
@@ -28,8 +29,6 @@ const PLUGGED_MS = 560;
 const AGEING_MS = 10_000;
 /** How long "back again" stays. */
 const BACK_MS = 5000;
-/** Keys that belong to what is written into. */
-const WRITING = 'input, textarea, select, [contenteditable]';
 
 /**
  * Opens the panel in an element and keeps it alive as long as the page is.
@@ -84,7 +83,7 @@ export function openPanel(aside, { words, stories, lesson, url = '/events' }) {
   });
   const transport = openTransport({ player, say, stories, clock, announce, locked });
 
-  const bigButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
+  const bigButton = h('button', { type: 'button', class: 'tool tool-big', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
   const terminal = h('p', { class: 'panel-terminal', hidden: true });
   const host = h('div', { class: 'panel-scene', tabindex: '0', role: 'group', 'aria-label': say('panel.scene') });
   const lostText = h('span', {});
@@ -311,29 +310,29 @@ export function openPanel(aside, { words, stories, lesson, url = '/events' }) {
   // -------------------------------------------------------------------------------------------------------
   // Keys and addresses
 
-  /** @type {Record<string, () => void>} */
-  const KEYS = {
-    p: () => setProjector(!projected()),
-    l: () => player.jump(),
-    ',': () => player.step(-1, { single: true }),
-    '.': () => player.step(1, { single: true }),
-  };
-  document.addEventListener('keydown', (event) => {
-    const at = event.target instanceof Element ? event.target : document.body;
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || at.closest(WRITING)) return;
-    // Elsewhere a letter may mean something else; where nothing has the keyboard, one leads out of the past.
-    const here = aside.contains(at) || (at === document.body && (projected() || player.past));
-    if (!here) return;
-    if (event.key === ' ') {
-      if (at.closest('button, summary, a')) return;
-      player.setPaused(!player.paused);
-    } else {
-      const act = KEYS[event.key.toLowerCase()];
-      if (!act) return;
-      act();
-    }
-    event.preventDefault();
+  const KEYS = /** @type {Record<import('./keys.js').Deed, () => void>} */ ({
+    projector: () => setProjector(!projected()),
+    pause: () => player.setPaused(!player.paused),
+    back: () => player.step(-1),
+    on: () => player.step(1),
+    now: () => player.jump(),
+    'one-back': () => player.step(-1, { single: true }),
+    'one-on': () => player.step(1, { single: true }),
   });
+  /** Whether the press of Space was taken: a button would be pressed when the key is let go. */
+  let taken = false;
+  document.addEventListener('keydown', (event) => {
+    if (event.key === ' ') taken = false;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = event.target instanceof Element ? event.target : document.body;
+    const deed = deedOf(event.key, whereIs(at, aside, player.past));
+    if (!deed) return;
+    event.preventDefault();
+    taken = event.key === ' ';
+    // A key that is held down steps on, but does not turn on and off.
+    if (!event.repeat || !['projector', 'pause'].includes(deed)) KEYS[deed]();
+  });
+  document.addEventListener('keyup', (event) => { if (event.key === ' ' && taken) event.preventDefault(); });
 
   /** Goes to the moment that the address names, and says so where it is gone. */
   function openNamed() {
@@ -365,6 +364,7 @@ export function openPanel(aside, { words, stories, lesson, url = '/events' }) {
   // -------------------------------------------------------------------------------------------------------
   // Stream
 
+  watchHand();
   showProjector();
   changed();
   const stream = openStream(url, {

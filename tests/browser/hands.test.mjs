@@ -110,6 +110,59 @@ test('a Pod is found, opened and deleted with the keyboard alone, which is never
     assert.ok(at && at !== old, `${at}`);
   }));
 
+test('what a pointer did leaves no frame and no light, whatever key comes after it', () =>
+  onPage(async ({ page, shot }) => {
+    const old = await ready(page);
+    await page.locator(`#panel .item-body[data-pod="${POD}"]`).click();
+    await entry(page, 'pod.delete').locator('.menu-do').click();
+    await menu(page).waitFor({ state: 'hidden' });
+    await ready(page, old);
+    await page.keyboard.press('.');
+    await shot('hands-after-menu');
+    const marks = () => page.evaluate(() => ({
+      lit: document.querySelectorAll('#panel [data-lit]').length,
+      framed: [...document.querySelectorAll('#panel .panel-scene, #panel .item')].filter((it) => getComputedStyle(it).outlineStyle !== 'none').length,
+    }));
+    assert.deepEqual(await marks(), { lit: 0, framed: 0 });
+    await page.locator('#panel .panel-scene').click({ position: { x: 4, y: 4 } });
+    await page.keyboard.press('.');
+    assert.deepEqual(await marks(), { lit: 0, framed: 0 });
+    // The keyboard takes over with Tab, and is seen.
+    await page.keyboard.press('Tab');
+    assert.equal((await marks()).framed, 1);
+  }));
+
+test('on the wall the keys work wherever they are pressed, and Space after the button does not undo it', () =>
+  onPage(async ({ page, shot }) => {
+    await ready(page);
+    const panel = page.locator('#panel');
+    const is = (/** @type {Record<string, string>} */ data) => page.waitForFunction((wanted) => Object.entries(wanted).every(([name, value]) => (document.getElementById('panel')?.dataset[name] ?? '') === value), data);
+    await page.locator('[data-control="projector"]').click();
+    await page.keyboard.press('Space');
+    await is({ paused: 'true' });
+    await page.keyboard.press('Space');
+    await is({ paused: 'false' });
+    assert.equal(await page.evaluate(() => document.documentElement.hasAttribute('data-projector')), true);
+    await page.keyboard.press('PageUp');
+    await is({ past: 'true' });
+    const first = await panel.getAttribute('data-at');
+    await page.keyboard.press('ArrowLeft');
+    await page.waitForFunction((at) => document.getElementById('panel')?.dataset.at !== at, first);
+    await page.keyboard.press('PageDown');
+    await is({ at: first ?? '' });
+    await shot('hands-wall-past');
+    await page.keyboard.press('l');
+    await is({ past: '' });
+    await page.keyboard.press('p');
+    assert.equal(await page.evaluate(() => document.documentElement.hasAttribute('data-projector')), false);
+    // Beside the text the page keeps Space and the arrows; P leads to the wall from anywhere.
+    await page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement)?.blur());
+    await page.keyboard.press('Space');
+    assert.equal(await panel.getAttribute('data-paused'), 'false');
+    await page.keyboard.press('p');
+    assert.equal(await page.evaluate(() => document.documentElement.hasAttribute('data-projector')), true);
+  }));
+
 test('what the API refuses is told in the language of the reader and in the words of the API', () =>
   onPage(async ({ page, shot }) => {
     const uid = await ready(page);
