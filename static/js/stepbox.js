@@ -76,9 +76,10 @@ export function stepBox(step, say, announce) {
  */
 export function entry(wanted, say, announce, name = label(wanted, say)) {
   const lines = h('div', { class: 'step-lines' });
+  const lack = h('p', { class: 'step-lack', hidden: true });
   const button = /** @type {HTMLButtonElement} */ (h('button', { type: 'button', class: 'step-do' }, [name]));
   const answer = h('div', { class: 'step-answer', role: 'status' });
-  const element = h('li', { class: 'step-act', data: { act: wanted.do } }, [h('div', { class: 'step-row' }, [lines, button]), answer]);
+  const element = h('li', { class: 'step-act', data: { act: wanted.do } }, [h('div', { class: 'step-row' }, [h('div', { class: 'step-what' }, [lines, lack]), button]), answer]);
   let line = '';
   let busy = false;
   let action = wanted;
@@ -108,7 +109,9 @@ export function entry(wanted, say, announce, name = label(wanted, say)) {
         line = now;
         lines.replaceChildren(now ? commandLine(now, (key) => say(key), announce) : '');
       }
-      const missing = allowed && found.missing ? say('steps.missing', { name: found.missing }) : '';
+      const missing = found.missing ? say(found.missing.say, { name: found.missing.name }) : '';
+      if (lack.textContent !== missing) lack.textContent = missing;
+      lack.hidden = !missing || (Boolean(now) && !allowed);
       // Not `disabled`: that would take the keyboard away, and the reason with it.
       button.setAttribute('aria-disabled', String(!allowed || found.missing !== null));
       button.title = missing;
@@ -126,6 +129,8 @@ function label(wanted, say) {
 /** The line of an act; a look into a claim is a question to the Pod that has it mounted. @param {import('./deed.js').Act} action @param {import('./model.js').Model} model */
 function lineFor(action, model) {
   const acting = model.source?.acting ?? {};
+  // A line with a gap in it would be copied and run.
+  if (['retain', 'release'].includes(action.do) && !action.name) return '';
   if (action.do !== 'look' || action.pod) return lineOf(action, acting);
   const pod = cardsOf(model, 'Pod').find((card) => card.claims?.some((/** @type {any} */ use) => use.claim === action.claim))?.name;
   return pod ? lineOf({ do: 'look', pod }, acting) : '';
