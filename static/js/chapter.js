@@ -47,8 +47,7 @@ for (const command of document.querySelectorAll(".cmd")) addCopyButton(/** @type
 /* Themes: as the system says, until the reader says otherwise. */
 
 // The kept one is put on the root before the first paint, by theme.js.
-const THEMES = ["auto", "light", "dark"];
-let theme = THEMES.find((name) => name === kept("theme")) ?? "auto";
+let theme = ["light", "dark"].find((name) => name === kept("theme")) ?? "auto";
 const themeButton = document.querySelector('[data-control="theme"]');
 
 function showTheme() {
@@ -59,7 +58,9 @@ function showTheme() {
 }
 showTheme();
 themeButton?.addEventListener("click", () => {
-  theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+  // The first press shows something else than there is.
+  const themes = matchMedia("(prefers-color-scheme: dark)").matches ? ["auto", "light", "dark"] : ["auto", "dark", "light"];
+  theme = themes[(themes.indexOf(theme) + 1) % themes.length];
   showTheme();
   keep("theme", theme);
 });

@@ -8,7 +8,7 @@
 import { Archive, readHistory, readTimeline } from './archive.js';
 import { commandLine, h, typed } from './dom.js';
 import { icon, openStage } from './draw.js';
-import { publish } from './feed.js';
+import { onAsked, publish } from './feed.js';
 import { deedOf, watchHand, whereIs } from './keys.js';
 import { layout } from './layout.js';
 import { ago } from './look.js';
@@ -111,7 +111,7 @@ export function openPanel(aside, { words, stories, lesson, url = '/events' }) {
       const text = event === 'said' ? data.text : '';
       if (!player.past) typedNow = text;
       showTyped(text);
-      if (aloud) announce(text ? `${say('panel.terminal')}: ${text}` : say('panel.restarted'));
+      if (aloud) announce(text ? `${say('panel.terminal')}: ${[text, data.answer].filter(Boolean).join(' ')}` : say('panel.restarted'));
     }
     if (!player.past && (data.story || event === 'restarted')) begun = event !== 'restarted';
     if (line) story.add(event, data);
@@ -365,6 +365,7 @@ export function openPanel(aside, { words, stories, lesson, url = '/events' }) {
   // Stream
 
   watchHand();
+  onAsked(({ line, answer }) => player.add('said', { text: line, answer }));
   showProjector();
   changed();
   const stream = openStream(url, {

@@ -7,8 +7,9 @@
 
 import { act, lineOf, refusalKey } from './act.js';
 import { resolve } from './deed.js';
-import { commandLine, h } from './dom.js';
+import { commandLine, h, put } from './dom.js';
 import { icon } from './draw.js';
+import { asked } from './feed.js';
 import { cardsOf } from './model.js';
 import { learnRole } from './role.js';
 
@@ -58,9 +59,9 @@ export function stepBox(step, say, announce) {
         last = state;
       }
       const text = (state === 'open' || state === 'ready') && key ? say(key) : state === 'waiting' ? say('steps.waiting.why') : '';
-      if (hint.textContent !== text) hint.textContent = text;
+      put(hint, text);
       const off = may.allowed || step.acts.length === 0 ? '' : say(`act.off.${may.why}`, may.params);
-      if (why.textContent !== off) why.textContent = off;
+      put(why, off);
       why.hidden = off === '';
       for (const { show } of entries) show(may.allowed, model);
     },
@@ -94,6 +95,8 @@ export function entry(wanted, say, announce, name = label(wanted, say)) {
     busy = false;
     element.removeAttribute('aria-busy');
     if (!result.ok && result.reason === 'NoKey') void learnRole();
+    // The program ran and said no: that is an answer, and the others' lines have theirs beside the scene.
+    if (!result.ok && result.reason === 'Failed' && action.do === 'query') asked({ line, answer: result.message });
     if (result.ok) answer.replaceChildren(h('pre', { class: 'step-said' }, [result.said.join('\n') || say('act.done')]));
     else answer.replaceChildren(h('p', { class: 'step-refused' }, [say(refusalKey(result)), result.message ? h('code', {}, [result.message]) : null]));
   });
@@ -110,7 +113,7 @@ export function entry(wanted, say, announce, name = label(wanted, say)) {
         lines.replaceChildren(now ? commandLine(now, (key) => say(key), announce) : '');
       }
       const missing = found.missing ? say(found.missing.say, { name: found.missing.name }) : '';
-      if (lack.textContent !== missing) lack.textContent = missing;
+      put(lack, missing);
       lack.hidden = !missing || (Boolean(now) && !allowed);
       // Not `disabled`: that would take the keyboard away, and the reason with it.
       button.setAttribute('aria-disabled', String(!allowed || found.missing !== null));

@@ -6,7 +6,7 @@
  */
 
 import { may } from './act.js';
-import { h } from './dom.js';
+import { h, put } from './dom.js';
 import { icon } from './draw.js';
 import { subscribe } from './feed.js';
 import { guessBox } from './guessbox.js';
@@ -47,7 +47,7 @@ const steps = (told.lesson?.steps ?? []).flatMap((/** @type {Step} */ step) => {
   return [{ step, heading, section: heading.closest('.section')?.id ?? '', box }];
 }).sort((/** @type {any} */ a, /** @type {any} */ b) => (a.heading.compareDocumentPosition(b.heading) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
 const quiz = openQuiz(() => showProgress());
-const predictions = [...document.querySelectorAll('.predict[data-act]')].map((box) => guessBox(/** @type {HTMLElement} */ (box), say, announce));
+const predictions = [...document.querySelectorAll('.predict[data-act]')].map((box) => guessBox(/** @type {HTMLElement} */ (box), say));
 const lanes = [...document.querySelectorAll('.lanes[data-lanes]')].map((box) => laneTable(/** @type {HTMLElement} */ (box), say));
 
 /** The line under a section's heading: a mark for each of its steps, and the way to start over. @type {Map<string, HTMLElement>} */
@@ -131,7 +131,7 @@ function showProgress() {
     line.hidden = !there;
     const done = own.filter(({ step }) => stateOf(step.id) === 'done').length;
     const count = line.querySelector('.progress-count');
-    if (count) count.textContent = say('steps.progress', { done, total: own.length });
+    if (count) put(count, say('steps.progress', { done, total: own.length }));
     for (const { step, heading } of own) {
       const state = stateOf(step.id) ?? 'waiting';
       const mark = marks.get(step.id);

@@ -39,6 +39,11 @@ export function bondsOf(event, data) {
   };
 }
 
+/** Whether what a line says is spoken of at length, as the newest. @param {string} event */
+export function isCaption(event) {
+  return event !== 'said';
+}
+
 /**
  * @param {Options} options
  */
@@ -54,9 +59,12 @@ export function openStory({ say, stories, command, clock }) {
     if (following) latest.hidden = true;
   });
 
+  // Who saw the end of it sees it in another size as well.
+  new ResizeObserver(() => toEnd(false)).observe(element);
+
   /** @param {string} event @param {any} data */
   function lineOf(event, data) {
-    if (event === 'said') return h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text))]);
+    if (event === 'said') return h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text)), data.answer ? h('pre', { class: 'answer-said' }, [data.answer]) : null]);
     if (event === 'restarted') return h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]);
     return data.story ? storyLine(event, data) : null;
   }
@@ -126,8 +134,11 @@ export function openStory({ say, stories, command, clock }) {
     const line = lineOf(event, data);
     if (!line) return;
     const focused = gather(line);
-    list.querySelector(':scope > .is-now')?.classList.remove('is-now');
-    line.classList.add('is-now');
+    // A command is never the caption: what was told last stays at length until something comes of it.
+    if (isCaption(event)) {
+      list.querySelector(':scope > .is-now')?.classList.remove('is-now');
+      line.classList.add('is-now');
+    }
     list.append(line);
     if (focused) line.querySelector('summary')?.focus({ preventScroll: true });
     while (list.children.length > LINES_MAX) list.firstElementChild?.remove();
