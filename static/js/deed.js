@@ -64,3 +64,12 @@ function volumeOf(model, claim, deed) {
 function isFor(volume, deed) {
   return deed !== 'release' || (volume.status === 'Released' && volume.reclaim === 'Retain');
 }
+
+/** Whether an act is the one that the text asks to predict: `delete Pod web-0`. @param {Act} act @param {string} predicted */
+export function isPredicted(act, predicted) {
+  const [verb, kind, name, number] = predicted.split(/\s+/);
+  if (act.do !== verb || act.kind !== kind) return false;
+  // Pods of several workloads are told by those, and taken by their labels.
+  if (name.includes('/')) return !act.name;
+  return act.name === name && (number === undefined || String(act.replicas) === number);
+}

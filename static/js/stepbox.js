@@ -6,7 +6,7 @@
  */
 
 import { act, lineOf, refusalKey } from './act.js';
-import { resolve } from './deed.js';
+import { isPredicted, resolve } from './deed.js';
 import { commandLine, h, put } from './dom.js';
 import { icon } from './draw.js';
 import { asked } from './feed.js';
@@ -18,7 +18,7 @@ import { learnRole } from './role.js';
  * @typedef {'waiting' | 'ready' | 'open' | 'done'} State Of the steps that can be done now the first is `open`, the others `ready`.
  * @typedef {(key: string, params?: Record<string, unknown>) => string} Say
  * @typedef {{state: State, hint?: string, may: import('./act.js').May, model: import('./model.js').Model}} View
- * @typedef {{element: HTMLElement, show: (view: View) => void}} Box
+ * @typedef {{element: HTMLElement, rest: HTMLElement | null, show: (view: View) => void}} Box `rest` stands below the step's prediction.
  */
 
 /** The acts that have a word of their own on the button. */
@@ -28,42 +28,69 @@ const DEEDS = ['apply', 'delete', 'force', 'scale', 'retain', 'release', 'reset'
  * @param {Step} step
  * @param {Say} say
  * @param {(text: string) => void} announce
+ * @param {string} [predicted] The act that the step asks to predict, as the text says it: it and what comes after it
+ *   are offered below the prediction, in `rest`.
  * @returns {Box}
  */
-export function stepBox(step, say, announce) {
+export function stepBox(step, say, announce, predicted = '') {
   const mark = h('span', { class: 'step-mark', 'aria-hidden': 'true' });
   const name = h('b', { class: 'step-name' });
   const hint = h('span', { class: 'step-hint' });
-  const why = h('p', { class: 'step-why' });
-  const entries = step.acts.map((wanted) => entry(wanted, say, announce));
-  const list = h('ul', { class: 'step-acts' }, entries.map(({ element }) => element));
-  const more = h('summary', {}, [say('steps.acts')]);
-  const fold = /** @type {HTMLDetailsElement} */ (h('details', { class: 'step-fold' }, [more, why, list]));
+  const from = predicted ? step.acts.findIndex((act) => isPredicted(act, predicted)) : -1;
+  const cut = from < 0 ? step.acts.length : from;
+  const first = actsFold(step.acts.slice(0, cut), 'steps.acts', say, announce);
+  const then = actsFold(step.acts.slice(cut), 'steps.predicted', say, announce);
   const element = h('div', { class: 'step', role: 'group', 'aria-label': say('steps.box'), data: { step: step.id }, hidden: true }, [
     h('p', { class: 'step-state' }, [mark, name, hint]),
-    step.acts.length > 0 ? fold : null,
+    first?.element,
   ]);
+  const rest = then && h('div', { class: 'step', role: 'group', 'aria-label': say('steps.predicted'), data: { rest: step.id }, hidden: true }, [then.element]);
   /** @type {State | null} */
   let last = null;
 
   return {
     element,
+    rest,
     show({ state, hint: key, may, model }) {
       element.hidden = false;
+      if (rest) rest.hidden = false;
       if (state !== last) {
         element.dataset.state = state;
+        if (rest) rest.dataset.state = state;
         mark.replaceChildren(state === 'done' ? icon('done') : '');
         name.textContent = say(`steps.${state}`);
-        // What is to be done now lies open, the rest out of the way; after that it is the reader's to open or close.
-        fold.open = state === 'open' && (last === null || last === 'waiting' || !fold.open) ? true : state === 'open' || (fold.open && fold.contains(document.activeElement));
+        for (const fold of [first, then]) fold?.turn(state, last);
         last = state;
       }
-      const text = (state === 'open' || state === 'ready') && key ? say(key) : state === 'waiting' ? say('steps.waiting.why') : '';
-      put(hint, text);
-      const off = may.allowed || step.acts.length === 0 ? '' : say(`act.off.${may.why}`, may.params);
+      put(hint, (state === 'open' || state === 'ready') && key ? say(key) : state === 'waiting' ? say('steps.waiting.why') : '');
+      const off = may.allowed ? '' : say(`act.off.${may.why}`, may.params);
+      for (const fold of [first, then]) fold?.show(off, model);
+    },
+  };
+}
+
+/**
+ * Acts in a fold, with why they may not be done.
+ * @param {import('./deed.js').Act[]} acts @param {string} title @param {Say} say @param {(text: string) => void} announce
+ */
+function actsFold(acts, title, say, announce) {
+  if (acts.length === 0) return null;
+  const why = h('p', { class: 'step-why' });
+  const entries = acts.map((wanted) => entry(wanted, say, announce));
+  const fold = /** @type {HTMLDetailsElement} */ (h('details', { class: 'step-fold' }, [
+    h('summary', {}, [say(title)]), why, h('ul', { class: 'step-acts' }, entries.map(({ element }) => element)),
+  ]));
+  return {
+    element: fold,
+    /** What is to be done now lies open, the rest out of the way; after that it is the reader's to open or close. @param {State} state @param {State | null} last */
+    turn(state, last) {
+      fold.open = state === 'open' && (last === null || last === 'waiting' || !fold.open) ? true : state === 'open' || (fold.open && fold.contains(document.activeElement));
+    },
+    /** @param {string} off Why nothing may be done, or nothing. @param {import('./model.js').Model} model */
+    show(off, model) {
       put(why, off);
       why.hidden = off === '';
-      for (const { show } of entries) show(may.allowed, model);
+      for (const { show } of entries) show(off === '', model);
     },
   };
 }

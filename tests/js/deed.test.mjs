@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { resolve } from '../../static/js/deed.js';
+import { isPredicted, resolve } from '../../static/js/deed.js';
 import { card, holding, pod } from './frames.mjs';
 
 test('the uid of what is there now goes along', () => {
@@ -38,4 +38,14 @@ test('no line ever has a placeholder: a freed volume keeps its name, and one tha
   for (const deed of ['retain', 'release']) {
     assert.deepEqual(resolve({ do: deed, claim: 'data' }, holding([])), { action: { do: deed }, missing: { say: `steps.missing.${deed}`, name: 'data' } });
   }
+});
+
+test('what the text asks to predict is found among the acts of its step', () => {
+  const kill = { do: 'delete', kind: 'Pod', name: 'web-0' };
+  assert.ok(isPredicted(kill, 'delete Pod web-0'));
+  assert.ok(!isPredicted({ ...kill, name: 'web-1' }, 'delete Pod web-0'));
+  const scale = (replicas) => ({ do: 'scale', kind: 'StatefulSet', name: 'web', replicas });
+  assert.deepEqual([3, 1, 2].map((n) => isPredicted(scale(n), 'scale StatefulSet web 1')), [false, true, false]);
+  assert.ok(isPredicted({ do: 'delete', kind: 'Pod', selector: 'app in (a,b)' }, 'delete Pod deployment/a statefulset/b'));
+  assert.ok(!isPredicted({ do: 'delete', kind: 'Deployment', name: 'a' }, 'delete Pod deployment/a statefulset/b'));
 });
