@@ -12,7 +12,7 @@ import { onAsked, publish } from './feed.js';
 import { deedOf, watchHand, whereIs } from './keys.js';
 import { layout } from './layout.js';
 import { ago } from './look.js';
-import { arrange, graceLeft, hadClaim, rowsIn, speaker, tell } from './model.js';
+import { arrange, graceLeft, hadClaim, placesSince, rowsIn, speaker, tell } from './model.js';
 import { openNotice, stateName } from './notice.js';
 import { newPlayer } from './player.js';
 import { learnRole } from './role.js';
@@ -27,6 +27,8 @@ const GRACE_MS = 1200;
 const PLUGGED_MS = 560;
 /** How often the ages of rows are told anew. */
 const AGEING_MS = 10_000;
+/** Frames that are read of what happened before the page was opened. */
+const BEFORE = 1500;
 /** How long "back again" stays. */
 const BACK_MS = 5000;
 
@@ -61,6 +63,9 @@ export function openPanel(aside, { words, stories, lesson, url = '/events' }) {
   let ticking;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let ageing;
+  /** The number of the snapshot that the page began with, and whether what led there was read. */
+  let came = -1;
+  let before = false;
   /** The moment that the address names, until the cluster it is of has been heard. */
   let named = momentOf(location.hash);
 
@@ -124,6 +129,7 @@ export function openPanel(aside, { words, stories, lesson, url = '/events' }) {
     typedNow = '';
     showTyped('');
     aside.dataset.epoch = data.epoch;
+    if (came < 0) came = data.seq;
     publish('snapshot', data, model);
   }
 
@@ -349,11 +355,29 @@ export function openPanel(aside, { words, stories, lesson, url = '/events' }) {
     openNamed();
   });
 
+  /** The story and the places as a page has them that was open before: a page that is loaded anew is no other. @param {number} first */
+  async function readBefore(first) {
+    if (before) return;
+    before = true;
+    const { epoch } = player.now;
+    const seq = came;
+    const answer = await readHistory(Math.min(seq, Math.max(first, seq - BEFORE)), seq);
+    if (answer.epoch !== epoch || player.now.epoch !== epoch) return;
+    const frames = answer.frames.filter(({ data }) => data.seq <= seq);
+    story.before(frames);
+    if (player.past) return;
+    player.now.memory = placesSince({ keyframe: answer.keyframe, frames }, player.now);
+    draw(false);
+  }
+
   /** What happened before the page was opened, or while it did not listen. */
   async function readMarks() {
     try {
       const { epoch, first, marks } = await readTimeline();
-      if (epoch === player.now.epoch) player.marks.merge(marks, first);
+      if (epoch === player.now.epoch) {
+        player.marks.merge(marks, first);
+        await readBefore(first);
+      }
     } catch {
       // The timeline begins with what this page hears itself; the next connection asks again.
     }

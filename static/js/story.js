@@ -44,6 +44,9 @@ export function isCaption(event) {
   return event !== 'said';
 }
 
+/** @param {import('./archive.js').Frame} frame */
+const isLine = ({ event, data }) => Boolean(data.story) || event === 'said' || event === 'restarted';
+
 /**
  * @param {Options} options
  */
@@ -153,12 +156,27 @@ export function openStory({ say, stories, command, clock }) {
       toEnd(false);
     },
     toEnd,
+    /** Puts in front what happened before the page was opened. @param {import('./archive.js').Frame[]} frames */
+    before(frames) {
+      const since = kept ?? [...list.children];
+      const lines = kept && [...list.children];
+      list.replaceChildren();
+      for (const { event, data } of frames.filter(isLine).slice(-LINES_MAX)) add(event, data);
+      if (since.some((line) => line.classList.contains('is-now'))) list.querySelector(':scope > .is-now')?.classList.remove('is-now');
+      list.append(...since);
+      while (list.children.length > LINES_MAX) list.firstElementChild?.remove();
+      if (kept) {
+        kept = [...list.children];
+        list.replaceChildren(.../** @type {Element[]} */ (lines));
+      }
+      element.classList.toggle('has-lines', list.children.length > 0);
+      toEnd(false);
+    },
     /** Shows what led to a moment of the past instead. @param {import('./archive.js').Frame[]} frames */
     recall(frames) {
       kept ??= [...list.children];
       list.replaceChildren();
-      const told = frames.filter(({ event, data }) => data.story || event === 'said' || event === 'restarted');
-      for (const { event, data } of told.slice(-LINES_MAX)) add(event, data);
+      for (const { event, data } of frames.filter(isLine).slice(-LINES_MAX)) add(event, data);
       element.classList.toggle('has-lines', list.children.length > 0);
       toEnd(true);
     },

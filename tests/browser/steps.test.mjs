@@ -85,9 +85,14 @@ test('a newcomer does the heart of section 4 with only the page, predicts, and i
     await page.locator('#guess-kill').scrollIntoViewIfNeeded();
     await shot('steps-predicted');
 
-    // It is kept over a reload, and the count with it.
+    // It is kept over a reload, and the count with it; the story is there again.
+    const told = () => page.locator('#panel .story > [data-story]').evaluateAll((all) => all.map((it) => `${it.dataset.story} ${it.querySelector('time')?.textContent}`));
+    await page.waitForSelector('#panel[data-behind="0"]');
+    const before = await told();
     await page.reload();
     await stepIs(page, 'step-kill', 'done');
+    await page.waitForSelector('#panel .story > .is-now');
+    assert.deepEqual(await told(), before);
     assert.equal((await verdicts(page, 'guess-kill')).ip, 'wrong');
     assert.match(await page.locator('.progress-count').innerText(), /3\/\d+/);
   }));
