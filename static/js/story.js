@@ -67,7 +67,11 @@ export function openStory({ say, stories, command, clock }) {
 
   /** @param {string} event @param {any} data */
   function lineOf(event, data) {
-    if (event === 'said') return h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text)), data.answer ? h('pre', { class: 'answer-said' }, [data.answer]) : null]);
+    if (event === 'said') return h('li', { class: 'line line-said', data: { story: 'said' } }, [
+      // One line, however long: the strip above the scene says it whole, and so does this when it is opened.
+      h('details', {}, [h('summary', { class: 'said-head' }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text))])]),
+      data.answer ? h('pre', { class: 'answer-said' }, [data.answer]) : null,
+    ]);
     if (event === 'restarted') return h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]);
     return data.story ? storyLine(event, data) : null;
   }
