@@ -60,7 +60,7 @@ mod tests {
             let ends = Arc::clone(&ends);
             running.push(
                 threads
-                    .spawn(move || drop(ends.lock().unwrap().recv()))
+                    .spawn(move || ends.lock().unwrap().recv().is_err())
                     .unwrap(),
             );
         }
