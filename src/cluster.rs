@@ -2,6 +2,7 @@
 //! knows the API only, never what is shown of it.
 
 mod act;
+mod answers;
 mod bodies;
 mod change;
 mod exec;

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::time::timeout;
 
 use super::act::check_name;
+use super::answers::Bounded;
 use super::fault::{Cause, Fault};
 
 /// How long `auto` waits for the kubeconfig's context before it does without.
@@ -88,10 +90,12 @@ impl Target {
         })?;
         let is_own = namespace == config.default_namespace;
         // A credentials plugin is run and waited for here, so not on a thread that serves pages.
-        let client = tokio::task::spawn_blocking(move || Client::try_from(config))
+        let client = tokio::task::spawn_blocking(move || ClientBuilder::try_from(config))
             .await
             .expect("making a client does not panic")
-            .map_err(|error| explain(Fault::from(&error)))?;
+            .map_err(|error| explain(Fault::from(&error)))?
+            .with_layer(&Bounded)
+            .build();
         Ok(Reached {
             client,
             context,

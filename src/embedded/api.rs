@@ -25,7 +25,7 @@ use std::panic::AssertUnwindSafe;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State, ws::WebSocketUpgrade};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use eizoku_http::{Lasting, Limits};
@@ -109,7 +109,7 @@ pub(crate) fn json_response(code: StatusCode, value: &Value) -> Response {
 impl Api {
     /// Lets nobody in who does not know the prefix, and no browser page at all: a page cannot hide its Origin, and a
     /// rebound name shows in Host.
-    fn admit(&self, headers: &HeaderMap, path: &str) -> Result<String, Failure> {
+    fn admit(&self, headers: &HeaderMap, uri: &Uri) -> Result<String, Failure> {
         let refused = |message: &str| Failure {
             code: 403,
             reason: "Forbidden",
@@ -119,15 +119,22 @@ impl Api {
         if headers.contains_key(header::ORIGIN) {
             return Err(refused("requests from web pages are refused"));
         }
-        let host = headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or("");
-        if host != format!("127.0.0.1:{}", self.port) && host != format!("localhost:{}", self.port)
-        {
+        let is_ours = |host: &str| {
+            ["127.0.0.1", "localhost"]
+                .map(|name| format!("{name}:{}", self.port))
+                .contains(&host.to_owned())
+        };
+        let mut hosts = headers
+            .get_all(header::HOST)
+            .iter()
+            .map(HeaderValue::to_str);
+        let is_named =
+            matches!((hosts.next(), hosts.next()), (Some(Ok(host)), None) if is_ours(host));
+        // A request line may name a host as well, which goes before the header (RFC 9112, 3.2.2).
+        if !is_named || uri.authority().is_some_and(|host| !is_ours(host.as_str())) {
             return Err(refused("the Host header does not name this server"));
         }
-        match path.strip_prefix(&self.prefix) {
+        match uri.path().strip_prefix(&self.prefix) {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => Ok(rest.to_owned()),
             _ => Err(Failure {
                 code: 401,
@@ -139,7 +146,7 @@ impl Api {
     }
 
     async fn route(&self, request: Request) -> Result<Response, Failure> {
-        let path = self.admit(request.headers(), request.uri().path())?;
+        let path = self.admit(request.headers(), request.uri())?;
         let query = Query::parse(request.uri().query().unwrap_or(""));
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let is_read = request.method() == Method::GET;

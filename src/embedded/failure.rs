@@ -9,6 +9,9 @@ use super::object;
 use super::resource::Resource;
 use super::store::{DiskError, Unwritten};
 
+/// Causes that a refusal names. An object can be wrong in more places than anybody reads, or any memory holds as text.
+const CAUSES_AT_MOST: usize = 100;
+
 /// A request that was refused, with all that a `Status` answer says.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
@@ -168,12 +171,16 @@ impl Failure {
 
     /// A validation failure; `causes` must not be empty.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
+        let (causes, more) = causes.split_at(causes.len().min(CAUSES_AT_MOST));
         let mut texts: Vec<String> = Vec::new();
         for cause in causes {
             let text = format!("{}: {}", cause.field, cause.message);
             if !texts.contains(&text) {
                 texts.push(text);
             }
+        }
+        if !more.is_empty() {
+            texts.push(format!("and {} more", more.len()));
         }
         let list = if let [only] = texts.as_slice() {
             only.clone()
@@ -361,5 +368,16 @@ mod tests {
             .message,
             "StatefulSet.apps \"a\" is invalid: spec.selector: Required value"
         );
+    }
+
+    #[test]
+    fn a_refusal_names_what_can_be_read() {
+        let causes: Vec<Cause> = (0..10_000)
+            .map(|index| Cause::required(format!("spec.containers[{index}].name"), ""))
+            .collect();
+        let failure = Failure::invalid(resource::PODS, "a", &causes);
+        assert!(failure.message.ends_with(", and 9900 more]"), "{failure}");
+        let details = failure.details.unwrap();
+        assert_eq!(object::array(&details, "/causes").len(), CAUSES_AT_MOST);
     }
 }

@@ -232,6 +232,15 @@ pub(crate) fn depth(value: &Value) -> usize {
     }
 }
 
+/// How many values there are, those inside others included.
+pub(crate) fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(count).sum::<usize>(),
+        Value::Object(map) => 1 + map.values().map(count).sum::<usize>(),
+        _ => 1,
+    }
+}
+
 /// The bytes of a value's JSON.
 pub(crate) fn size(value: &Value) -> usize {
     struct Count(usize);
@@ -346,7 +355,7 @@ mod tests {
     fn sizes_are_those_of_the_json() {
         let value = json!({"a": [{"b": "\n"}, 1.5, null]});
         assert_eq!((depth(&value), size(&value)), (3, value.to_string().len()));
-        assert_eq!(depth(&json!("a")), 0);
+        assert_eq!((depth(&json!("a")), count(&value)), (0, 6));
     }
 
     #[test]

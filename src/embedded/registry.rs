@@ -4,7 +4,7 @@
 //! deletion in steps. The HTTP API and the controllers both come through here. It never speaks HTTP and starts nothing.
 
 mod admit;
-mod bounds;
+pub(crate) mod bounds;
 mod defaults;
 mod delete;
 mod fields;

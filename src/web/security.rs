@@ -2,7 +2,7 @@
 //! so that no other site may read it or speak to it through the reader's browser.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -41,18 +41,20 @@ impl Hosts {
         Self(hosts)
     }
 
-    fn allow(&self, headers: &HeaderMap) -> bool {
+    /// A request line may name a host as well, which goes before the header (RFC 9112, 3.2.2).
+    fn allow(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let is_known = |host: &[u8]| self.0.iter().any(|known| known.as_bytes() == host);
         let mut hosts = headers.get_all(header::HOST).iter();
-        match (hosts.next(), hosts.next()) {
-            (Some(host), None) => self.0.iter().any(|known| known.as_bytes() == host),
-            _ => false,
-        }
+        matches!((hosts.next(), hosts.next()), (Some(host), None) if is_known(host.as_bytes()))
+            && uri
+                .authority()
+                .is_none_or(|host| is_known(host.as_str().as_bytes()))
     }
 }
 
 /// Refuses foreign hosts and requests that another site's page makes, and sets the headers.
 pub(super) async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
-    let mut response = if !hosts.allow(request.headers()) {
+    let mut response = if !hosts.allow(request.uri(), request.headers()) {
         (
             StatusCode::MISDIRECTED_REQUEST,
             format!("This server answers to http://{} only.\n", hosts.0[0]),
@@ -88,11 +90,9 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 /// server: browsers name the page's origin with each, programs that are no browser need not. The key
 /// is asked for as well (see `door`).
 pub(super) fn is_own_page(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else {
-        return true;
-    };
     let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
-    origin.as_bytes().strip_prefix(b"http://") == host
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    origins.all(|origin| origin.as_bytes().strip_prefix(b"http://") == host)
 }
 
 #[cfg(test)]
@@ -124,9 +124,23 @@ mod tests {
             ("127.0.0.1:8008.evil.example", false),
             ("", false),
         ] {
-            assert_eq!(hosts.allow(&headers(&[("host", host)])), allowed, "{host}");
+            let headers = headers(&[("host", host)]);
+            assert_eq!(
+                hosts.allow(&Uri::from_static("/"), &headers),
+                allowed,
+                "{host}"
+            );
         }
-        assert!(!hosts.allow(&HeaderMap::new()));
+        assert!(!hosts.allow(&Uri::from_static("/"), &HeaderMap::new()));
+        // What the request line names counts, too.
+        let ours = headers(&[("host", "127.0.0.1:8008")]);
+        for (uri, allowed) in [
+            ("http://127.0.0.1:8008/act", true),
+            ("http://evil.example/act", false),
+            ("http://u@127.0.0.1:8008/", false),
+        ] {
+            assert_eq!(hosts.allow(&Uri::from_static(uri), &ours), allowed, "{uri}");
+        }
     }
 
     #[test]
@@ -144,6 +158,15 @@ mod tests {
             assert_eq!(is_own_page(&headers), own, "{origin}");
         }
         assert!(is_own_page(&headers(&[("host", "127.0.0.1:8008")])));
+        let mut two = headers(&[
+            ("host", "127.0.0.1:8008"),
+            ("origin", "http://127.0.0.1:8008"),
+        ]);
+        two.append(
+            header::ORIGIN,
+            HeaderValue::from_static("http://evil.example"),
+        );
+        assert!(!is_own_page(&two));
     }
 
     #[test]

@@ -152,6 +152,72 @@ async fn numbers_and_times_that_no_type_holds_are_refused_on_every_way_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_many_values_costs_little_and_its_refusal_can_be_read() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let map = |name: &str| json!({"metadata": {"name": name}, "data": {"k": "v"}});
+    let with = |field: &str, value: Value| {
+        let mut map = map("many");
+        map["metadata"][field] = value;
+        map
+    };
+    for (body, code) in [
+        (
+            with("ownerReferences", json!(vec![json!({}); 300_000])),
+            413,
+        ),
+        (with("ownerReferences", json!(vec![json!({}); 50_000])), 422),
+        (with("finalizers", json!(vec![""; 150_000])), 422),
+    ] {
+        let (got, answer) = cluster.send("POST", maps, JSON, Some(body)).await;
+        assert_eq!(got, code, "{}", answer["message"]);
+        assert!(answer.to_string().len() < 100_000);
+    }
+    cluster.post(maps, map("few")).await;
+    // A patch may bring no more than any other body.
+    let patch = with("ownerReferences", json!(vec![json!({}); 300_000]));
+    let (code, answer) = cluster
+        .send("PATCH", &format!("{maps}/few"), MERGE, Some(patch))
+        .await;
+    assert_eq!(code, 413, "{answer}");
+    // Each unknown field is worth a warning, and an answer has room for some.
+    let mut map = map("unknown");
+    for index in 0..50_000 {
+        map[format!("x{index}")] = json!(0);
+    }
+    cluster.post(maps, map).await;
+    cluster.end().await;
+}
+
+/// Each variable is the one before it twice: forty lines are a terabyte.
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_that_grow_by_naming_each_other_are_told_and_harm_nobody() {
+    let (_folder, cluster) = Cluster::fresh().await;
+    let mut env = vec![json!({"name": "V0", "value": "x".repeat(64)})];
+    for index in 1..40 {
+        let before = index - 1;
+        env.push(
+            json!({"name": format!("V{index}"), "value": format!("$(V{before})$(V{before})")}),
+        );
+    }
+    let container =
+        json!({"name": "c", "image": "busybox", "command": ["sleep", "300"], "env": env});
+    let pod = json!({"metadata": {"name": "grows"}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]}});
+    cluster.post(PODS, pod).await;
+    let grows = format!("{PODS}/grows");
+    let waiting = "/status/containerStatuses/0/state/waiting";
+    cluster
+        .until(&grows, "what is wrong", |pod| {
+            pod.pointer(waiting).is_some_and(|it| {
+                it["reason"] == "CreateContainerConfigError"
+                    && it["message"] == "argument list too long"
+            })
+        })
+        .await;
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_patch_that_cannot_be_applied_leaves_everything_as_it_was() {
     let (_folder, cluster) = Cluster::fresh().await;
     let maps = "/api/v1/namespaces/default/configmaps";

@@ -8,6 +8,12 @@ use serde_json::{Map, Value};
 use super::Reduced;
 use crate::cluster::kind::{Kind, Object};
 
+/// Letters of a text that stay: more than any path or message of Kubernetes' own has. Each frame carries its whole card, and
+/// frames wait for slow readers, so that a megabyte in one field would be a thousand of them.
+const MOST_LETTERS: usize = 4096;
+/// Items of a list that stay.
+const MOST_ITEMS: usize = 500;
+
 const META: &str =
     "name namespace uid creationTimestamp deletionTimestamp deletionGracePeriodSeconds finalizers
     ownerReferences(apiVersion kind name uid controller)
@@ -103,7 +109,10 @@ pub(in crate::cluster) fn shown(kind: Kind, whole: &Value) -> Value {
 
 fn keep(value: &Value, fields: &[Field]) -> Value {
     match value {
-        Value::Array(items) => items.iter().map(|item| keep(item, fields)).collect(),
+        Value::Array(items) => {
+            let items = items.iter().take(MOST_ITEMS);
+            items.map(|item| keep(item, fields)).collect()
+        }
         Value::Object(all) => {
             let kept = fields.iter().filter_map(|field| {
                 let value = all.get(&field.name)?;
@@ -123,8 +132,17 @@ fn keep(value: &Value, fields: &[Field]) -> Value {
 fn plain(value: &Value) -> Option<Value> {
     match value {
         Value::Object(_) => None,
-        Value::Array(items) => Some(items.iter().filter_map(plain).collect()),
+        Value::Array(items) => Some(items.iter().take(MOST_ITEMS).filter_map(plain).collect()),
+        Value::String(text) => Some(Value::String(cut(text))),
         other => Some(other.clone()),
+    }
+}
+
+/// A text as far as anybody reads it, with a sign that there is more.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST_LETTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -153,5 +171,31 @@ fn parse(rest: &mut &str) -> Vec<Field> {
             name: name.to_owned(),
             inside,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_reads_to_its_end_is_cut() {
+        let long = "あ".repeat(MOST_LETTERS + 1);
+        let containers = vec![json!({"name": "c", "image": long}); MOST_ITEMS + 1];
+        let pod = json!({"metadata": {"name": "p", "finalizers": vec!["a/b"; 30_000]}, "spec": {"containers": containers}});
+        let kept = shown(Kind::Pod, &pod);
+        let count = |pointer: &str| {
+            kept.pointer(pointer)
+                .and_then(Value::as_array)
+                .map(Vec::len)
+        };
+        assert_eq!(count("/metadata/finalizers"), Some(MOST_ITEMS));
+        assert_eq!(count("/spec/containers"), Some(MOST_ITEMS));
+        let image = kept["spec"]["containers"][0]["image"].as_str().unwrap();
+        assert_eq!(image, format!("{}…", "あ".repeat(MOST_LETTERS)));
+        // Cutting twice changes nothing but the sign: a recording is read as it was written.
+        assert_eq!(shown(Kind::Pod, &kept), kept);
     }
 }

@@ -11,7 +11,7 @@ use super::{Api, Form, Target, accept, body, form, json_response, protobuf, tabl
 use crate::failure::Failure;
 use crate::object::{self, Object};
 use crate::registry::{
-    Deletion, MANAGER_LENGTH, Options, Outcome, Part, Patch, Registry, Selection,
+    Deletion, MANAGER_LENGTH, Options, Outcome, Part, Patch, Registry, Selection, bounds,
 };
 use crate::resource::Resource;
 
@@ -23,6 +23,13 @@ const ANSWERS_WITH_OBJECT: [&str; 5] = [
     "services",
     "serviceaccounts",
 ];
+
+/// Letters of one warning, and of all of an answer: no client reads a head without end (apiserver
+/// `pkg/endpoints/filters/warning.go`).
+const WARNING_AT_MOST: usize = 256;
+const WARNINGS_AT_MOST: usize = 4096;
+/// Warnings of an answer: many clients read a hundred header lines and no more.
+const WARNING_LINES: usize = 64;
 
 impl Api {
     /// Answers everything about one object, and creation and deletion of a collection.
@@ -271,13 +278,21 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
 /// The object of a body, from JSON or protobuf. YAML is refused by name: kubectl shows the message as it is.
 pub(super) fn json_body(bytes: &[u8], media: &str) -> Result<Value, Failure> {
     match media {
-        "" | "application/json" => serde_json::from_slice(bytes).map_err(|error| {
-            Failure::bad_request(format!(
-                "couldn't get version/kind; json parse error: {error}"
-            ))
-        }),
-        protobuf::MEDIA => protobuf::decode(bytes)
-            .map_err(|error| Failure::bad_request(format!("couldn't read the body: {error}"))),
+        "" | "application/json" => {
+            bounds::check_json(bytes)?;
+            serde_json::from_slice(bytes).map_err(|error| {
+                Failure::bad_request(format!(
+                    "couldn't get version/kind; json parse error: {error}"
+                ))
+            })
+        }
+        protobuf::MEDIA => {
+            let object = protobuf::decode(bytes).map_err(|error| {
+                Failure::bad_request(format!("couldn't read the body: {error}"))
+            })?;
+            bounds::check_values(&object)?;
+            Ok(object)
+        }
         other => Err(Failure::unsupported_media(format!(
             "the body of the request was in an unknown format - accepted media types include: application/json, {} (not {other})",
             protobuf::MEDIA
@@ -309,6 +324,7 @@ fn expect_type(resource: &Resource, object: &Value) -> Result<(), Failure> {
 /// The patch of a body.
 pub(super) fn patch(bytes: &[u8], media: &str, query: &Query) -> Result<Patch, Failure> {
     let value = || {
+        bounds::check_json(bytes)?;
         serde_json::from_slice::<Value>(bytes).map_err(|error| {
             // The words of Go's decoder for what is cut off; others of its messages name other things than ours.
             Failure::bad_request(if error.is_eof() {
@@ -368,8 +384,14 @@ fn warnings(resource: &'static Resource, object: &Value, query: &Query) -> Vec<S
 }
 
 fn warned(mut response: Response, warnings: &[String]) -> Response {
-    for warning in warnings {
-        warn(&mut response, warning);
+    let mut room = WARNINGS_AT_MOST;
+    for warning in warnings.iter().take(WARNING_LINES) {
+        let text: String = warning.chars().take(WARNING_AT_MOST).collect();
+        let Some(left) = room.checked_sub(text.chars().count()) else {
+            break;
+        };
+        room = left;
+        warn(&mut response, &text);
     }
     response
 }

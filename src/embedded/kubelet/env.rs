@@ -1,6 +1,6 @@
 //! A container's environment: services, envFrom, env, and `$(NAME)` in values and commands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine;
 use serde_json::Value;
@@ -9,6 +9,11 @@ use super::node;
 use crate::object::{self, Object, array, flag, int, text};
 use crate::registry::Registry;
 use crate::resource;
+
+/// Bytes that all of a container's variables, and all words of a command, may come to once names are replaced: as many
+/// as an object has room for, and more than Linux hands to a program. Each variable can name others several times, so
+/// that a short list may otherwise say more than any memory holds.
+const MOST_EXPANDED: usize = 2 << 20;
 
 /// The variables of a container, in order. The error is the message of a `CreateContainerConfigError`.
 pub(super) fn of(
@@ -19,6 +24,7 @@ pub(super) fn of(
 ) -> Result<Vec<(String, String)>, String> {
     let namespace = object::namespace(pod);
     let mut variables = Variables::default();
+    let mut room = MOST_EXPANDED;
     if pod
         .pointer("/spec/enableServiceLinks")
         .and_then(Value::as_bool)
@@ -46,55 +52,64 @@ pub(super) fn of(
     for entry in array(container, "/env") {
         let name = text(entry, "/name").to_owned();
         let value = match entry.get("valueFrom") {
-            None => Some(expand(text(entry, "/value"), &variables)),
+            None => Some(expand(text(entry, "/value"), &variables, &mut room)?),
             Some(source) => referenced(registry, pod, address, container, source)?,
         };
         if let Some(value) = value {
             variables.put(name, value);
         }
     }
-    Ok(variables.0)
+    Ok(variables.list)
 }
 
 /// Variables in the order of their first mention.
 #[derive(Debug, Default)]
-pub(super) struct Variables(Vec<(String, String)>);
+struct Variables {
+    list: Vec<(String, String)>,
+    /// Where each name stands in the list.
+    places: HashMap<String, usize>,
+}
 
 impl Variables {
     fn put(&mut self, name: String, value: String) {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some(place) => place.1 = value,
-            None => self.0.push((name, value)),
+        if let Some(place) = self.places.get(&name) {
+            self.list[*place].1 = value;
+        } else {
+            self.places.insert(name.clone(), self.list.len());
+            self.list.push((name, value));
         }
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        let place = self.places.get(name)?;
+        Some(&self.list[*place].1)
     }
 }
 
-/// The words of a command with `$(NAME)` replaced.
+/// The words of a command with `$(NAME)` replaced. The error is what Linux says of too many of them.
 pub(super) fn words(
     container: &Value,
     field: &str,
     variables: &[(String, String)],
-) -> Option<Vec<String>> {
-    let variables = Variables(variables.to_vec());
-    let words = container.get(field)?.as_array()?;
-    Some(
-        words
-            .iter()
-            .filter_map(Value::as_str)
-            .map(|word| expand(word, &variables))
-            .collect(),
-    )
+) -> Result<Option<Vec<String>>, String> {
+    let Some(words) = container.get(field).and_then(Value::as_array) else {
+        return Ok(None);
+    };
+    let mut known = Variables::default();
+    for (name, value) in variables {
+        known.put(name.clone(), value.clone());
+    }
+    let mut room = MOST_EXPANDED;
+    words
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|word| expand(word, &known, &mut room))
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
-/// Replaces `$(NAME)` of known names; `$$` is a plain dollar sign.
-fn expand(text: &str, variables: &Variables) -> String {
+/// Replaces `$(NAME)` of known names; `$$` is a plain dollar sign. What it comes to is taken from the room there is.
+fn expand(text: &str, variables: &Variables, room: &mut usize) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -108,6 +123,9 @@ fn expand(text: &str, variables: &Variables) -> String {
             .and_then(|inner| inner.split_once(')'))
         {
             match variables.get(name) {
+                Some(value) if out.len() + value.len() > *room => {
+                    return Err("argument list too long".to_owned());
+                }
                 Some(value) => out.push_str(value),
                 None => out.push_str(&format!("$({name})")),
             }
@@ -116,7 +134,9 @@ fn expand(text: &str, variables: &Variables) -> String {
             out.push('$');
         }
     }
-    out + rest
+    out.push_str(rest);
+    *room = room.saturating_sub(out.len());
+    Ok(out)
 }
 
 /// The entries of a Secret or ConfigMap as text; nothing when it is missing and optional.
@@ -306,15 +326,41 @@ mod tests {
 
     #[test]
     fn names_in_brackets_are_replaced() {
-        let variables = Variables(vec![("A".to_owned(), "x".to_owned())]);
+        let mut variables = Variables::default();
+        variables.put("A".to_owned(), "x".to_owned());
         for (text, expanded) in [
             ("$(A)-$(B)-$$(A)", "x-$(B)-$(A)"),
             ("no", "no"),
             ("end$", "end$"),
             ("$A", "$A"),
         ] {
-            assert_eq!(expand(text, &variables), expanded, "{text}");
+            let got = expand(text, &variables, &mut 100);
+            assert_eq!(got.as_deref(), Ok(expanded), "{text}");
         }
+    }
+
+    /// Thirty variables, each the one before it twice, are a gigabyte.
+    #[test]
+    fn what_names_come_to_is_bounded_for_all_variables_together() {
+        let mut variables = Variables::default();
+        variables.put("V0".to_owned(), "x".to_owned());
+        let mut room = 1000;
+        let mut last = 0;
+        for index in 1..30 {
+            let before = index - 1;
+            let text = format!("$(V{before})$(V{before})");
+            let Ok(value) = expand(&text, &variables, &mut room) else {
+                break;
+            };
+            variables.put(format!("V{index}"), value);
+            last = index;
+        }
+        assert_eq!(last, 8);
+        let list = vec![("A".to_owned(), "x".repeat(MOST_EXPANDED / 2))];
+        let words =
+            |count: usize| super::words(&json!({"args": vec!["$(A)"; count]}), "args", &list);
+        assert_eq!(words(2).unwrap().map(|words| words.len()), Some(2));
+        assert_eq!(words(3), Err("argument list too long".to_owned()));
     }
 
     #[test]

@@ -328,8 +328,8 @@ impl Runner {
         };
         Ok(ContainerSpec {
             image: text(&self.container, "/image").to_owned(),
-            command: env::words(&self.container, "command", &env),
-            args: env::words(&self.container, "args", &env),
+            command: env::words(&self.container, "command", &env)?,
+            args: env::words(&self.container, "args", &env)?,
             mounts: mounts::of_container(&self.pod, &self.container, &self.volumes)?,
             env,
             working_dir: Some(text(&self.container, "/workingDir").to_owned())

@@ -533,7 +533,8 @@ fn port_number(causes: &mut Vec<Cause>, holder: &Value, pointer: &str, field: &s
 }
 
 fn pod_spec(causes: &mut Vec<Cause>, spec: &Value, path: &str, claims: &[&str]) {
-    let mut volumes: HashSet<&str> = claims.iter().copied().collect();
+    let claims: HashSet<&str> = claims.iter().copied().collect();
+    let mut volumes = claims.clone();
     for (index, volume) in object::array(spec, "/volumes").iter().enumerate() {
         let at = format!("{path}.volumes[{index}]");
         let name = object::text(volume, "/name");
@@ -542,7 +543,7 @@ fn pod_spec(causes: &mut Vec<Cause>, spec: &Value, path: &str, claims: &[&str]) 
         } else {
             label_name(causes, name, &at);
         }
-        if !volumes.insert(name) && !claims.contains(&name) {
+        if !volumes.insert(name) && !claims.contains(name) {
             causes.push(Cause::duplicate(format!("{at}.name"), &json!(name)));
         }
         if volume.get("persistentVolumeClaim").is_some()

@@ -10,10 +10,13 @@ use super::time;
 use crate::object;
 use crate::quantity::{self, Quantity};
 
+/// Unknown fields that are named, as many as the real decoder does (sigs.k8s.io/json `internal/golang`).
+const NAMED_AT_MOST: usize = 100;
+
 /// What strict decoding found.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Decoded {
-    /// Fields that the type does not have, by path; they have been dropped.
+    /// Fields that the type does not have, by path; they have been dropped. The first [`NAMED_AT_MOST`] are named.
     pub(crate) unknown: Vec<String>,
 }
 
@@ -176,7 +179,9 @@ fn visit_map(
         let dot = if place.path.is_empty() { "" } else { "." };
         let path = format!("{}{dot}{key}", place.path);
         let Some(field) = shape.field(key) else {
-            decoded.unknown.push(path);
+            if decoded.unknown.len() < NAMED_AT_MOST {
+                decoded.unknown.push(path);
+            }
             gone.push(key.clone());
             continue;
         };
@@ -315,6 +320,14 @@ mod tests {
         let decoded = decode(&mut pod, Shape::of(resource::PODS)).unwrap();
         assert_eq!(decoded.unknown, ["spec.containers[0].imagee", "spec.foo"]);
         assert_eq!(pod, json!({"spec": {"containers": [{"name": "a"}]}}));
+    }
+
+    #[test]
+    fn unknown_fields_without_end_are_dropped_and_named_up_to_a_number() {
+        let fields = (0..1000).map(|index| (format!("x{index}"), json!(0)));
+        let mut map = Value::Object(fields.collect());
+        let decoded = decode(&mut map, Shape::of(resource::CONFIGMAPS)).unwrap();
+        assert_eq!((decoded.unknown.len(), map), (NAMED_AT_MOST, json!({})));
     }
 
     #[test]
