@@ -101,23 +101,26 @@ impl Actor {
         action.check()?;
         let reached = self.reached()?;
         let kubectl = action.kubectl(&self.0.acting.at(&reached));
-        let objects = Objects::new(&reached);
-        let said = match action {
+        let objects = Objects::new(&reached).told_as(self, &kubectl);
+        let done = match action {
             // Whoever looks sees it in the answer; everybody sees the rows.
             Action::Look { pod, claim } => {
                 return self.look(&reached, &objects, pod, claim).await;
             }
-            Action::Query { place, sql } => self.query(&reached, &objects, &place, &sql).await?,
-            action => {
-                let said = self.perform(action, &objects, &kubectl).await?;
-                if !has_done_something(&said) {
-                    return Ok(Done { kubectl, said });
-                }
-                said
-            }
+            Action::Query { place, sql } => self.query(&reached, &objects, &place, &sql).await,
+            action => self.perform(action, &objects).await,
         };
-        self.say(&kubectl).await;
-        Ok(Done { kubectl, said })
+        match done {
+            Ok(said) => Ok(Done { kubectl, said }),
+            Err(refusal) => {
+                // What was sent and refused is told below its line, as a shell reads no command.
+                if objects.has_told() {
+                    let words = refusal.message.lines().next().unwrap_or_default();
+                    self.say(&format!("# {words}")).await;
+                }
+                Err(refusal)
+            }
+        }
     }
 
     /// Whether the cluster says itself that it is ready, within seconds; its words when it is not. A cluster that was not
@@ -194,16 +197,9 @@ impl Actor {
         let _ = self.0.changes.send(Change { at: now(), what }).await;
     }
 
-    async fn perform(
-        &self,
-        action: Action,
-        objects: &Objects,
-        kubectl: &str,
-    ) -> Result<Vec<String>, Refusal> {
+    async fn perform(&self, action: Action, objects: &Objects) -> Result<Vec<String>, Refusal> {
         match action {
-            Action::Apply { folder, file } => {
-                self.apply(objects, &folder, file.as_deref(), kubectl).await
-            }
+            Action::Apply { folder, file } => self.apply(objects, &folder, file.as_deref()).await,
             Action::Delete {
                 kind,
                 name,
@@ -258,7 +254,6 @@ impl Actor {
         objects: &Objects,
         folder: &str,
         file: Option<&str>,
-        kubectl: &str,
     ) -> Result<Vec<String>, Refusal> {
         let files = self.0.scope.files(folder, file);
         if files.is_empty() {
@@ -283,15 +278,7 @@ impl Actor {
                 }
             }
         }
-        match refused {
-            None => Ok(said),
-            Some(refusal) => {
-                if has_done_something(&said) {
-                    self.say(kubectl).await;
-                }
-                Err(refusal)
-            }
-        }
+        refused.map_or(Ok(said), Err)
     }
 
     /// Deletes the Pods that have these labels, each by its uid. One that is none of the lesson's
@@ -386,12 +373,6 @@ impl Actor {
             ),
         ))
     }
-}
-
-/// Whether anything is another than before, by what kubectl would say.
-fn has_done_something(said: &[String]) -> bool {
-    said.iter()
-        .any(|line| line != NOTHING && !line.ends_with(" unchanged"))
 }
 
 /// Kind and name of what controls an object.

@@ -28,21 +28,15 @@ pub fn in_order(mut incoming: mpsc::Receiver<Change>) -> mpsc::Receiver<Change> 
         let mut order = Order::default();
         loop {
             let due = order.due();
-            let ended = tokio::select! {
+            let (ready, ended) = tokio::select! {
                 biased;
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => false,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    (order.take(Instant::now()), false)
+                }
                 change = incoming.recv() => match change {
-                    Some(change) => {
-                        order.push(change, Instant::now());
-                        continue;
-                    }
-                    None => true,
+                    Some(change) => (order.push(change, Instant::now()), false),
+                    None => (order.take_all(), true),
                 },
-            };
-            let ready = if ended {
-                order.take_all()
-            } else {
-                order.take(Instant::now())
             };
             for change in ready {
                 if ordered.send(change).await.is_err() {
@@ -78,32 +72,30 @@ struct Held {
 }
 
 impl Order {
-    fn push(&mut self, change: Change, now: Instant) {
-        let place = match kind_and_version(&change.what) {
-            // Another connection, perhaps to another cluster: nothing compares with what was before.
-            None if matches!(change.what, What::Link(_) | What::Restarted) => u64::MAX,
-            None => self.newest,
-            Some((kind, version)) => {
+    /// Takes a change in, and hands on what waits for nothing.
+    fn push(&mut self, change: Change, now: Instant) -> Vec<Change> {
+        self.count += 1;
+        let place = match place(&change.what) {
+            Place::Arrival => self.newest,
+            Place::Of(kind, version) => {
                 let version = version.unwrap_or(self.newest);
                 self.newest = self.newest.max(version);
                 let last = self.last.entry(kind).or_default();
                 *last = version.max(*last);
                 *last
             }
+            Place::Border => {
+                let mut all = self.take_all();
+                self.newest = 0;
+                self.last.clear();
+                all.push(self.in_time(change));
+                return all;
+            }
         };
-        let until = now
-            + if place == u64::MAX {
-                Duration::ZERO
-            } else {
-                HOLD
-            };
-        self.count += 1;
+        let until = now + HOLD;
         self.held
             .insert((place, self.count), Held { change, until });
-        if place == u64::MAX {
-            self.newest = 0;
-            self.last.clear();
-        }
+        Vec::new()
     }
 
     /// When something is to be handed on.
@@ -133,27 +125,45 @@ impl Order {
     }
 
     fn hand_on(&mut self, taken: BTreeMap<(u64, u64), Held>) -> Vec<Change> {
-        let changes = taken.into_values().map(|held| {
-            let at = self.at.max(held.change.at);
-            self.at = at;
-            Change { at, ..held.change }
-        });
+        let changes = taken.into_values().map(|held| self.in_time(held.change));
         changes.collect()
+    }
+
+    fn in_time(&mut self, change: Change) -> Change {
+        self.at = self.at.max(change.at);
+        Change {
+            at: self.at,
+            ..change
+        }
     }
 }
 
-/// The kind a change is of, and the version of its object, if it has one that is a number.
-fn kind_and_version(what: &What) -> Option<(Kind, Option<u64>)> {
+/// Where a change belongs.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Among those of its kind, and where its version says, if it has one that is a number.
+    Of(Kind, Option<u64>),
+    /// Where it arrived.
+    Arrival,
+    /// Between what was before and what comes after: another connection, perhaps to another cluster, with which nothing
+    /// compares.
+    Border,
+}
+
+fn place(what: &What) -> Place {
     let of = |object: &Object| {
         let version = object.version().and_then(|version| version.parse().ok());
-        (object.kind(), version)
+        Place::Of(object.kind(), version)
     };
     match what {
-        What::Applied(object) | What::Deleted(object) => Some(of(object)),
+        What::Applied(object) | What::Deleted(object) => of(object),
         // An item is as old as its object; the list is of now.
-        What::Item(object) => Some((object.kind(), None)),
-        What::ListBegins(kind) | What::ListEnds(kind) | What::Unseen(kind) => Some((*kind, None)),
-        What::Link(_) | What::Source(_) | What::Said(_) | What::Inside(_) | What::Restarted => None,
+        What::Item(object) => Place::Of(object.kind(), None),
+        What::ListBegins(kind) | What::ListEnds(kind) | What::Unseen(kind) => {
+            Place::Of(*kind, None)
+        }
+        What::Said(_) | What::Inside(_) => Place::Arrival,
+        What::Link(_) | What::Source(_) | What::Restarted => Place::Border,
     }
 }
 
@@ -322,12 +332,15 @@ mod tests {
             for (at, (_, kind, object)) in heard {
                 told.extend(order.take(start + at));
                 let object = Object::from_json(*kind, object.clone()).expect("an object");
-                order.push(change(What::Applied(object)), start + at);
+                told.extend(order.push(change(What::Applied(object)), start + at));
             }
             told.extend(order.take_all());
             let versions: Vec<u64> = told
                 .iter()
-                .filter_map(|change| kind_and_version(&change.what)?.1)
+                .filter_map(|change| match place(&change.what) {
+                    Place::Of(_, version) => version,
+                    _ => None,
+                })
                 .collect();
             assert_eq!(versions.len(), run.len());
             let wrong = versions.windows(2).filter(|pair| pair[0] > pair[1]);

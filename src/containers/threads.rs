@@ -60,9 +60,7 @@ mod tests {
             let ends = Arc::clone(&ends);
             running.push(
                 threads
-                    .spawn(move || {
-                        let _ = ends.lock().unwrap().recv();
-                    })
+                    .spawn(move || ends.lock().unwrap().recv().is_err())
                     .unwrap(),
             );
         }

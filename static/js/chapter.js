@@ -47,8 +47,7 @@ for (const command of document.querySelectorAll(".cmd")) addCopyButton(/** @type
 /* Themes: as the system says, until the reader says otherwise. */
 
 // The kept one is put on the root before the first paint, by theme.js.
-const THEMES = ["auto", "light", "dark"];
-let theme = THEMES.find((name) => name === kept("theme")) ?? "auto";
+let theme = ["light", "dark"].find((name) => name === kept("theme")) ?? "auto";
 const themeButton = document.querySelector('[data-control="theme"]');
 
 function showTheme() {
@@ -59,7 +58,9 @@ function showTheme() {
 }
 showTheme();
 themeButton?.addEventListener("click", () => {
-  theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+  // The first press shows something else than there is.
+  const themes = matchMedia("(prefers-color-scheme: dark)").matches ? ["auto", "light", "dark"] : ["auto", "dark", "light"];
+  theme = themes[(themes.indexOf(theme) + 1) % themes.length];
   showTheme();
   keep("theme", theme);
 });
@@ -152,7 +153,11 @@ function explain(next) {
 
 // Not pointerover: that also fires when the page scrolls under a pointer at rest, as a keyboard makes it do.
 document.addEventListener("pointermove", (event) => light(event.target), { passive: true });
-document.addEventListener("focusin", (event) => light(event.target));
+root.addEventListener("pointerleave", () => light(null));
+// A finger that is lifted points at nothing any more.
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, (event) => { if (/** @type {PointerEvent} */ (event).pointerType === "touch") light(null); });
+// The focus that a pointer brought, or that comes back from a menu, is nobody's pointing.
+document.addEventListener("focusin", (event) => { if (root.dataset.hand !== "pointer") light(event.target); });
 document.addEventListener("focusout", () => light(null));
 
 /* On paper every answer is open; afterwards those that were closed are closed again. */

@@ -27,6 +27,11 @@ export function h(tag, props = {}, children = []) {
   return made;
 }
 
+/** Says a text in an element that is read out: written anew it would be read again. @param {Element} element @param {string} text */
+export function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /**
  * A text whose names stay in one piece where it counts: a line is not broken before an ordinal, which alone would be
  * read as a number of something else.

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * What the panel has shown so far, for the rest of the page: steps, predictions and lanes hear each frame when the
- * reader sees it, and never before. Owns nothing; the model belongs to the panel.
+ * reader sees it, and never before; and the one way back, for what only this page knows. Owns nothing; the model
+ * belongs to the panel.
  */
 
 /** @typedef {(event: string, data: any, model: import('./model.js').Model) => void} Listener */
@@ -26,4 +27,19 @@ export function subscribe(listener) {
   listeners.add(listener);
   if (shown) listener('snapshot', null, shown);
   return () => listeners.delete(listener);
+}
+
+/** @typedef {(asked: {line: string, answer: string}) => void} Asker */
+
+/** @type {Set<Asker>} */
+const askers = new Set();
+
+/** Tells the panel what this page asked a program for that refused: nothing of it comes back by the watch. @type {Asker} */
+export function asked(what) {
+  for (const asker of askers) asker(what);
+}
+
+/** @param {Asker} asker */
+export function onAsked(asker) {
+  askers.add(asker);
 }

@@ -4,7 +4,7 @@
  * browser, can be made again, and never stands in the way of acting.
  */
 
-import { h } from './dom.js';
+import { h, put } from './dom.js';
 import { keep, kept } from './keep.js';
 import { newWatch, see, verdict } from './predict.js';
 
@@ -13,10 +13,9 @@ import { newWatch, see, verdict } from './predict.js';
 /**
  * @param {HTMLElement} box
  * @param {Say} say
- * @param {(text: string) => void} announce
  * @returns {{hear: (event: string, data: any, model: import('./model.js').Model) => void, startOver: () => void}}
  */
-export function guessBox(box, say, announce) {
+export function guessBox(box, say) {
   const key = `guess.${box.id}`;
   const act = box.dataset.act ?? '';
   const guesses = [.../** @type {NodeListOf<HTMLElement>} */ (box.querySelectorAll('[data-guess]'))];
@@ -26,7 +25,6 @@ export function guessBox(box, say, announce) {
   box.querySelector('.guesses')?.after(h('div', { class: 'guess-foot' }, [status, again]));
 
   let { picks, watch, epoch } = read(key, act);
-  let told = watch.phase;
   let shown = '';
   for (const input of box.querySelectorAll('input')) {
     const guess = input.closest('[data-guess]')?.getAttribute('data-guess') ?? '';
@@ -67,16 +65,12 @@ export function guessBox(box, say, announce) {
     const right = verdicts.filter((it) => it === 'right').length;
     const known = verdicts.filter((it) => it === 'right' || it === 'wrong').length;
     const left = guesses.length - count;
-    status.textContent = open ? (left > 0 ? say('predict.pick', { n: left }) : say('predict.go'))
+    put(status, open ? (left > 0 ? say('predict.pick', { n: left }) : say('predict.go'))
       : count === 0 ? say('predict.next')
         : watch.phase === 'running' ? say('predict.running')
-          : say(known < count ? 'predict.part' : 'predict.result', { right, known });
+          : say(known < count ? 'predict.part' : 'predict.result', { right, known }));
     again.hidden = open && count === 0;
     again.textContent = say(open ? 'predict.clear' : 'predict.again');
-    if (watch.phase !== told) {
-      told = watch.phase;
-      if (told === 'settled' && count > 0) announce(status.textContent);
-    }
     if (!open) save();
   }
 
@@ -110,7 +104,6 @@ export function guessBox(box, say, announce) {
   function startOver() {
     picks = {};
     watch = newWatch(act);
-    told = 'ready';
     keep(key, null);
     show();
     if (box.contains(document.activeElement)) box.querySelector('input')?.focus();

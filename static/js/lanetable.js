@@ -4,7 +4,7 @@
  * the watch said.
  */
 
-import { h } from './dom.js';
+import { h, put } from './dom.js';
 import { cells, newLanes, see } from './lanes.js';
 
 /** @typedef {import('./stepbox.js').Say} Say */
@@ -46,7 +46,7 @@ export function laneTable(box, say) {
       time: new Date(overlap.from).toLocaleTimeString('ja-JP', { hour12: false }),
     }));
     if (texts.length === 0) texts.push(say(lanes.some(({ killed }) => killed) ? 'lanes.running' : lanes.every(({ before }) => before) ? 'lanes.ready' : 'lanes.none'));
-    note.textContent = texts.join(' ');
+    put(note, texts.join(' '));
     note.classList.toggle('is-together', overlaps.length > 0);
   }
 

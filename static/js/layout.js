@@ -380,11 +380,11 @@ function place(plan, b, arrangement, model, room, s) {
           hooks: column.seat ? { seat: `${ns}/${column.seat}` } : {},
           label: column.seat
             ? say(column.pod ? 'aria.seat.taken' : 'aria.seat.empty', { name: column.seat })
-            : '',
+            : column.pod ? '' : say('scene.pod.missing'),
           lines: plate.map((t, i) => ({ t, x: seatW / 2, y: b.seat - b.plate + 0.25 * s + (i + 0.5 * (b.plateLines - plate.length)) * lh + lh * 0.74, size: s, look: 'mono strong on-plate', at: 'middle' })),
         });
         if (!column.pod) {
-          back.push({ id: `vacant:${group.key}/${index}`, type: 'vacant', x: seatX, y: ySeats, w: seatW, h: b.seat, r: b.r, headY: 0.95 * s + b.r, foot: b.seat - (column.seat ? b.plate : 0.5 * s), s, label: '', lines: [{ t: say('scene.seat.empty'), x: seatW / 2, y: 0.95 * s + 2 * b.r + 2.1 * s, size: s * 1.1, look: 'quiet', at: 'middle' }] });
+          back.push({ id: `vacant:${group.key}/${index}`, type: 'vacant', x: seatX, y: ySeats, w: seatW, h: b.seat, r: b.r, headY: 0.95 * s + b.r, foot: b.seat - (column.seat ? b.plate : 0.5 * s), s, label: '', lines: [vacancy(column, seatW, 0.95 * s + 2 * b.r + 2.1 * s, s, say)] });
         }
       }
       if (column.pod) {
@@ -410,6 +410,16 @@ function place(plan, b, arrangement, model, room, s) {
   cableItems(plan, b, ySeats, yClaims, room, s, wires);
   classItems(arrangement.classes, disks, plan, b, yVolumes, yGround, height, room, s, things, wires);
   return { width: Math.ceil(plan.width), height, s, items: [...back, ...wires, ...things, ...bodies] };
+}
+
+/**
+ * Only a StatefulSet's places outlive their Pods and can be empty; elsewhere a Pod is missing.
+ * @param {Column} column @param {number} w @param {number} y @param {number} s @param {Room['say']} say
+ * @returns {Line}
+ */
+function vacancy(column, w, y, s, say) {
+  const t = say(column.seat ? 'scene.seat.empty' : 'scene.pod.missing');
+  return { t, x: w / 2, y, size: s * 1.1, look: 'quiet', at: 'middle', fit: widthOf(t, s * 1.1, 0.56) > w ? w : undefined };
 }
 
 /** @param {Card[]} nodes @param {number} h @param {number} s @returns {Line[]} */
@@ -596,7 +606,7 @@ function crowd(placed, y, b, yClaims, yVolumes, model, room, s, things, bodies, 
       tone: health.tone, mark: health.mark, term: 'pod',
       lines: numbered ? [{ t: /\d+$/.exec(seat.seat ?? '')?.[0] ?? '', x: cell / 2, y: 0.62 * cell + 1.2 * s, size: s, look: 'mono quiet', at: /** @type {const} */ ('middle') }] : [],
       hooks: pod ? { uid: pod.uid, pod: pod.name, card: pod.uid } : {}, title: pod ? `${pod.name} ${pod.status}` : (seat.seat ?? ''),
-      label: pod ? room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready: (pod.ready ?? []).join('/') }) : room.say('aria.seat.empty', { name: seat.seat ?? '' }),
+      label: pod ? room.say('aria.body', { name: pod.name, uid: shortUid(pod.uid), status: pod.status, ready: (pod.ready ?? []).join('/') }) : seat.seat ? room.say('aria.seat.empty', { name: seat.seat }) : room.say('scene.pod.missing'),
     });
   });
   if (shown.length < seats.length) {

@@ -294,14 +294,14 @@ export function openMenus(aside, words) {
     all[to]?.focus();
   });
 
-  /** What can be done with the lesson as a whole. @param {HTMLElement} from */
-  function openLesson(from) {
+  /** What can be done with the lesson as a whole. */
+  function openLesson() {
     const folders = [...(model.source?.acting?.folders ?? [])].sort((a, b) => Number(b === FIRST) - Number(a === FIRST));
     const offers = [
       ...folders.map((/** @type {string} */ folder) => ({ id: 'apply', of: folder, action: { do: 'apply', folder } })),
       { id: 'reset', action: { do: 'reset' }, twice: true },
     ];
-    open({ title: say('menu.lesson'), kind: '', card: null, offers, back: () => (from.isConnected ? from : lesson) }, from.getBoundingClientRect());
+    open({ title: say('menu.lesson'), kind: '', card: null, offers, back: () => lesson }, lesson.getBoundingClientRect());
   }
 
   lesson.addEventListener('pointerdown', () => { closing = opened && opened.card === null ? 'lesson' : ''; });
@@ -309,12 +309,7 @@ export function openMenus(aside, words) {
     if (closing === 'lesson') {
       closing = '';
       close(true);
-    } else openLesson(lesson);
-  });
-  // The panel offers it where nothing is there yet.
-  aside.addEventListener('click', (event) => {
-    const from = /** @type {Element} */ (event.target).closest?.('[data-lesson]');
-    if (from) openLesson(/** @type {HTMLElement} */ (from));
+    } else openLesson();
   });
 
   /** @param {Event} event @returns {SVGElement | null} */
@@ -340,6 +335,8 @@ export function openMenus(aside, words) {
   });
   host.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // What a pointer left the focus on is not walked from: the keys are the player's.
+    if (document.documentElement.dataset.hand === 'pointer') return;
     const all = /** @type {SVGElement[]} */ ([...host.querySelectorAll('[data-card]')]);
     const element = target(event);
     if (!element) {

@@ -466,6 +466,21 @@ export function arrange(model) {
   return { groups: keepPlaces(groups, memory), classes: of('StorageClass').sort(byName), nodes: of('Node').sort(byName) };
 }
 
+/**
+ * The places that things have come to since a moment, as a page has them that was open all the time.
+ * @param {{keyframe: any, frames: {event: string, data: any}[]}} history From a whole board on, up to now.
+ * @param {Model} now @returns {Memory}
+ */
+export function placesSince({ keyframe, frames }, now) {
+  const model = apply(newModel(), 'snapshot', { insides: [], link: now.link, ...keyframe, epoch: now.epoch, source: now.source });
+  arrange(model);
+  for (const { event, data } of frames) {
+    apply(model, event, data);
+    if (data.card) arrange(model);
+  }
+  return model.memory;
+}
+
 /** @param {Group} group @param {number} slot @returns {Column} */
 function column(group, slot) {
   while (group.columns.length <= slot) group.columns.push({ seat: null, wanted: false, pod: null, shelves: [] });
@@ -650,6 +665,12 @@ function freeLoose(memory) {
   return slot;
 }
 
+/** Groups that come at once stand in the order in which they were made. @param {Map<string, Group>} groups */
+function byAge(groups) {
+  const age = (/** @type {string} */ key) => groups.get(key)?.controller?.created ?? Infinity;
+  return [...groups.keys()].sort((a, b) => (age(a) === age(b) ? 0 : age(a) - age(b)));
+}
+
 /**
  * Groups in the order they were first seen; those that left stay as gaps until somebody new comes.
  * @param {Map<string, Group>} groups
@@ -661,7 +682,7 @@ function keepPlaces(groups, memory) {
   if (groups.size === 0) memory.groups.clear();
   if (arrived) for (const key of [...memory.groups.keys()]) if (!groups.has(key)) memory.groups.delete(key);
   // The loose group stands last, wherever it was first seen, so that owners keep the left.
-  for (const key of groups.keys()) {
+  for (const key of byAge(groups)) {
     const width = arrived ? 0 : (memory.groups.get(key)?.width ?? 0);
     memory.groups.set(key, { width: Math.max(width, groups.get(key)?.columns.length ?? 0, 1) });
   }

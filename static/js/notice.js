@@ -4,9 +4,11 @@
  * over the scene what to do about a fault. Says only what the source said; never opens or closes anything.
  */
 
+import { may } from './act.js';
 import { h } from './dom.js';
 import { icon, sign } from './draw.js';
 import { isEmpty } from './model.js';
+import { entry } from './stepbox.js';
 
 /** Where what a fault says can be looked at is told per cause; these are all there are words for. */
 const CAUSES = ['no-kubeconfig', 'kubeconfig-unreadable', 'context-not-found', 'unreachable', 'timeout', 'unauthorized', 'forbidden', 'tls', 'other'];
@@ -51,8 +53,10 @@ export function stateName({ model, link, gone, past }) {
  * @param {(key: string, params?: Record<string, unknown>) => string} options.say
  * @param {(value: string) => HTMLElement} options.command
  * @param {(ms: number) => string} options.clock
+ * @param {(text: string) => void} options.announce
+ * @param {{id: string, acts: import('./deed.js').Act[]} | undefined} options.first The step that fills an empty namespace.
  */
-export function openNotice(aside, { words, say, command, clock }) {
+export function openNotice(aside, { words, say, command, clock, announce, first }) {
   const source = h('span', { class: 'chip chip-source' });
   const namespace = h('span', { class: 'panel-namespace' });
   const state = h('span', { class: 'panel-state', role: 'status' });
@@ -60,6 +64,8 @@ export function openNotice(aside, { words, say, command, clock }) {
   const drawer = h('div', { class: 'panel-drawer', hidden: true });
   const notice = h('div', { class: 'panel-notice', hidden: true });
   const has = (/** @type {string} */ key) => key in words;
+  const begin = first?.acts.find((act) => act.do === 'apply');
+  const beginning = begin && entry(begin, say, announce, say('state.empty.do'));
   /** @type {string | null} */
   let openKind = null;
   let fallbackSeen = false;
@@ -132,22 +138,26 @@ export function openNotice(aside, { words, say, command, clock }) {
     const what = blank ? 'blank' : name;
     const params = { time: clock(link.since), namespace: model.source?.namespace ?? '', ...faultParams(link.fault), context: link.fault?.context ?? model.source?.label ?? '' };
     aside.dataset.notice = what === 'live' ? '' : what;
+    const acts = what === 'empty' && Boolean(begin) && may(model.source, how.past, aside.dataset.role).allowed;
+    if (acts) beginning?.show(true, model);
     if (what === 'live') {
+      // The button that filled the namespace goes; the keyboard goes on in the scene.
+      if (notice.contains(document.activeElement)) /** @type {HTMLElement | null} */ (aside.querySelector('.panel-scene'))?.focus({ preventScroll: true });
       notice.hidden = true;
       notice.replaceChildren();
       notice.dataset.for = '';
       return;
     }
-    const key = JSON.stringify([what, params, link.fault, isEmpty(model)]);
+    const key = JSON.stringify([what, params, link.fault, isEmpty(model), acts]);
     if (notice.dataset.for === key) return;
     notice.dataset.for = key;
     notice.hidden = false;
     notice.classList.toggle('is-over', !isEmpty(model));
-    notice.replaceChildren(h('div', { class: `notice notice-${what}` }, textOf(what, params, how)));
+    notice.replaceChildren(h('div', { class: `notice notice-${what}` }, textOf(what, params, how, acts)));
   }
 
-  /** @param {string} what @param {Record<string, string>} params @param {How} how @returns {(Node | null)[]} */
-  function textOf(what, params, { model, link }) {
+  /** @param {string} what @param {Record<string, string>} params @param {How} how @param {boolean} acts Whether the page may act. @returns {(Node | null)[]} */
+  function textOf(what, params, { model, link }, acts) {
     const text = (/** @type {string} */ title, /** @type {string} */ body) => [h('h3', {}, [title]), h('p', {}, [body])];
     if (what === 'misconfigured' || (what === 'connecting' && REFUSALS.includes(link.fault?.cause ?? ''))) {
       const fault = link.fault ?? { cause: 'other', detail: '' };
@@ -163,15 +173,19 @@ export function openNotice(aside, { words, say, command, clock }) {
       ];
     }
     if (what === 'empty') {
-      return [
-        sign('empty'),
-        ...text(say('state.empty.title', params), say('state.empty.text', params)),
-        model.source.acting?.allowed ? h('button', { type: 'button', class: 'menu-do', data: { lesson: 'apply' }, 'aria-haspopup': 'dialog' }, [say('menu.apply.here')]) : null,
+      const typed = [
         // The embedded cluster is no context of the reader's own kubeconfig: kubectl has to be told of it.
         model.source.kubeconfig ? command(say('state.empty.kubeconfig.command', { path: model.source.kubeconfig })) : null,
         h('a', { class: 'download', href: '/manifests/stateful-app.tar.gz', download: true }, [say('state.empty.download')]),
         command(say('state.empty.unpack')),
         command(say('state.empty.command')),
+      ];
+      return [
+        sign('empty'),
+        ...text(say('state.empty.title', params), say('state.empty.text', params)),
+        ...(acts && beginning
+          ? [h('ul', { class: 'notice-acts' }, [beginning.element]), h('details', { class: 'notice-typed' }, [h('summary', {}, [say('state.empty.typed')]), h('div', {}, typed)])]
+          : [first ? h('a', { class: 'notice-step', href: `#${first.id}` }, [say('state.empty.step')]) : null, ...typed]),
       ];
     }
     const fault = what === 'interrupted' || what === 'connecting' ? link.fault : null;

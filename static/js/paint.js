@@ -149,6 +149,8 @@ export const PAINT = {
   },
   seat(g, i) {
     const { s, w, h } = i;
+    // A place that no name keeps is no seat: there is a Pod or there is none.
+    if (!i.named && !i.taken) return;
     g.append(el('rect', { width: w, height: h, rx: 0.9 * s, class: `seat-box${i.taken ? '' : ' is-empty'}` }));
     if (i.plate) {
       g.append(

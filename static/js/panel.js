@@ -8,10 +8,11 @@
 import { Archive, readHistory, readTimeline } from './archive.js';
 import { commandLine, h, typed } from './dom.js';
 import { icon, openStage } from './draw.js';
-import { publish } from './feed.js';
+import { onAsked, publish } from './feed.js';
+import { deedOf, watchHand, whereIs } from './keys.js';
 import { layout } from './layout.js';
 import { ago } from './look.js';
-import { arrange, graceLeft, hadClaim, rowsIn, speaker, tell } from './model.js';
+import { arrange, graceLeft, hadClaim, placesSince, rowsIn, speaker, tell } from './model.js';
 import { openNotice, stateName } from './notice.js';
 import { newPlayer } from './player.js';
 import { learnRole } from './role.js';
@@ -26,18 +27,18 @@ const GRACE_MS = 1200;
 const PLUGGED_MS = 560;
 /** How often the ages of rows are told anew. */
 const AGEING_MS = 10_000;
+/** Frames that are read of what happened before the page was opened. */
+const BEFORE = 1500;
 /** How long "back again" stays. */
 const BACK_MS = 5000;
-/** Keys that belong to what is written into. */
-const WRITING = 'input, textarea, select, [contenteditable]';
 
 /**
  * Opens the panel in an element and keeps it alive as long as the page is.
  * @param {HTMLElement} aside
- * @param {{words: Record<string, string>, stories: Record<string, any>, url?: string}} options
+ * @param {{words: Record<string, string>, stories: Record<string, any>, lesson?: any, url?: string}} options
  * @returns {{close: () => void}}
  */
-export function openPanel(aside, { words, stories, url = '/events' }) {
+export function openPanel(aside, { words, stories, lesson, url = '/events' }) {
   const say = speaker(words);
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   const hours = new Intl.DateTimeFormat(document.documentElement.lang || undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
@@ -62,6 +63,9 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   let ticking;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let ageing;
+  /** The number of the snapshot that the page began with, and whether what led there was read. */
+  let came = -1;
+  let before = false;
   /** The moment that the address names, until the cluster it is of has been heard. */
   let named = momentOf(location.hash);
 
@@ -72,7 +76,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   const announce = (/** @type {string} */ text) => { live.textContent = text; };
   const command = (/** @type {string} */ value) => commandLine(value, say, announce);
   const story = openStory({ say, stories, command, clock });
-  const notice = openNotice(aside, { words, say, command, clock });
+  const first = (lesson?.steps ?? []).find((/** @type {any} */ step) => step.acts?.some((/** @type {any} */ act) => act.do === 'apply'));
+  const notice = openNotice(aside, { words, say, command, clock, announce, first });
 
   const player = newPlayer({
     archive: new Archive(readHistory),
@@ -83,7 +88,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   });
   const transport = openTransport({ player, say, stories, clock, announce, locked });
 
-  const bigButton = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
+  const bigButton = h('button', { type: 'button', class: 'tool tool-big', 'aria-pressed': 'false', onclick: () => setProjector(!projected()) });
   const terminal = h('p', { class: 'panel-terminal', hidden: true });
   const host = h('div', { class: 'panel-scene', tabindex: '0', role: 'group', 'aria-label': say('panel.scene') });
   const lostText = h('span', {});
@@ -111,7 +116,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
       const text = event === 'said' ? data.text : '';
       if (!player.past) typedNow = text;
       showTyped(text);
-      if (aloud) announce(text ? `${say('panel.terminal')}: ${text}` : say('panel.restarted'));
+      if (aloud) announce(text ? `${say('panel.terminal')}: ${[text, data.answer].filter(Boolean).join(' ')}` : say('panel.restarted'));
     }
     if (!player.past && (data.story || event === 'restarted')) begun = event !== 'restarted';
     if (line) story.add(event, data);
@@ -124,6 +129,7 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     typedNow = '';
     showTyped('');
     aside.dataset.epoch = data.epoch;
+    if (came < 0) came = data.seq;
     publish('snapshot', data, model);
   }
 
@@ -310,29 +316,29 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   // -------------------------------------------------------------------------------------------------------
   // Keys and addresses
 
-  /** @type {Record<string, () => void>} */
-  const KEYS = {
-    p: () => setProjector(!projected()),
-    l: () => player.jump(),
-    ',': () => player.step(-1, { single: true }),
-    '.': () => player.step(1, { single: true }),
-  };
-  document.addEventListener('keydown', (event) => {
-    const at = event.target instanceof Element ? event.target : document.body;
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || at.closest(WRITING)) return;
-    // Elsewhere a letter may mean something else; where nothing has the keyboard, one leads out of the past.
-    const here = aside.contains(at) || (at === document.body && (projected() || player.past));
-    if (!here) return;
-    if (event.key === ' ') {
-      if (at.closest('button, summary, a')) return;
-      player.setPaused(!player.paused);
-    } else {
-      const act = KEYS[event.key.toLowerCase()];
-      if (!act) return;
-      act();
-    }
-    event.preventDefault();
+  const KEYS = /** @type {Record<import('./keys.js').Deed, () => void>} */ ({
+    projector: () => setProjector(!projected()),
+    pause: () => player.setPaused(!player.paused),
+    back: () => player.step(-1),
+    on: () => player.step(1),
+    now: () => player.jump(),
+    'one-back': () => player.step(-1, { single: true }),
+    'one-on': () => player.step(1, { single: true }),
   });
+  /** Whether the press of Space was taken: a button would be pressed when the key is let go. */
+  let taken = false;
+  document.addEventListener('keydown', (event) => {
+    if (event.key === ' ') taken = false;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = event.target instanceof Element ? event.target : document.body;
+    const deed = deedOf(event.key, whereIs(at, aside, player.past));
+    if (!deed) return;
+    event.preventDefault();
+    taken = event.key === ' ';
+    // A key that is held down steps on, but does not turn on and off.
+    if (!event.repeat || !['projector', 'pause'].includes(deed)) KEYS[deed]();
+  });
+  document.addEventListener('keyup', (event) => { if (event.key === ' ' && taken) event.preventDefault(); });
 
   /** Goes to the moment that the address names, and says so where it is gone. */
   function openNamed() {
@@ -349,11 +355,29 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
     openNamed();
   });
 
+  /** The story and the places as a page has them that was open before: a page that is loaded anew is no other. @param {number} first */
+  async function readBefore(first) {
+    if (before) return;
+    before = true;
+    const { epoch } = player.now;
+    const seq = came;
+    const answer = await readHistory(Math.min(seq, Math.max(first, seq - BEFORE)), seq);
+    if (answer.epoch !== epoch || player.now.epoch !== epoch) return;
+    const frames = answer.frames.filter(({ data }) => data.seq <= seq);
+    story.before(frames);
+    if (player.past) return;
+    player.now.memory = placesSince({ keyframe: answer.keyframe, frames }, player.now);
+    draw(false);
+  }
+
   /** What happened before the page was opened, or while it did not listen. */
   async function readMarks() {
     try {
       const { epoch, first, marks } = await readTimeline();
-      if (epoch === player.now.epoch) player.marks.merge(marks, first);
+      if (epoch === player.now.epoch) {
+        player.marks.merge(marks, first);
+        await readBefore(first);
+      }
     } catch {
       // The timeline begins with what this page hears itself; the next connection asks again.
     }
@@ -364,6 +388,8 @@ export function openPanel(aside, { words, stories, url = '/events' }) {
   // -------------------------------------------------------------------------------------------------------
   // Stream
 
+  watchHand();
+  onAsked(({ line, answer }) => player.add('said', { text: line, answer }));
   showProjector();
   changed();
   const stream = openStream(url, {
@@ -404,6 +430,6 @@ function monoRatio(near) {
 
 const aside = document.getElementById('panel');
 if (aside) {
-  const { words, stories } = JSON.parse(document.getElementById('words')?.textContent || '{}');
-  openPanel(aside, { words: words ?? {}, stories: stories ?? {}, url: aside.dataset.events });
+  const { words, stories, lesson } = JSON.parse(document.getElementById('words')?.textContent || '{}');
+  openPanel(aside, { words: words ?? {}, stories: stories ?? {}, lesson, url: aside.dataset.events });
 }

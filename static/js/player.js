@@ -334,6 +334,18 @@ export function newPlayer({ view, archive, reopen, sentence = () => undefined, l
       }
     },
 
+    /**
+     * Something that this page alone knows of: told in its turn, and part of no history.
+     * @param {string} event @param {any} data Without a number of its own.
+     */
+    add(event, data) {
+      if (overflown) return;
+      queue.push({ event, data: { at: (queue.at(-1)?.data ?? now).at, ...data } });
+      if (isTold(event, data)) waiting += 1;
+      if (holding === null && !past) pump();
+      view.changed();
+    },
+
     /** A frame of the stream. @param {string} event @param {any} data */
     receive(event, data) {
       if (event === 'snapshot') {

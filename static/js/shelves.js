@@ -87,8 +87,9 @@ export function shelfItems(shelf, x, column, to) {
       things.push({ id: `volume:?${claim.volume}`, type: 'volume', hidden: true, x: left, y: yVolumes, w, h: b.volume, s, lh, tone: 'gone', mark: 'stop', lines: [{ t: shortVolume(claim.volume), x: w / 2, y: b.volume / 2 + 0.6 * s, size: s, look: 'mono quiet', at: 'middle' }], hooks: {}, label: '' });
     }
   }
+  // Where a seat is empty above it, the seat says what is waited for.
   const binding = arrangement.classes.find((it) => it.name === claim?.class)?.binding;
-  if (claim && claim.phase === 'Pending' && !claim.volume && !claim.deleting && binding === 'WaitForFirstConsumer' && !column.pod && !usersOf(arrangement, claim.name)) {
+  if (claim && claim.phase === 'Pending' && !claim.volume && !claim.deleting && binding === 'WaitForFirstConsumer' && !column.pod && !column.wanted && !usersOf(arrangement, claim.name)) {
     things.push(waitItem(claim, { x: left + w / 2, from: yClaims - 0.5 * s, to: ySeats + 0.4 * s, w: lane - s, lh }, room, s));
   }
   const aside = Math.max(claim ? 1 : 0, shelf.volumes.length);

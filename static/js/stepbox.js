@@ -6,9 +6,10 @@
  */
 
 import { act, lineOf, refusalKey } from './act.js';
-import { resolve } from './deed.js';
-import { commandLine, h } from './dom.js';
+import { isPredicted, resolve } from './deed.js';
+import { commandLine, h, put } from './dom.js';
 import { icon } from './draw.js';
+import { asked } from './feed.js';
 import { cardsOf } from './model.js';
 import { learnRole } from './role.js';
 
@@ -17,7 +18,7 @@ import { learnRole } from './role.js';
  * @typedef {'waiting' | 'ready' | 'open' | 'done'} State Of the steps that can be done now the first is `open`, the others `ready`.
  * @typedef {(key: string, params?: Record<string, unknown>) => string} Say
  * @typedef {{state: State, hint?: string, may: import('./act.js').May, model: import('./model.js').Model}} View
- * @typedef {{element: HTMLElement, show: (view: View) => void}} Box
+ * @typedef {{element: HTMLElement, rest: HTMLElement | null, show: (view: View) => void}} Box `rest` stands below the step's prediction.
  */
 
 /** The acts that have a word of their own on the button. */
@@ -27,42 +28,69 @@ const DEEDS = ['apply', 'delete', 'force', 'scale', 'retain', 'release', 'reset'
  * @param {Step} step
  * @param {Say} say
  * @param {(text: string) => void} announce
+ * @param {string} [predicted] The act that the step asks to predict, as the text says it: it and what comes after it
+ *   are offered below the prediction, in `rest`.
  * @returns {Box}
  */
-export function stepBox(step, say, announce) {
+export function stepBox(step, say, announce, predicted = '') {
   const mark = h('span', { class: 'step-mark', 'aria-hidden': 'true' });
   const name = h('b', { class: 'step-name' });
   const hint = h('span', { class: 'step-hint' });
-  const why = h('p', { class: 'step-why' });
-  const entries = step.acts.map((wanted) => entry(wanted, say, announce));
-  const list = h('ul', { class: 'step-acts' }, entries.map(({ element }) => element));
-  const more = h('summary', {}, [say('steps.acts')]);
-  const fold = /** @type {HTMLDetailsElement} */ (h('details', { class: 'step-fold' }, [more, why, list]));
+  const from = predicted ? step.acts.findIndex((act) => isPredicted(act, predicted)) : -1;
+  const cut = from < 0 ? step.acts.length : from;
+  const first = actsFold(step.acts.slice(0, cut), 'steps.acts', say, announce);
+  const then = actsFold(step.acts.slice(cut), 'steps.predicted', say, announce);
   const element = h('div', { class: 'step', role: 'group', 'aria-label': say('steps.box'), data: { step: step.id }, hidden: true }, [
     h('p', { class: 'step-state' }, [mark, name, hint]),
-    step.acts.length > 0 ? fold : null,
+    first?.element,
   ]);
+  const rest = then && h('div', { class: 'step', role: 'group', 'aria-label': say('steps.predicted'), data: { rest: step.id }, hidden: true }, [then.element]);
   /** @type {State | null} */
   let last = null;
 
   return {
     element,
+    rest,
     show({ state, hint: key, may, model }) {
       element.hidden = false;
+      if (rest) rest.hidden = false;
       if (state !== last) {
         element.dataset.state = state;
+        if (rest) rest.dataset.state = state;
         mark.replaceChildren(state === 'done' ? icon('done') : '');
         name.textContent = say(`steps.${state}`);
-        // What is to be done now lies open, the rest out of the way; after that it is the reader's to open or close.
-        fold.open = state === 'open' && (last === null || last === 'waiting' || !fold.open) ? true : state === 'open' || (fold.open && fold.contains(document.activeElement));
+        for (const fold of [first, then]) fold?.turn(state, last);
         last = state;
       }
-      const text = (state === 'open' || state === 'ready') && key ? say(key) : state === 'waiting' ? say('steps.waiting.why') : '';
-      if (hint.textContent !== text) hint.textContent = text;
-      const off = may.allowed || step.acts.length === 0 ? '' : say(`act.off.${may.why}`, may.params);
-      if (why.textContent !== off) why.textContent = off;
+      put(hint, (state === 'open' || state === 'ready') && key ? say(key) : state === 'waiting' ? say('steps.waiting.why') : '');
+      const off = may.allowed ? '' : say(`act.off.${may.why}`, may.params);
+      for (const fold of [first, then]) fold?.show(off, model);
+    },
+  };
+}
+
+/**
+ * Acts in a fold, with why they may not be done.
+ * @param {import('./deed.js').Act[]} acts @param {string} title @param {Say} say @param {(text: string) => void} announce
+ */
+function actsFold(acts, title, say, announce) {
+  if (acts.length === 0) return null;
+  const why = h('p', { class: 'step-why' });
+  const entries = acts.map((wanted) => entry(wanted, say, announce));
+  const fold = /** @type {HTMLDetailsElement} */ (h('details', { class: 'step-fold' }, [
+    h('summary', {}, [say(title)]), why, h('ul', { class: 'step-acts' }, entries.map(({ element }) => element)),
+  ]));
+  return {
+    element: fold,
+    /** What is to be done now lies open, the rest out of the way; after that it is the reader's to open or close. @param {State} state @param {State | null} last */
+    turn(state, last) {
+      fold.open = state === 'open' && (last === null || last === 'waiting' || !fold.open) ? true : state === 'open' || (fold.open && fold.contains(document.activeElement));
+    },
+    /** @param {string} off Why nothing may be done, or nothing. @param {import('./model.js').Model} model */
+    show(off, model) {
+      put(why, off);
       why.hidden = off === '';
-      for (const { show } of entries) show(may.allowed, model);
+      for (const { show } of entries) show(off === '', model);
     },
   };
 }
@@ -72,12 +100,14 @@ export function stepBox(step, say, announce) {
  * @param {import('./deed.js').Act} wanted
  * @param {Say} say
  * @param {(text: string) => void} announce
+ * @param {string} [name] What is on the button, where it stands elsewhere than in its step.
  */
-function entry(wanted, say, announce) {
+export function entry(wanted, say, announce, name = label(wanted, say)) {
   const lines = h('div', { class: 'step-lines' });
-  const button = /** @type {HTMLButtonElement} */ (h('button', { type: 'button', class: 'step-do' }, [label(wanted, say)]));
+  const lack = h('p', { class: 'step-lack', hidden: true });
+  const button = /** @type {HTMLButtonElement} */ (h('button', { type: 'button', class: 'step-do' }, [name]));
   const answer = h('div', { class: 'step-answer', role: 'status' });
-  const element = h('li', { class: 'step-act', data: { act: wanted.do } }, [h('div', { class: 'step-row' }, [lines, button]), answer]);
+  const element = h('li', { class: 'step-act', data: { act: wanted.do } }, [h('div', { class: 'step-row' }, [h('div', { class: 'step-what' }, [lines, lack]), button]), answer]);
   let line = '';
   let busy = false;
   let action = wanted;
@@ -92,6 +122,8 @@ function entry(wanted, say, announce) {
     busy = false;
     element.removeAttribute('aria-busy');
     if (!result.ok && result.reason === 'NoKey') void learnRole();
+    // The program ran and said no: that is an answer, and the others' lines have theirs beside the scene.
+    if (!result.ok && result.reason === 'Failed' && action.do === 'query') asked({ line, answer: result.message });
     if (result.ok) answer.replaceChildren(h('pre', { class: 'step-said' }, [result.said.join('\n') || say('act.done')]));
     else answer.replaceChildren(h('p', { class: 'step-refused' }, [say(refusalKey(result)), result.message ? h('code', {}, [result.message]) : null]));
   });
@@ -107,7 +139,9 @@ function entry(wanted, say, announce) {
         line = now;
         lines.replaceChildren(now ? commandLine(now, (key) => say(key), announce) : '');
       }
-      const missing = allowed && found.missing ? say('steps.missing', { name: found.missing }) : '';
+      const missing = found.missing ? say(found.missing.say, { name: found.missing.name }) : '';
+      put(lack, missing);
+      lack.hidden = !missing || (Boolean(now) && !allowed);
       // Not `disabled`: that would take the keyboard away, and the reason with it.
       button.setAttribute('aria-disabled', String(!allowed || found.missing !== null));
       button.title = missing;
@@ -125,6 +159,8 @@ function label(wanted, say) {
 /** The line of an act; a look into a claim is a question to the Pod that has it mounted. @param {import('./deed.js').Act} action @param {import('./model.js').Model} model */
 function lineFor(action, model) {
   const acting = model.source?.acting ?? {};
+  // A line with a gap in it would be copied and run.
+  if (['retain', 'release'].includes(action.do) && !action.name) return '';
   if (action.do !== 'look' || action.pod) return lineOf(action, acting);
   const pod = cardsOf(model, 'Pod').find((card) => card.claims?.some((/** @type {any} */ use) => use.claim === action.claim))?.name;
   return pod ? lineOf({ do: 'look', pod }, acting) : '';

@@ -6,7 +6,7 @@
  */
 
 import { may } from './act.js';
-import { h } from './dom.js';
+import { h, put } from './dom.js';
 import { icon } from './draw.js';
 import { subscribe } from './feed.js';
 import { guessBox } from './guessbox.js';
@@ -42,12 +42,14 @@ let model = null;
 const steps = (told.lesson?.steps ?? []).flatMap((/** @type {Step} */ step) => {
   const heading = document.getElementById(step.id);
   if (!heading) return [];
-  const box = stepBox(step, say, announce);
+  const prediction = predictionOf(heading);
+  const box = stepBox(step, say, announce, prediction?.dataset.act);
   heading.after(box.element);
+  if (box.rest) prediction?.after(box.rest);
   return [{ step, heading, section: heading.closest('.section')?.id ?? '', box }];
 }).sort((/** @type {any} */ a, /** @type {any} */ b) => (a.heading.compareDocumentPosition(b.heading) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
 const quiz = openQuiz(() => showProgress());
-const predictions = [...document.querySelectorAll('.predict[data-act]')].map((box) => guessBox(/** @type {HTMLElement} */ (box), say, announce));
+const predictions = [...document.querySelectorAll('.predict[data-act]')].map((box) => guessBox(/** @type {HTMLElement} */ (box), say));
 const lanes = [...document.querySelectorAll('.lanes[data-lanes]')].map((box) => laneTable(/** @type {HTMLElement} */ (box), say));
 
 /** The line under a section's heading: a mark for each of its steps, and the way to start over. @type {Map<string, HTMLElement>} */
@@ -95,6 +97,14 @@ function firstOpen() {
   return steps.find(({ step: { id } }) => !mine.ticks[id] && ['open', 'done'].includes(model?.lesson?.steps?.[id]?.state))?.step.id;
 }
 
+/** The prediction between a step's heading and the next heading. @param {HTMLElement} heading @returns {HTMLElement | null} */
+function predictionOf(heading) {
+  for (let at = heading.nextElementSibling; at && !/^H[1-3]$/.test(at.tagName); at = at.nextElementSibling) {
+    if (at.matches('.predict[data-act]')) return /** @type {HTMLElement} */ (at);
+  }
+  return null;
+}
+
 const isPast = () => Boolean(panel && 'past' in panel.dataset && panel.dataset.past !== 'false');
 
 function show() {
@@ -103,7 +113,7 @@ function show() {
   const there = Boolean(model.lesson);
   for (const { step, box } of steps) {
     const state = there ? stateOf(step.id) : null;
-    if (state === null) box.element.hidden = true;
+    if (state === null) for (const part of [box.element, box.rest]) part?.toggleAttribute('hidden', true);
     else box.show({ state, hint: model.lesson?.steps?.[step.id]?.hint, may: allowed, model });
   }
   showProgress();
@@ -131,7 +141,7 @@ function showProgress() {
     line.hidden = !there;
     const done = own.filter(({ step }) => stateOf(step.id) === 'done').length;
     const count = line.querySelector('.progress-count');
-    if (count) count.textContent = say('steps.progress', { done, total: own.length });
+    if (count) put(count, say('steps.progress', { done, total: own.length }));
     for (const { step, heading } of own) {
       const state = stateOf(step.id) ?? 'waiting';
       const mark = marks.get(step.id);

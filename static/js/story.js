@@ -39,6 +39,14 @@ export function bondsOf(event, data) {
   };
 }
 
+/** Whether what a line says is spoken of at length, as the newest. @param {string} event */
+export function isCaption(event) {
+  return event !== 'said';
+}
+
+/** @param {import('./archive.js').Frame} frame */
+const isLine = ({ event, data }) => Boolean(data.story) || event === 'said' || event === 'restarted';
+
 /**
  * @param {Options} options
  */
@@ -54,9 +62,16 @@ export function openStory({ say, stories, command, clock }) {
     if (following) latest.hidden = true;
   });
 
+  // Who saw the end of it sees it in another size as well.
+  new ResizeObserver(() => toEnd(false)).observe(element);
+
   /** @param {string} event @param {any} data */
   function lineOf(event, data) {
-    if (event === 'said') return h('li', { class: 'line line-said', data: { story: 'said' } }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text))]);
+    if (event === 'said') return h('li', { class: 'line line-said', data: { story: 'said' } }, [
+      // One line, however long: the strip above the scene says it whole, and so does this when it is opened.
+      h('details', {}, [h('summary', { class: 'said-head' }, [h('time', {}, [clock(data.at)]), h('code', {}, typed(data.text))])]),
+      data.answer ? h('pre', { class: 'answer-said' }, [data.answer]) : null,
+    ]);
     if (event === 'restarted') return h('li', { class: 'line line-restart', data: { story: 'restarted' } }, [h('span', {}, [say('panel.restarted')])]);
     return data.story ? storyLine(event, data) : null;
   }
@@ -126,8 +141,11 @@ export function openStory({ say, stories, command, clock }) {
     const line = lineOf(event, data);
     if (!line) return;
     const focused = gather(line);
-    list.querySelector(':scope > .is-now')?.classList.remove('is-now');
-    line.classList.add('is-now');
+    // A command is never the caption: what was told last stays at length until something comes of it.
+    if (isCaption(event)) {
+      list.querySelector(':scope > .is-now')?.classList.remove('is-now');
+      line.classList.add('is-now');
+    }
     list.append(line);
     if (focused) line.querySelector('summary')?.focus({ preventScroll: true });
     while (list.children.length > LINES_MAX) list.firstElementChild?.remove();
@@ -142,12 +160,27 @@ export function openStory({ say, stories, command, clock }) {
       toEnd(false);
     },
     toEnd,
+    /** Puts in front what happened before the page was opened. @param {import('./archive.js').Frame[]} frames */
+    before(frames) {
+      const since = kept ?? [...list.children];
+      const lines = kept && [...list.children];
+      list.replaceChildren();
+      for (const { event, data } of frames.filter(isLine).slice(-LINES_MAX)) add(event, data);
+      if (since.some((line) => line.classList.contains('is-now'))) list.querySelector(':scope > .is-now')?.classList.remove('is-now');
+      list.append(...since);
+      while (list.children.length > LINES_MAX) list.firstElementChild?.remove();
+      if (kept) {
+        kept = [...list.children];
+        list.replaceChildren(.../** @type {Element[]} */ (lines));
+      }
+      element.classList.toggle('has-lines', list.children.length > 0);
+      toEnd(false);
+    },
     /** Shows what led to a moment of the past instead. @param {import('./archive.js').Frame[]} frames */
     recall(frames) {
       kept ??= [...list.children];
       list.replaceChildren();
-      const told = frames.filter(({ event, data }) => data.story || event === 'said' || event === 'restarted');
-      for (const { event, data } of told.slice(-LINES_MAX)) add(event, data);
+      for (const { event, data } of frames.filter(isLine).slice(-LINES_MAX)) add(event, data);
       element.classList.toggle('has-lines', list.children.length > 0);
       toEnd(true);
     },

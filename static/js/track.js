@@ -169,6 +169,8 @@ export function openTrack({ marks, say, nameOf, hands }) {
 
   element.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // Whoever took hold with a pointer does not have a slider in hand; on the wall these keys are the remote's.
+    if (event.key.startsWith('Page') && document.documentElement.dataset.hand === 'pointer') return;
     /** @type {Record<string, () => void>} */
     const keys = {
       ArrowLeft: () => hands.step(-1, false),

@@ -40,7 +40,7 @@ const roleIs = (page, role) => page.waitForSelector(`#panel[data-role="${role}"]
 const where = (page) => page.locator('#panel .panel-context');
 const menu = (page) => page.locator('#panel .menu');
 
-for (const [language, key, again] of [['ja', /見るだけです.*端末.*key=/s, /起動し直され.*key=/s], ['en', /can only watch.*terminal.*key=/s, /started again.*key=/s]]) {
+for (const [language, key, again] of [['ja', /見るだけです.*ターミナル.*key=/s, /起動し直され.*key=/s], ['en', /can only watch.*terminal.*key=/s, /started again.*key=/s]]) {
   test(`a reader without the key sees the lines, and why the buttons do nothing (${language})`, () =>
     onPage(async ({ page, shot }) => {
       await page.goto(`${eizoku.url}/${language}/`);

@@ -56,11 +56,11 @@ const ready = (page, not = '') => page.waitForFunction(([pod, old]) => {
 test('an empty cluster is filled from the page, and the picture comes from the cluster', () =>
   onPage(async ({ page, shot }) => {
     await panelIs(page, 'empty');
-    await page.locator('#panel .notice [data-lesson]').click();
-    assert.equal(await line(page, 'apply stateful-app'), 'kubectl apply -f stateful-app/');
+    const begin = page.locator('#panel .notice [data-act="apply"]');
+    assert.equal((await begin.locator('.command code').innerText()).replace(/^\$ /, ''), 'kubectl apply -f stateful-app/');
     await shot('hands-apply');
     const asked = page.waitForRequest((request) => request.url().endsWith('/act'));
-    await entry(page, 'apply stateful-app').locator('.menu-do').click();
+    await begin.locator('.step-do').click();
     const request = await asked;
     assert.equal(request.method(), 'POST');
     assert.deepEqual(request.postDataJSON(), { do: 'apply', folder: 'stateful-app' });
@@ -108,6 +108,59 @@ test('a Pod is found, opened and deleted with the keyboard alone, which is never
     // The body that had the keyboard is gone; something in the scene has it now.
     const at = (await focused(page)).card;
     assert.ok(at && at !== old, `${at}`);
+  }));
+
+test('what a pointer did leaves no frame and no light, whatever key comes after it', () =>
+  onPage(async ({ page, shot }) => {
+    const old = await ready(page);
+    await page.locator(`#panel .item-body[data-pod="${POD}"]`).click();
+    await entry(page, 'pod.delete').locator('.menu-do').click();
+    await menu(page).waitFor({ state: 'hidden' });
+    await ready(page, old);
+    await page.keyboard.press('.');
+    await shot('hands-after-menu');
+    const marks = () => page.evaluate(() => ({
+      lit: document.querySelectorAll('#panel [data-lit]').length,
+      framed: [...document.querySelectorAll('#panel .panel-scene, #panel .item')].filter((it) => getComputedStyle(it).outlineStyle !== 'none').length,
+    }));
+    assert.deepEqual(await marks(), { lit: 0, framed: 0 });
+    await page.locator('#panel .panel-scene').click({ position: { x: 4, y: 4 } });
+    await page.keyboard.press('.');
+    assert.deepEqual(await marks(), { lit: 0, framed: 0 });
+    // The keyboard takes over with Tab, and is seen.
+    await page.keyboard.press('Tab');
+    assert.equal((await marks()).framed, 1);
+  }));
+
+test('on the wall the keys work wherever they are pressed, and Space after the button does not undo it', () =>
+  onPage(async ({ page, shot }) => {
+    await ready(page);
+    const panel = page.locator('#panel');
+    const is = (/** @type {Record<string, string>} */ data) => page.waitForFunction((wanted) => Object.entries(wanted).every(([name, value]) => (document.getElementById('panel')?.dataset[name] ?? '') === value), data);
+    await page.locator('[data-control="projector"]').click();
+    await page.keyboard.press('Space');
+    await is({ paused: 'true' });
+    await page.keyboard.press('Space');
+    await is({ paused: 'false' });
+    assert.equal(await page.evaluate(() => document.documentElement.hasAttribute('data-projector')), true);
+    await page.keyboard.press('PageUp');
+    await is({ past: 'true' });
+    const first = await panel.getAttribute('data-at');
+    await page.keyboard.press('ArrowLeft');
+    await page.waitForFunction((at) => document.getElementById('panel')?.dataset.at !== at, first);
+    await page.keyboard.press('PageDown');
+    await is({ at: first ?? '' });
+    await shot('hands-wall-past');
+    await page.keyboard.press('l');
+    await is({ past: '' });
+    await page.keyboard.press('p');
+    assert.equal(await page.evaluate(() => document.documentElement.hasAttribute('data-projector')), false);
+    // Beside the text the page keeps Space and the arrows; P leads to the wall from anywhere.
+    await page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement)?.blur());
+    await page.keyboard.press('Space');
+    assert.equal(await panel.getAttribute('data-paused'), 'false');
+    await page.keyboard.press('p');
+    assert.equal(await page.evaluate(() => document.documentElement.hasAttribute('data-projector')), true);
   }));
 
 test('what the API refuses is told in the language of the reader and in the words of the API', () =>

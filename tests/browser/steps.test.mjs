@@ -50,9 +50,10 @@ const stepIs = (page, id, state) => page.waitForSelector(`[data-step="${id}"][da
 
 /** Presses the button of an act, as soon as what it needs is there, and waits for the answer. */
 async function press(page, id, nth) {
-  const box = page.locator(`[data-step="${id}"]`);
-  if (!(await box.locator('details').evaluate((it) => it.open))) await box.locator('summary').click();
-  const entry = box.locator('[data-act]').nth(nth);
+  // What is predicted, and what comes after it, stands in a box of its own below the prediction.
+  const entry = page.locator(`:is([data-step="${id}"], [data-rest="${id}"]) [data-act]`).nth(nth);
+  const fold = entry.locator('xpath=ancestor::details');
+  if (!(await fold.evaluate((it) => it.open))) await fold.locator('summary').click();
   await entry.locator('.step-do[aria-disabled="false"]').click();
   await entry.locator('.step-said, .step-refused').waitFor();
   assert.equal(await entry.locator('.step-refused').count(), 0, `${id} ${nth}: ${await entry.innerText()}`);
@@ -74,7 +75,7 @@ test('a newcomer does the heart of section 4 with only the page, predicts, and i
 
     await press(page, 'step-kill', 0);
     for (const [name, option] of [['name', 'same'], ['uid', 'changes'], ['ip', 'same'], ['claim', 'same'], ['volume', 'same'], ['rows', 'same']]) await guess(page, 'guess-kill', name, option);
-    const kill = page.locator('[data-step="step-kill"] [data-act="delete"]');
+    const kill = page.locator('[data-rest="step-kill"] [data-act="delete"]');
     await kill.locator('.step-do[aria-disabled="false"]').click();
     await kill.locator('.step-said').waitFor();
     await page.waitForSelector('#guess-kill[data-phase="settled"]');
@@ -84,11 +85,53 @@ test('a newcomer does the heart of section 4 with only the page, predicts, and i
     await page.locator('#guess-kill').scrollIntoViewIfNeeded();
     await shot('steps-predicted');
 
-    // It is kept over a reload, and the count with it.
+    // It is kept over a reload, and the count with it; the story is there again.
+    const told = () => page.locator('#panel .story > [data-story]').evaluateAll((all) => all.map((it) => `${it.dataset.story} ${it.querySelector('time')?.textContent}`));
+    await page.waitForSelector('#panel[data-behind="0"]');
+    const before = await told();
     await page.reload();
     await stepIs(page, 'step-kill', 'done');
+    await page.waitForSelector('#panel .story > .is-now');
+    assert.deepEqual(await told(), before);
     assert.equal((await verdicts(page, 'guess-kill')).ip, 'wrong');
     assert.match(await page.locator('.progress-count').innerText(), /3\/\d+/);
+  }));
+
+test('the prediction stands before the act that it is about', () =>
+  onPage(async ({ page, shot }) => {
+    for (const [step, guess] of [['step-kill', 'guess-kill'], ['step-scale', 'guess-scale'], ['step-claim', 'guess-claim'], ['step-lanes', 'guess-lanes']]) {
+      assert.equal(await page.locator(`#${guess} + [data-rest="${step}"]`).count(), 1, step);
+    }
+    const acts = (/** @type {string} */ within) => page.locator(`${within} [data-act]`).evaluateAll((all) => all.map((it) => it.dataset.act));
+    assert.deepEqual(await acts('[data-step="step-kill"]'), ['query', 'look']);
+    assert.deepEqual(await acts('[data-rest="step-kill"]'), ['delete']);
+    assert.deepEqual(await acts('[data-step="step-scale"]'), ['scale']);
+    assert.deepEqual(await acts('[data-step="step-claim"]'), []);
+    assert.equal((await acts('[data-rest="step-lanes"]'))[0], 'delete');
+    await page.locator('#guess-claim').scrollIntoViewIfNeeded();
+    await shot('steps-predict-first');
+  }));
+
+test('what a program refused is told with its line, and a command does not become the caption', () =>
+  onPage(async ({ page, shot }) => {
+    await page.waitForSelector('#panel .story > .is-now');
+    await page.waitForFunction(() => document.getElementById('panel')?.dataset.behind === '0');
+    const caption = await page.locator('#panel .story > .is-now').getAttribute('data-story');
+    const words = 'ERROR:  relation "t" does not exist';
+    await page.route('**/act', (route) => route.fulfill({ json: { ok: false, reason: 'Failed', message: words } }));
+    const entry = page.locator('[data-step="step-kill"] [data-act="query"]');
+    const fold = entry.locator('xpath=ancestor::details');
+    if (!(await fold.evaluate((it) => it.open))) await fold.locator('summary').click();
+    await entry.locator('.step-do[aria-disabled="false"]').click();
+    await entry.locator('.step-refused').waitFor();
+    const last = page.locator('#panel .story > :last-child');
+    await last.locator('.answer-said').waitFor();
+    assert.match(await last.locator('code').innerText(), /kubectl .*exec .*psql/);
+    assert.equal(await last.locator('.answer-said').innerText(), words);
+    assert.match(await page.locator('#panel .panel-terminal').innerText(), /psql/);
+    assert.equal(await page.locator('#panel .story > .is-now').getAttribute('data-story'), caption);
+    assert.notEqual(caption, 'said');
+    await shot('steps-refused-told');
   }));
 
 test('with kubectl beside it the page ticks as well', async () => {

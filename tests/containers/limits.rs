@@ -1,8 +1,10 @@
 //! What a container must not do to the machine: read or write without end, take all memory, all processes, all disk.
 
+use std::time::{Duration, Instant};
+
 use eizoku_containers::{ExecError, rotated_logs};
 
-use crate::pod::{Pod, Ran, Terminal, end, exec, log, try_exec};
+use crate::pod::{PATIENCE, Pod, Ran, Terminal, end, exec, log, try_exec};
 
 /// Each ends, though what it reads or writes has no end.
 #[tokio::test(flavor = "multi_thread")]
@@ -177,7 +179,8 @@ async fn a_flood_of_output_is_a_few_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn so_many_commands_run_at_once_and_no_more() {
     let pod = Pod::new();
-    let container = pod.start(&pod.shell("sleep 1000")).await;
+    let spec = pod.shell("sleep 1000");
+    let container = pod.start(&spec).await;
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..64 {
         let container = container.clone();
@@ -185,16 +188,18 @@ async fn so_many_commands_run_at_once_and_no_more() {
             exec(&container, &["sh", "-c", "echo up >> /tmp/up; sleep 1000"]).await
         });
     }
-    // The probe itself is one of them until all are there.
-    loop {
-        match try_exec(&container, &["sh", "-c", "wc -l < /tmp/up"], b"").await {
-            Ok(_) => {}
-            Err(ExecError::Host(error)) => {
-                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
-                break;
-            }
-            Err(other) => panic!("{other}"),
+    // Seen from outside, because a look from inside would take a place.
+    let up = spec.scratch.join("root/tmp/up");
+    let until = Instant::now() + PATIENCE;
+    while std::fs::read_to_string(&up).map_or(0, |text| text.lines().count()) < 64 {
+        assert!(Instant::now() < until, "they did not all start");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    match try_exec(&container, &["true"], b"").await {
+        Err(ExecError::Host(error)) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
         }
+        other => panic!("{other:?}"),
     }
     running.shutdown().await;
     assert_eq!(exec(&container, &["echo", "again"]).await.out, "again\n");

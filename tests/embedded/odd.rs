@@ -57,7 +57,7 @@ impl Dice {
     }
 
     fn word(&mut self, list: &[&'static str]) -> &'static str {
-        *self.one::<&str>(list)
+        list[self.next() % list.len()]
     }
 
     fn is(&mut self, of_hundred: usize) -> bool {

@@ -1,6 +1,7 @@
 //! Acting, looking inside and terminals: what is refused, and the lesson done through the page's own
 //! requests on the embedded cluster.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures::{SinkExt, StreamExt};
@@ -715,4 +716,77 @@ async fn a_terminal_carries_both_ways_and_says_how_it_ended() {
     let next = lesson.ready(POD, &uid).await;
     let mut psql = lesson.terminal(POD, &next, "psql").await;
     psql.shows("app_db=#").await;
+}
+
+/// What the page hears, in order: lines typed as `$`, stories by their keys.
+async fn told_until(lesson: &mut Lesson, is_last: impl Fn(&str) -> bool) -> Vec<String> {
+    let told = Mutex::new(Vec::new());
+    lesson
+        .until("the end", |name, data| {
+            let key = match name {
+                "said" => "$",
+                _ => data["story"]["key"].as_str().unwrap_or_default(),
+            };
+            if !key.is_empty() {
+                told.lock().unwrap().push(key.to_owned());
+            }
+            is_last(key)
+        })
+        .await;
+    told.into_inner().unwrap()
+}
+
+/// Each kind has a watch of its own; whatever they say first, what was typed is told before what it brought about, and
+/// each cause before its effect.
+#[tokio::test(flavor = "multi_thread")]
+async fn causes_are_told_before_their_effects() {
+    let mut lesson = Lesson::open(&[]).await;
+    let first = |told: &[String], of: &str| told.iter().position(|key| key.starts_with(of));
+    let check = |told: &[String], pairs: &[(&str, &str)]| {
+        for (cause, effect) in pairs {
+            let (Some(before), Some(after)) = (first(told, cause), first(told, effect)) else {
+                panic!("{cause} or {effect} was not told: {told:?}");
+            };
+            assert!(before < after, "{effect} before {cause}: {told:?}");
+        }
+    };
+    done(
+        &lesson.server,
+        json!({"do": "apply", "folder": "stateful-app"}),
+    )
+    .await;
+    let told = told_until(&mut lesson, |key| key == "sts.ready").await;
+    check(
+        &told,
+        &[
+            ("$", "sts.created"),
+            ("sts.created", "pod.created"),
+            ("pod.created", "pvc.node"),
+            ("pvc.node", "pvc.asked"),
+            ("pvc.asked", "pv.provisioned"),
+            ("pv.provisioned", "pvc.bound"),
+            ("pvc.bound", "pod.scheduled"),
+            ("pod.scheduled", "pod.running"),
+            ("pod.running", "pod.ready"),
+            ("pod.ready", "sts.ready"),
+        ],
+    );
+    for _ in 0..2 {
+        let pod = lesson
+            .uid(&format!("/api/v1/namespaces/default/pods/{POD}"))
+            .await;
+        done(&lesson.server, delete("Pod", POD, &pod)).await;
+        let told = told_until(&mut lesson, |key| key == "sts.ready").await;
+        check(
+            &told,
+            &[
+                ("$", "pod.killing"),
+                ("pod.killing", "pod.gone"),
+                ("pod.gone", "pod.recreated"),
+                ("pod.recreated", "pod.scheduled"),
+                ("pod.scheduled", "pod.ready"),
+                ("pod.ready", "sts.ready"),
+            ],
+        );
+    }
 }

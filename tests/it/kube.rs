@@ -56,8 +56,9 @@ impl Page {
         if self.snapshot["link"]["state"] == state {
             return self.snapshot["link"].clone();
         }
+        // A new source begins with a snapshot of its own, which has the link as well.
         self.until(state, |name, data| {
-            name == "link" && data["link"]["state"] == state
+            matches!(name, "link" | "snapshot") && data["link"]["state"] == state
         })
         .await["link"]
             .clone()
@@ -71,7 +72,7 @@ impl Page {
             return self.snapshot["link"].clone();
         }
         self.until(cause, |name, data| {
-            name == "link" && data["link"]["fault"]["cause"] == cause
+            matches!(name, "link" | "snapshot") && data["link"]["fault"]["cause"] == cause
         })
         .await["link"]
             .clone()

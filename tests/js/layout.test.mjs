@@ -311,3 +311,15 @@ test('the rows of the lesson are whole wherever they are shown', () => {
     }
   }
 });
+
+test('seats are a StatefulSet\'s: where a Deployment wants a Pod more, one is missing', () => {
+  const model = holding([
+    card('StatefulSet', 'web', { replicas: 1, ready: 0, existing: 0 }),
+    card('Deployment', 'app', { replicas: 1, ready: 0, existing: 0 }),
+  ]);
+  const { items } = layout(arrange(model), model, room());
+  const said = (group) => items.filter((it) => it.id.startsWith(`vacant:${group}`)).flatMap((it) => it.lines.map(({ t }) => t));
+  assert.deepEqual(said('StatefulSet/web'), ['scene.seat.empty']);
+  assert.deepEqual(said('Deployment/app'), ['scene.pod.missing']);
+  assert.equal(items.find((it) => it.id.startsWith('place:Deployment/app'))?.label, 'scene.pod.missing');
+});

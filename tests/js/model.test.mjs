@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ageOf, apply, arrange, claimHealth, fill, graceLeft, grip, holdOf, isEmpty, isTold, lookKey, newModel, podHealth, tell } from '../../static/js/model.js';
+import { ageOf, apply, arrange, claimHealth, fill, graceLeft, grip, holdOf, isEmpty, isTold, lookKey, newModel, placesSince, podHealth, tell } from '../../static/js/model.js';
 import { card, frames, holding, pod, seen, told } from './frames.mjs';
 
 const CLAIM = 'postgres-data-postgres-statefulset-0';
@@ -236,4 +236,23 @@ test('trouble in an init container is trouble', () => {
     assert.equal(podHealth(pod('p', { status, isReady: false })).tone, 'bad', status);
   }
   assert.equal(podHealth(pod('p', { status: 'Init:0/1', phase: 'Pending', isReady: false })).tone, 'busy');
+});
+
+// After a reload the workloads stood in another order than before it.
+test('a page that is loaded anew puts things where they were', () => {
+  const all = frames('lanes');
+  const open = newModel();
+  for (const { event, data } of all) {
+    apply(open, event, data);
+    arrange(open);
+  }
+  const [{ data: keyframe }, ...rest] = all;
+  const anew = apply(newModel(), 'snapshot', { ...keyframe, seq: open.seq, at: open.at, cards: [...open.cards.values()], insides: [] });
+  anew.memory = placesSince({ keyframe, frames: rest }, anew);
+  assert.deepEqual(arrange(anew).groups.map(({ key }) => key), arrange(open).groups.map(({ key }) => key));
+});
+
+test('workloads that are met all at once stand in the order in which they were made', () => {
+  const model = holding([card('Deployment', 'first', { replicas: 1, created: 1 }), card('StatefulSet', 'second', { replicas: 1, created: 2 })]);
+  assert.deepEqual(arrange(model).groups.map(({ key }) => key), ['Deployment/first', 'StatefulSet/second']);
 });

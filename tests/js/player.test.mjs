@@ -319,3 +319,19 @@ test('who was put where stays there while one looks back', async () => {
   assert.deepEqual(it.player.model.memory.pods.get('uid'), { group: 'g/h', slot: 3 });
   assert.notEqual(it.player.model.memory.pods, it.player.now.memory.pods);
 });
+
+test('what only this page knows is told in its turn, counted while it waits, and no part of the history', async () => {
+  const at = desk();
+  at.player.receive('snapshot', snapshot.data);
+  for (const { event, data } of told.slice(0, 2)) at.player.receive(event, data);
+  const { last } = at.player;
+  const marks = at.player.marks.list.length;
+  at.player.add('said', { text: 'kubectl exec web', answer: 'ERROR' });
+  assert.equal(at.player.behind(), 2);
+  await at.pass(60_000);
+  assert.equal(at.player.behind(), 0);
+  assert.deepEqual(at.said.filter(([what]) => what === 'frame').map(([, , event]) => event).slice(-1), ['said']);
+  assert.equal(at.player.last, last);
+  assert.equal(at.player.model.seq, last);
+  assert.equal(at.player.marks.list.length, marks);
+});

@@ -28,7 +28,7 @@ test('no name in any action is more than one word', () => {
       [lineOf({ do: 'delete', kind: 'Pod', name: n, uid: 'u' }, acting), ['-n', n, 'delete', 'pod', n]],
       [lineOf({ do: 'delete', kind: 'Pod', selector: n }, acting), ['-n', n, 'delete', 'pod', '-l', n, '--wait=false']],
       [lineOf({ do: 'scale', kind: 'StatefulSet', name: n, replicas: 2 }, acting), ['-n', n, 'scale', 'statefulset', n, '--replicas=2']],
-      [lineOf({ do: 'release', name: n }, acting), ['patch', 'pv', n, '-p', '{"spec":{"claimRef":null}}']],
+      [lineOf({ do: 'release', name: n }, acting), ['patch', 'pv', n, '-p', '{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}']],
       [lineOf({ do: 'look', pod: odd }, acting), ['-n', n, 'exec', odd, '--', ...psql]],
       [lineOf({ do: 'query', in: `pod/${odd.replaceAll('/', '')}`, sql: odd }, acting), ['-n', n, 'exec', odd.replaceAll('/', ''), '--', ...psql]],
       [enterLine({ pod: odd, program: 'psql' }, acting), ['-n', n, 'exec', '-it', odd, '--', ...psql.slice(0, -2)]],

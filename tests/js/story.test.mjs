@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bondsOf } from '../../static/js/story.js';
+import { bondsOf, isCaption } from '../../static/js/story.js';
 import { frames } from './frames.mjs';
 
 const story = (key, params, card) => ['modified', { story: { key, params }, card }];
@@ -23,4 +23,11 @@ test('a bargain between claim and volume is one line, for each volume its own', 
   }
   assert.ok(bargains.size >= 1);
   for (const keys of bargains.values()) for (const key of ['pv.bound', 'pvc.named', 'pvc.bound']) assert.ok(keys.includes(key), keys.join());
+});
+
+test('a command is a line and never the caption: the lesson told last stays', () => {
+  const all = frames('chapter').filter(({ event, data }) => data.story || event === 'said');
+  const captions = all.filter(({ event }) => isCaption(event));
+  assert.ok(all.some(({ event }) => event === 'said'));
+  assert.ok(captions.length > 0 && captions.every(({ data }) => data.story));
 });

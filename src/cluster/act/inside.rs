@@ -112,6 +112,7 @@ impl Actor {
         };
         let command = ["psql", "-U", &look.user, "-d", &look.database, "-c", sql];
         let (client, namespace) = (&reached.client, &reached.namespace);
+        objects.tell().await;
         let output = run(client, namespace, &body, &command, LIMIT, PATIENCE).await;
         // Whatever became of it, the rows may be others now.
         self.bodies().turn(body);

@@ -1,6 +1,7 @@
 //! Requests to the API, each with a limit in time: an answer or a refusal, never a hang.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
@@ -9,9 +10,9 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::names;
 use super::refusal::{Reason, Refusal};
 use super::scope::text;
+use super::{Actor, names};
 use crate::cluster::target::Reached;
 
 /// How long one answer may take; a reader hears within 5 s that there is none.
@@ -27,6 +28,16 @@ const ATTEMPTS: usize = 5;
 pub(crate) struct Objects {
     pub(crate) client: Client,
     pub(crate) namespace: String,
+    /// The line that tells everybody what is done here, before the first request that changes something is sent: its
+    /// effects are heard by the watches, and would come first otherwise.
+    line: Option<Line>,
+}
+
+/// A line that is told once.
+struct Line {
+    actor: Actor,
+    kubectl: String,
+    is_told: AtomicBool,
 }
 
 impl Objects {
@@ -34,7 +45,33 @@ impl Objects {
         Self {
             client: reached.client.clone(),
             namespace: reached.namespace.clone(),
+            line: None,
         }
+    }
+
+    /// What is changed is told as this line.
+    pub(super) fn told_as(mut self, actor: &Actor, kubectl: &str) -> Self {
+        self.line = Some(Line {
+            actor: actor.clone(),
+            kubectl: kubectl.to_owned(),
+            is_told: AtomicBool::new(false),
+        });
+        self
+    }
+
+    /// To be called before anything is sent that changes something.
+    pub(super) async fn tell(&self) {
+        if let Some(line) = &self.line
+            && !line.is_told.swap(true, Ordering::Relaxed)
+        {
+            line.actor.say(&line.kubectl).await;
+        }
+    }
+
+    /// Whether something was sent that was to change something.
+    pub(super) fn has_told(&self) -> bool {
+        let line = self.line.as_ref();
+        line.is_some_and(|line| line.is_told.load(Ordering::Relaxed))
     }
 
     fn api(&self, resource: &ApiResource) -> Api<DynamicObject> {
@@ -110,6 +147,7 @@ impl Objects {
             ..DeleteParams::background()
         };
         names::name(name)?;
+        self.tell().await;
         within(self.api(resource).delete(name, &how)).await?;
         Ok(())
     }
@@ -125,6 +163,7 @@ impl Objects {
             field_manager: Some(MANAGER.into()),
             ..PostParams::default()
         };
+        self.tell().await;
         within(self.api(resource).create(&how, &object)).await?;
         Ok(())
     }
@@ -141,6 +180,7 @@ impl Objects {
             ..PatchParams::default()
         };
         names::name(name)?;
+        self.tell().await;
         within(
             self.api(resource)
                 .patch(name, &how, &Patch::Strategic(patch)),
@@ -189,6 +229,7 @@ impl Objects {
         let mut attempt = 1;
         loop {
             let object = self.same(kind, name, uid).await?;
+            self.tell().await;
             let version = object.metadata.resource_version;
             let patch = json!({"metadata": {"resourceVersion": version}, "spec": spec});
             let patch = Patch::Merge(&patch);

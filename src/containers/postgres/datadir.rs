@@ -244,15 +244,17 @@ fn make_folders(view: &View, directory: &str, path: &str) -> io::Result<Place> {
     if path.is_empty() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let made = view.make_folders(directory, path);
-    made.map_err(|error| {
-        // The last name is there, as something else.
-        let itself = view.resolve(directory, path.trim_end_matches('/'), false);
-        match itself.and_then(|itself| itself.about()) {
+    let last = path.trim_end_matches('/');
+    let about = |follow| view.resolve(directory, last, follow)?.about();
+    // A link that leads nowhere is there, too.
+    if about(false).is_ok_and(|about| about.is_symlink()) && about(true).is_err() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    view.make_folders(directory, path)
+        .map_err(|error| match about(true) {
             Ok(about) if !about.is_dir() => io::ErrorKind::AlreadyExists.into(),
             _ => error,
-        }
-    })
+        })
 }
 
 /// A path of a folder that is held open, in this process and in those that it starts: whoever renames a folder above it changes nothing.
