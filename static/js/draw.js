@@ -9,6 +9,7 @@
  */
 
 import { dots, el, PAINT, round, text } from './paint.js';
+import { shown } from './shown.js';
 
 export { el as svg, pattern } from './paint.js';
 

@@ -105,7 +105,7 @@ export function openMenus(aside, words) {
         : h('div', { class: 'menu-why', data: { why: allowed.why } }, [h('p', {}, [say(`act.off.${allowed.why}`, allowed.params)]), allowed.why === 'flag' ? commandLine(say('act.off.flag.command'), say, announce) : null]),
       h('ul', { class: 'menu-list' }, offers.map((offer) => entry(offer, allowed.allowed))),
     );
-    if (held || within) (menu.querySelector(`[data-key="${CSS.escape(held ?? '')}"]:not([disabled])`) ?? first())?.focus({ preventScroll: true });
+    if (held || within) /** @type {HTMLElement | null} */ (menu.querySelector(`[data-key="${CSS.escape(held ?? '')}"]:not([disabled])`) ?? first())?.focus({ preventScroll: true });
   }
 
   /** @returns {HTMLElement | null} */

@@ -187,7 +187,7 @@ function dock(aside, first, { say, announce, back }) {
     term.textarea?.setAttribute('aria-label', `${say('terminal.title', { program, pod })} ${say('terminal.keys')}`);
     term.onData((/** @type {string} */ text) => send(bytes.encode(text)));
     term.onBinary((/** @type {string} */ text) => send(Uint8Array.from(text, (sign) => sign.charCodeAt(0))));
-    term.onResize(({ cols, rows }) => { if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ resize: { cols, rows } })); });
+    term.onResize((/** @type {{cols: number, rows: number}} */ { cols, rows }) => { if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ resize: { cols, rows } })); });
     sizes.observe(screen);
     fit.fit();
     term.focus();
@@ -220,7 +220,7 @@ function dock(aside, first, { say, announce, back }) {
   function keys(event) {
     if (event.type === 'keyup' && leaving) {
       leaving = false;
-      (foot.querySelector('button:not([disabled])') ?? shut).focus();
+      /** @type {HTMLElement} */ (foot.querySelector('button:not([disabled])') ?? shut).focus();
       // Or the emulator would take the keyboard back.
       return false;
     }

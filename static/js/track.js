@@ -9,6 +9,7 @@
 
 import { h } from './dom.js';
 import { svg } from './draw.js';
+import { shown } from './shown.js';
 import { ROW_COUNT, paths, shapeOf } from './timeline.js';
 
 /** Arrivals of so many milliseconds are drawn together. */
