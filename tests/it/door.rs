@@ -194,8 +194,10 @@ struct Ended(Child);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
+        // `script` ends what it runs when it is asked to end, and leaves it behind when it is killed.
+        if let Some(id) = rustix::process::Pid::from_raw(self.0.id().cast_signed()) {
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        }
         let _ = self.0.wait();
     }
 }
